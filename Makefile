@@ -1,0 +1,75 @@
+# `make run` shows gristmill at work on the shipped payload; `make test` checks
+# everything, here and in CI. Both set up what they need on a fresh Debian
+# machine with rustup, say so, and do nothing needless when run again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run test build clean release stages setup format lint rust-tests deny
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+WASM := wasm32-wasip2
+
+# The stages that ship, by their folder below plugins/.
+STAGES := csv-parse effective-usage label-filter unit-conversion
+
+# What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
+PIPELINE := pipelines/ocp.toml
+PAYLOADS := tests/data/small/payloads/*.tar.gz
+OPTIONS := --show-summary
+
+help:          ## Show this list
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build     ## Build, then load the shipped payload and show its daily summary
+	$(TARGET)/release/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
+
+# One at a time: every step has both processors, and the first failure stops.
+test: setup    ## Run every check that CI runs
+	@$(MAKE) format
+	@$(MAKE) lint
+	@$(MAKE) stages
+	@$(MAKE) rust-tests
+	@$(MAKE) deny
+
+build: setup   ## Build the program and the stage components
+	@$(MAKE) release
+	@$(MAKE) stages
+
+clean:         ## Remove what was built
+	cargo clean
+
+release:
+	cargo build --release --package gristmill
+
+# A component is copied only when it changed, since its compiled form is cached
+# by what it holds and tests look at its age.
+stages:
+	cargo build --profile stage --target $(WASM) $(STAGES:%=--package gristmill-plugin-%)
+	@mkdir -p $(TARGET)/stages
+	@for stage in $(subst -,_,$(STAGES)); do \
+		built=$(TARGET)/$(WASM)/stage/gristmill_plugin_$$stage.wasm; \
+		placed=$(TARGET)/stages/$$stage.wasm; \
+		cmp --silent $$built $$placed || { echo "placing $$placed"; cp $$built $$placed; }; \
+	done
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+rust-tests:
+	cargo test --workspace
+
+# Advisories need the network, so they are left to `cargo deny check advisories`.
+deny:
+	@if cargo deny --version > /dev/null 2>&1; then \
+		cargo deny --offline check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed, so licences, bans and sources are not checked"; \
+	fi
+
+setup:
+	@./.ci/setup

@@ -1,0 +1,243 @@
+//! Rows on their way: columns as Arrow arrays, and for every row the place in the
+//! report file that it came from.
+//!
+//! A batch trusts its arrays; `stage::crossing` checks what stages return before
+//! it becomes one.
+
+use std::sync::Arc;
+
+use arrow_array::types::UInt32Type;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
+};
+use arrow_schema::ArrowError;
+
+use crate::schema::{ColumnType, Schema};
+
+/// Text that repeats: a key per row, every distinct value once.
+pub type TextDictionary = DictionaryArray<UInt32Type>;
+
+/// Some rows.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub schema: Arc<Schema>,
+    /// One per field of the schema, each with `rows` values.
+    pub columns: Vec<ArrayRef>,
+    pub rows: usize,
+    pub places: Places,
+}
+
+/// Where each row of a batch stands in its file.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The line where the row's record begins, counted from 1.
+    pub lines: Vec<u64>,
+    /// The offset of the record in the file, in bytes.
+    pub starts: Vec<u64>,
+    /// The length of the record, in bytes.
+    pub lengths: Vec<u32>,
+    /// The part of the file that holds the records.
+    pub raw: Arc<Raw>,
+}
+
+/// A part of a report file.
+#[derive(Debug, Default)]
+pub struct Raw {
+    pub start: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// A row that a stage, or the load, could not use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    pub line: Option<u64>,
+    pub column: Option<String>,
+    pub code: String,
+    pub message: String,
+    pub raw: Vec<u8>,
+}
+
+impl Raw {
+    /// A record's bytes; what lies outside of this part is left out.
+    pub fn record(&self, start: u64, length: u32) -> &[u8] {
+        let from = start.saturating_sub(self.start);
+        let to = from.saturating_add(u64::from(length));
+        let end = self.bytes.len() as u64;
+        &self.bytes[from.min(end) as usize..to.min(end) as usize]
+    }
+}
+
+impl Places {
+    /// The place of one row, for the rejects.
+    pub fn reject(
+        &self,
+        row: usize,
+        column: Option<String>,
+        code: String,
+        message: String,
+    ) -> RejectedRow {
+        let raw = match (self.starts.get(row), self.lengths.get(row)) {
+            (Some(start), Some(length)) => self.raw.record(*start, *length).to_vec(),
+            _ => Vec::new(),
+        };
+        RejectedRow {
+            line: self.lines.get(row).copied(),
+            column,
+            code,
+            message,
+            raw,
+        }
+    }
+
+    fn take(&self, rows: &[u32]) -> Self {
+        let pick = |row: &u32| *row as usize;
+        let known = !self.lines.is_empty();
+        let rows: &[u32] = if known { rows } else { &[] };
+        Self {
+            lines: rows.iter().map(|row| self.lines[pick(row)]).collect(),
+            starts: rows.iter().map(|row| self.starts[pick(row)]).collect(),
+            lengths: rows.iter().map(|row| self.lengths[pick(row)]).collect(),
+            raw: Arc::clone(&self.raw),
+        }
+    }
+}
+
+impl Batch {
+    pub fn column(&self, name: &str) -> Option<&ArrayRef> {
+        self.schema
+            .position(name)
+            .map(|position| &self.columns[position])
+    }
+
+    /// The rows named, in the order named; a row may be named more than once.
+    ///
+    /// # Errors
+    /// A row is out of range.
+    pub fn take(&self, rows: &[u32]) -> Result<Self, ArrowError> {
+        let indices = UInt32Array::from(rows.to_vec());
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| arrow_select::take::take(column, &indices, None))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            schema: Arc::clone(&self.schema),
+            columns,
+            rows: rows.len(),
+            places: self.places.take(rows),
+        })
+    }
+
+    /// Without the rows named, which need no order.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn without(&self, rejected: &[u32]) -> Result<Self, ArrowError> {
+        if rejected.is_empty() {
+            return Ok(self.clone());
+        }
+        let mut kept = vec![true; self.rows];
+        for row in rejected {
+            if let Some(slot) = kept.get_mut(*row as usize) {
+                *slot = false;
+            }
+        }
+        let rows: Vec<u32> = (0..self.rows as u32)
+            .filter(|row| kept[*row as usize])
+            .collect();
+        self.take(&rows)
+    }
+}
+
+/// A typed look at one column.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    Boolean(&'a BooleanArray),
+    Int64(&'a Int64Array),
+    Float64(&'a Float64Array),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Utf8(&'a StringArray),
+    Dictionary(&'a TextDictionary, &'a StringArray),
+}
+
+impl<'a> Values<'a> {
+    /// `None` when the array is of a kind that no batch holds.
+    pub fn of(array: &'a ArrayRef) -> Option<Self> {
+        let any = array.as_any();
+        if let Some(values) = any.downcast_ref() {
+            return Some(Self::Float64(values));
+        }
+        if let Some(keys) = any.downcast_ref::<TextDictionary>() {
+            let values = keys.values().as_any().downcast_ref()?;
+            return Some(Self::Dictionary(keys, values));
+        }
+        if let Some(values) = any.downcast_ref() {
+            return Some(Self::Timestamp(values));
+        }
+        if let Some(values) = any.downcast_ref() {
+            return Some(Self::Utf8(values));
+        }
+        if let Some(values) = any.downcast_ref() {
+            return Some(Self::Int64(values));
+        }
+        any.downcast_ref().map(Self::Boolean)
+    }
+
+    pub fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Boolean(values) => values.is_null(row),
+            Self::Int64(values) => values.is_null(row),
+            Self::Float64(values) => values.is_null(row),
+            Self::Timestamp(values) => values.is_null(row),
+            Self::Utf8(values) => values.is_null(row),
+            Self::Dictionary(keys, _) => keys.is_null(row),
+        }
+    }
+
+    /// The text of a row; `None` for null and for columns that are not text.
+    pub fn text(&self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Utf8(values) => values.is_valid(row).then(|| values.value(row)),
+            Self::Dictionary(keys, values) => keys
+                .key(row)
+                .and_then(|key| values.is_valid(key).then(|| values.value(key))),
+            _ => None,
+        }
+    }
+
+    /// A row as a CSV cell: shortest numbers, RFC 3339 instants, empty for null.
+    pub fn cell(&self, row: usize) -> String {
+        match self {
+            Self::Boolean(values) if values.is_valid(row) => values.value(row).to_string(),
+            Self::Int64(values) if values.is_valid(row) => values.value(row).to_string(),
+            Self::Float64(values) if values.is_valid(row) => values.value(row).to_string(),
+            Self::Timestamp(values) if values.is_valid(row) => instant(values.value(row)),
+            Self::Utf8(_) | Self::Dictionary(..) => self.text(row).unwrap_or("").to_string(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Microseconds since the epoch as RFC 3339; the number where no calendar reaches.
+pub fn instant(microseconds: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(microseconds).map_or_else(
+        || microseconds.to_string(),
+        |instant| instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+    )
+}
+
+/// A column of nothing but nulls.
+pub fn nulls(column_type: ColumnType, rows: usize) -> ArrayRef {
+    match column_type {
+        ColumnType::Boolean => Arc::new(BooleanArray::new_null(rows)),
+        ColumnType::Int64 => Arc::new(Int64Array::new_null(rows)),
+        ColumnType::Float64 => Arc::new(Float64Array::new_null(rows)),
+        ColumnType::Timestamp => Arc::new(TimestampMicrosecondArray::new_null(rows)),
+        ColumnType::Utf8 => Arc::new(StringArray::new_null(rows)),
+        ColumnType::Dictionary | ColumnType::Json => Arc::new(TextDictionary::new(
+            UInt32Array::new_null(rows),
+            Arc::new(StringArray::from(vec![""])),
+        )),
+    }
+}

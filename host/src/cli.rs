@@ -1,0 +1,296 @@
+//! The command line as it is typed. Nothing here touches the world.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+use crate::database::SchemaName;
+use crate::days::DayOrMonth;
+
+/// Loads OpenShift usage reports into daily cost-management tables, through stages
+/// that a pipeline file names.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gristmill",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run payloads through a pipeline and publish what comes out
+    Run(RunArguments),
+    /// Type-check a whole pipeline; needs no database
+    Check(CheckArguments),
+    /// Work on one stage alone
+    #[command(subcommand)]
+    Stage(StageCommand),
+    /// The clusters that payloads come from
+    #[command(subcommand)]
+    Sources(SourcesCommand),
+    /// The label keys that become tags
+    #[command(subcommand)]
+    Tags(TagsCommand),
+    /// Show how every source stands; exit code 1 when something needs a person
+    Status(StatusArguments),
+    /// Run archived payloads through a pipeline again, in place of what they made
+    Replay(ReplayArguments),
+    /// Summarize loaded days again, after a change of tag mappings or cost categories
+    Summarize(SummarizeArguments),
+    /// Remove what is past retention: staged rows, archived payloads, old summaries
+    Clean(CleanArguments),
+    /// The database
+    #[command(subcommand)]
+    Db(DbCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArguments {
+    /// The database; without it gristmill starts its own server
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The tenant's schema
+    #[arg(long, env = "GRISTMILL_SCHEMA", value_name = "NAME", default_value_t)]
+    pub schema: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub struct PipelineArguments {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// A folder with stage components, looked at after the pipeline's own
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// Tarballs, directories or single CSV files
+    #[arg(value_name = "PAYLOAD", required = true)]
+    pub payloads: Vec<PathBuf>,
+    /// The cluster of a single CSV file, which has no manifest to say it
+    #[arg(long, value_name = "ID")]
+    pub cluster_id: Option<String>,
+    /// Show the daily summary of the days that the payloads cover
+    #[arg(long)]
+    pub show_summary: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StageCommand {
+    /// Run the case files of stages; no database, no network
+    Test(StageTestArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StageTestArguments {
+    /// Folders with a `cases.toml`, or components beside one
+    #[arg(value_name = "STAGE", required = true)]
+    pub targets: Vec<PathBuf>,
+    /// A folder with stage components, for folders that hold none
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+    /// Only cases whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SourcesCommand {
+    /// List the sources
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Register a cluster
+    Add {
+        /// The cluster's id, as its payloads say it
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// Its name for people; the id when absent
+        #[arg(long, value_name = "NAME")]
+        alias: Option<String>,
+        /// The source's uuid; derived from the cluster's id when absent
+        #[arg(long)]
+        uuid: Option<Uuid>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Give a source another alias
+    Rename {
+        /// The cluster's id
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// The new name
+        #[arg(long, value_name = "NAME")]
+        alias: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the schema up to date
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Print the database's URL, for psql and its like
+    Url {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Stop the server that gristmill started
+    Stop,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TagsCommand {
+    /// List the keys that are known: enabled or not, and mapped to which
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Let keys become tags, at most 200 in all
+    Enable {
+        /// The keys, as `list` shows them
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Let keys be tags no longer
+    Disable {
+        /// The keys
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Have a key known under another key's name
+    Map {
+        /// The key that is renamed
+        #[arg(value_name = "CHILD")]
+        child: String,
+        /// The key that stays
+        #[arg(value_name = "PARENT")]
+        parent: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Have keys known under their own names again
+    Unmap {
+        /// The keys that were renamed
+        #[arg(value_name = "CHILD", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Pass over gaps before this day
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<NaiveDate>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// The cluster: its id, its alias or the source's uuid
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: String,
+    /// The first day, or month (2026-10)
+    #[arg(long, value_name = "DATE")]
+    pub from: DayOrMonth,
+    /// The last day or month; `--from` when absent
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<DayOrMonth>,
+    /// Print the difference as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct SummarizeArguments {
+    /// The cluster: its id, its alias or the source's uuid
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: String,
+    /// The first day, or month (2026-10)
+    #[arg(long, value_name = "DATE")]
+    pub from: DayOrMonth,
+    /// The last day or month; `--from` when absent
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<DayOrMonth>,
+    /// Print the difference as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CleanArguments {
+    /// Keep staged rows for so many days; longer where a summary needs them
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub retention_days: u16,
+    /// Keep summaries and archived payloads for so many months; all when absent
+    #[arg(
+        long,
+        env = "RETAIN_NUM_MONTHS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(3..=120)
+    )]
+    pub retention_months: Option<u16>,
+    /// Show what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}

@@ -1,0 +1,45 @@
+//! `gristmill db`: the schema, and the server that gristmill starts itself.
+
+use tokio::runtime::Runtime;
+
+use super::{open, target, unreachable_database};
+use crate::cli::DbCommand;
+use crate::database;
+use crate::failure::Result;
+use crate::report;
+
+/// # Errors
+/// The database cannot be reached, or the schema cannot be brought up to date.
+pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
+    match command {
+        DbCommand::Migrate { database } => {
+            let opened = open(runtime, database, 1)?;
+            let migrated = opened.migrated();
+            if migrated.nothing() {
+                report::say(&format!("schema `{}` is up to date", opened.schema()));
+            } else {
+                report::say(&format!(
+                    "schema `{}` of {} is up to date now: {} migrations applied",
+                    opened.schema(),
+                    opened.location(),
+                    migrated.migrations.len()
+                ));
+            }
+        }
+        DbCommand::Url { database } => {
+            let url = database::url(&target(database), &report::say)
+                .map_err(|error| unreachable_database(&error))?;
+            report::data(&url);
+        }
+        DbCommand::Stop => {
+            let stopped = database::stop_local(&database::default_data_directory())
+                .map_err(|error| unreachable_database(&error))?;
+            report::say(if stopped {
+                "stopped"
+            } else {
+                "no server of ours is running"
+            });
+        }
+    }
+    Ok(())
+}

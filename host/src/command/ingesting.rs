@@ -1,0 +1,156 @@
+//! What `run` and `replay` do with a payload between opening and publishing it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::runtime::Runtime;
+
+use crate::database::Database;
+use crate::definition::BoundSet;
+use crate::failure::{Failure, Result};
+use crate::ingest::{Ingest, IngestedFile, Progress, describe};
+use crate::load::Loader;
+use crate::payload::Payload;
+use crate::plan::Plan;
+use crate::publish;
+use crate::report::{self, Live, grouped};
+use crate::run_record::RunSums;
+
+/// COPY sessions at a time: what one chain makes feeds about three, but a report
+/// has one, and payloads have six reports of which one is large.
+const WORKERS_MAX: usize = 4;
+
+/// Rejected rows that the message of a failed payload shows.
+const REJECTS_SHOWN: usize = 3;
+
+/// What ingesting needs besides a payload.
+pub(super) struct Ingesting<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) database: &'a Database,
+    pub(super) runtime: &'a Runtime,
+    pub(super) workers: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Ingested {
+    pub(super) files: Vec<IngestedFile>,
+    /// The listed files that the payload brought, wanted or not.
+    pub(super) here: Vec<String>,
+    /// Time in each stage, over all reports.
+    pub(super) stage_seconds: BTreeMap<String, f64>,
+}
+
+pub(super) fn workers() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(WORKERS_MAX)
+}
+
+impl Ingesting<'_> {
+    /// Loads the wanted reports of a payload into staging.
+    pub(super) fn payload(
+        &self,
+        payload: &Payload,
+        loader: &Loader,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Ingested> {
+        let enabled = self
+            .runtime
+            .block_on(publish::enabled_tag_keys(self.database))?;
+        let words = |set: BoundSet| match set {
+            BoundSet::EnabledTagKeys => enabled.clone(),
+        };
+        let progress = Arc::new(Progress::default());
+        let here: RefCell<Vec<String>> = RefCell::default();
+        let live = Live::begin(&payload.path.display().to_string(), &progress);
+        let files = Ingest {
+            plan: self.plan,
+            words: &words,
+            loader,
+            runtime: self.runtime.handle(),
+            progress: &progress,
+            workers: self.workers,
+        }
+        .run(payload, &|name| {
+            here.borrow_mut().push(name.to_string());
+            wanted(name)
+        });
+        drop(live);
+        let log = progress.log.lock().map(|log| log.clone());
+        report::log(&log.unwrap_or_default());
+        let stage_seconds = progress
+            .stages
+            .lock()
+            .map(|stages| {
+                stages
+                    .iter()
+                    .map(|(stage, time)| (stage.clone(), time.as_secs_f64()))
+                    .collect()
+            })
+            .unwrap_or_default();
+        // A failed run still says how far it got.
+        let rows = progress.rows.load(Ordering::Relaxed);
+        let files = files.map_err(|failure| match rows {
+            0 => failure,
+            rows => failure.hint_if_none(format!(
+                "{} rows had been read; none of them was published",
+                grouped(rows)
+            )),
+        })?;
+        Ok(Ingested {
+            files,
+            here: here.into_inner(),
+            stage_seconds,
+        })
+    }
+
+    /// Neither the payload nor one of its files may have more rejected rows than
+    /// the pipeline allows.
+    pub(super) fn within_threshold(&self, files: &[IngestedFile], run_id: i64) -> Result<()> {
+        let too_many = |(rejected, read): &(u64, u64)| {
+            *rejected as f64 > self.plan.rejected_rows_max * *read as f64
+        };
+        let of_files = files
+            .iter()
+            .map(|file| (file.rejects.len() as u64, file.tally.rows_read));
+        let sums = sums(files);
+        let of_payload = (sums.rows_rejected, sums.rows_read);
+        let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many)
+        else {
+            return Ok(());
+        };
+        let shown = files
+            .iter()
+            .flat_map(|file| {
+                file.rejects
+                    .iter()
+                    .map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
+            })
+            .take(REJECTS_SHOWN)
+            .collect::<Vec<_>>()
+            .join("\n");
+        Err(Failure::run(format!(
+            "{rejected} of {read} rows were rejected, more than {} %",
+            self.plan.rejected_rows_max * 100.0
+        ))
+        .because(anyhow::anyhow!(shown))
+        .hint(format!(
+            "the rows are in quarantine under run {run_id}; `rejected-rows` in `[limits]` is the threshold"
+        )))
+    }
+}
+
+/// The books of some files.
+pub(super) fn sums(files: &[IngestedFile]) -> RunSums {
+    let mut sums = RunSums::default();
+    for file in files {
+        sums.rows_read += file.tally.rows_read;
+        sums.rows_loaded += file.rows_loaded;
+        sums.rows_filtered += file.tally.rows_filtered;
+        sums.rows_rejected += file.rejects.len() as u64;
+    }
+    sums
+}

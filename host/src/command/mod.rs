@@ -1,0 +1,138 @@
+//! The verbs of the command line, and what they share: reading a pipeline, opening
+//! the database.
+
+pub mod check;
+pub mod clean;
+pub mod db;
+mod difference;
+mod ingesting;
+pub mod replay;
+pub mod run;
+pub mod sources;
+pub mod stage_test;
+pub mod status;
+pub mod summarize;
+pub mod tags;
+
+use std::path::PathBuf;
+
+use tokio::runtime::Runtime;
+
+use crate::archive::Archive;
+use crate::cli::{DatabaseArguments, PipelineArguments};
+use crate::database::{self, Database, DatabaseError, Target};
+use crate::definition;
+use crate::failure::{Failure, Result};
+use crate::plan::{self, Plan, Surroundings};
+use crate::report;
+use crate::stage::Engine;
+use crate::staging;
+
+/// Reads and checks a pipeline; prints every problem when there is one.
+fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
+    let shown = arguments.pipeline.display();
+    let loaded = definition::load(&arguments.pipeline).map_err(|unreadable| {
+        refuse(
+            &unreadable.sources,
+            &[unreadable.problem],
+            &shown.to_string(),
+        )
+    })?;
+    let tables = staging::tables(database::migrations());
+    let postgres_pipeline = std::env::var("OCP_POSTGRES_PIPELINE").ok();
+    let surroundings = Surroundings {
+        engine,
+        tables: &tables,
+        stage_folders: &stage_folders(&arguments.stages),
+        postgres_pipeline: postgres_pipeline.as_deref(),
+    };
+    plan::resolve(&loaded, &surroundings)
+        .map_err(|problems| refuse(&loaded.sources, &problems, &shown.to_string()))
+}
+
+fn refuse(
+    sources: &crate::problem::Sources,
+    problems: &[crate::problem::Problem],
+    pipeline: &str,
+) -> Failure {
+    report::problems(sources, problems);
+    let count = match problems.len() {
+        1 => "a problem".to_string(),
+        count => format!("{count} problems"),
+    };
+    let message = format!("pipeline `{pipeline}` has {count}");
+    if problems.iter().all(|problem| problem.environment) {
+        Failure::environment(message)
+    } else {
+        Failure::definition(message)
+    }
+}
+
+/// The engine, with its cache in the user's cache folder.
+fn engine() -> Result<Engine> {
+    let cache = std::env::var_os("GRISTMILL_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| {
+            std::env::var_os("XDG_CACHE_HOME").map(|home| PathBuf::from(home).join("gristmill"))
+        })
+        .or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/gristmill"))
+        });
+    Engine::new(cache.as_deref())
+        .map_err(|error| Failure::environment("cannot run WebAssembly here").because(error))
+}
+
+/// `--stages`, then where components stand beside the program.
+fn stage_folders(named: &[PathBuf]) -> Vec<PathBuf> {
+    let mut folders = named.to_vec();
+    if let Some(folder) = std::env::current_exe()
+        .ok()
+        .and_then(|program| program.parent().map(PathBuf::from))
+    {
+        folders.push(folder.join("stages"));
+        folders.extend(folder.parent().map(|parent| parent.join("stages")));
+    }
+    folders
+}
+
+/// Where the payloads of a pipeline are kept, if they are.
+fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
+    if !plan.archive.keep {
+        return Ok(None);
+    }
+    let directory = match &plan.archive.directory {
+        Some(directory) => directory.clone(),
+        None => database::default_data_directory().join("archive"),
+    };
+    Archive::below(&directory, database.schema().as_str()).map(Some)
+}
+
+fn target(arguments: &DatabaseArguments) -> Target {
+    Target {
+        // Set to nothing means not set, as in other programs.
+        url: arguments.database_url.clone().filter(|url| !url.is_empty()),
+        schema: arguments.schema.clone(),
+        data_directory: database::default_data_directory(),
+    }
+}
+
+fn open(runtime: &Runtime, arguments: &DatabaseArguments, connections: u32) -> Result<Database> {
+    runtime
+        .block_on(Database::open(
+            &target(arguments),
+            connections,
+            &report::say,
+        ))
+        .map_err(|error| unreachable_database(&error))
+}
+
+fn unreachable_database(error: &DatabaseError) -> Failure {
+    let mut failure = Failure::environment(error.to_string());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        failure.causes.push(cause.to_string());
+        source = cause.source();
+    }
+    failure.hint = error.hint();
+    failure
+}

@@ -1,0 +1,305 @@
+//! `gristmill replay`: archived payloads once more, through the pipeline as it is
+//! now, in the place of what they made before.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::ingesting::{Ingested, Ingesting, sums, workers};
+use super::{archive_of, difference, engine, open, plan};
+use crate::archive::{self, Archive, Kept};
+use crate::cli::ReplayArguments;
+use crate::days::Days;
+use crate::difference::DayDifference;
+use crate::failure::{Failure, Result};
+use crate::load::Loader;
+use crate::payload::Payload;
+use crate::publish::replace::{self, Holder};
+use crate::publish::{self, Upload};
+use crate::report;
+use crate::run_record::{self, RunState, RunSums};
+use crate::source::{self, Source};
+
+/// What a replay came to.
+#[derive(Debug, Serialize)]
+struct Replayed {
+    cluster_id: String,
+    source_uuid: Uuid,
+    payloads: usize,
+    days: Vec<DayDifference>,
+    rows_read: u64,
+    rows_loaded: u64,
+    rows_filtered: u64,
+    rows_rejected: u64,
+    seconds: f64,
+    error: Option<String>,
+}
+
+/// The archived tarballs that together are a manifest's payload.
+struct Replayable {
+    holder: Holder,
+    tarballs: Vec<Kept>,
+}
+
+/// # Errors
+/// The pipeline has problems, a payload is not in the archive, the database cannot
+/// be reached, or a payload failed; those before it stay replayed.
+pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
+    let days = Days::between(arguments.from, arguments.to)?;
+    let engine = engine()?;
+    let plan = plan(&arguments.pipeline, &engine)?;
+    let workers = workers();
+    let database = open(runtime, &arguments.database, workers as u32 + 2)?;
+    let archive = archive_of(&plan, &database)?;
+    let source = runtime.block_on(source::named(&database, &arguments.source))?;
+    let replay = Replay {
+        ingesting: Ingesting {
+            plan: &plan,
+            database: &database,
+            runtime,
+            workers,
+        },
+        archive,
+        source,
+        days,
+    };
+    let replayables = replay.replayables()?;
+    let started = Instant::now();
+    let mut replayed = Replayed {
+        cluster_id: replay.source.cluster_id.clone(),
+        source_uuid: replay.source.source_uuid,
+        payloads: 0,
+        days: Vec::new(),
+        rows_read: 0,
+        rows_loaded: 0,
+        rows_filtered: 0,
+        rows_rejected: 0,
+        seconds: 0.0,
+        error: None,
+    };
+    let mut failure = None;
+    for replayable in &replayables {
+        let mut sums = RunSums::default();
+        match replay.run(replayable, &mut sums) {
+            Ok(days) => {
+                replayed.payloads += 1;
+                replayed.days.extend(days);
+            }
+            Err(failed) => {
+                replayed.error = Some(failed.to_string());
+                failure = Some(failed);
+            }
+        }
+        replayed.rows_read += sums.rows_read;
+        replayed.rows_loaded += sums.rows_loaded;
+        replayed.rows_filtered += sums.rows_filtered;
+        replayed.rows_rejected += sums.rows_rejected;
+        if failure.is_some() {
+            break;
+        }
+    }
+    replayed.days.sort_by_key(|difference| difference.day);
+    replayed.seconds = started.elapsed().as_secs_f64();
+    if arguments.json {
+        report::json(&replayed);
+    } else {
+        difference::show(&replayed.days);
+    }
+    failure.map_or(Ok(()), |failure| {
+        Err(failure.hint_if_none(format!(
+            "{} of {} payloads were replayed, each with all of its days; run it again when the cause is mended",
+            replayed.payloads,
+            replayables.len()
+        )))
+    })
+}
+
+struct Replay<'a> {
+    ingesting: Ingesting<'a>,
+    archive: Option<Archive>,
+    source: Source,
+    days: Days,
+}
+
+impl Replay<'_> {
+    /// The payloads that hold the days, all of them whole in the archive.
+    fn replayables(&self) -> Result<Vec<Replayable>> {
+        let (database, runtime) = (self.ingesting.database, self.ingesting.runtime);
+        let source = &self.source;
+        let holders =
+            runtime.block_on(replace::holders(database, source.source_uuid, self.days))?;
+        if holders.is_empty() {
+            return Err(Failure::run(format!(
+                "no payload of cluster `{}` holds {}",
+                source.cluster_id, self.days
+            ))
+            .hint("`gristmill status` shows which days are loaded"));
+        }
+        let mut replayables = Vec::new();
+        let mut missing = Vec::new();
+        for holder in holders {
+            let files =
+                runtime.block_on(replace::files_of_manifest(database, holder.manifest_id))?;
+            let kept = runtime.block_on(archive::of_manifest(database, holder.manifest_id))?;
+            let mut open: BTreeSet<&String> = files.iter().collect();
+            let mut tarballs = Vec::new();
+            for kept in kept {
+                let Some(kept) = self.found(kept) else {
+                    continue;
+                };
+                let before = open.len();
+                open.retain(|file| !kept.files.contains(file));
+                if open.len() < before {
+                    tarballs.push(kept);
+                }
+            }
+            if open.is_empty() {
+                replayables.push(Replayable { holder, tarballs });
+            } else {
+                missing.extend(holder.days);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(replayables);
+        }
+        missing.sort();
+        let shown: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Err(Failure::run(format!(
+            "nothing was replayed: the archive lacks the payloads of {}",
+            shown.join(", ")
+        ))
+        .hint(
+            "`gristmill run` of a payload that was loaded before puts it into the archive; \
+             `--from` and `--to` can leave these days out",
+        ))
+    }
+
+    /// The tarball where it was put, or where the pipeline says that archives are.
+    fn found(&self, kept: Kept) -> Option<Kept> {
+        if kept.path().is_file() {
+            return Some(kept);
+        }
+        let moved = self.archive.as_ref()?.kept(kept);
+        moved.path().is_file().then_some(moved)
+    }
+
+    fn run(&self, replayable: &Replayable, sums: &mut RunSums) -> Result<Vec<DayDifference>> {
+        let Ingesting {
+            plan,
+            database,
+            runtime,
+            ..
+        } = self.ingesting;
+        let name = match &replayable.tarballs[..] {
+            [] => format!("replay of {}", replayable.holder.assembly_id),
+            [kept] => format!("replay of {}", kept.payload),
+            [kept, others @ ..] => {
+                format!("replay of {} and {} more", kept.payload, others.len())
+            }
+        };
+        let run_id = runtime.block_on(run_record::open(database, plan, &name))?;
+        let result = self.recorded(replayable, run_id, sums);
+        let (state, error) = match &result {
+            Ok(_) => (RunState::Published, None),
+            Err(failure) => (RunState::Failed, Some(failure.to_string())),
+        };
+        let closed = runtime.block_on(run_record::close(
+            database,
+            run_id,
+            state,
+            Some(replayable.holder.manifest_id),
+            *sums,
+            error.as_deref(),
+        ));
+        // What went wrong first is what the user needs to hear.
+        let days = result.map_err(|failure| failure.within(format!("the {name} failed")))?;
+        closed.map(|()| days)
+    }
+
+    fn recorded(
+        &self,
+        replayable: &Replayable,
+        run_id: i64,
+        sums: &mut RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let Ingesting {
+            plan,
+            database,
+            runtime,
+            ..
+        } = self.ingesting;
+        let mut payloads = Vec::new();
+        for kept in &replayable.tarballs {
+            kept.verify()?;
+            payloads.push(Payload::open(&kept.path(), None)?);
+        }
+        let Some(first) = payloads.first() else {
+            return Err(Failure::run("its manifest lists no file"));
+        };
+        let source = self.source.clone();
+        let mut upload = runtime.block_on(Upload::begin(
+            database,
+            plan,
+            source,
+            &first.manifest,
+            run_id,
+            &report::say,
+        ))?;
+        let result = self.replace(&mut upload, &payloads, run_id, sums);
+        match result {
+            Ok(days) => {
+                runtime.block_on(upload.close());
+                Ok(days)
+            }
+            Err(mut failure) => {
+                // No file is open, so none is marked as failed.
+                if let Err(also) = runtime.block_on(upload.abandon(&[])) {
+                    failure.causes.push(also.to_string());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn replace(
+        &self,
+        upload: &mut Upload,
+        payloads: &[Payload],
+        run_id: i64,
+        sums: &mut RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let Ingesting {
+            plan,
+            database,
+            runtime,
+            ..
+        } = self.ingesting;
+        // Another payload may have won some of them since we looked.
+        let days = runtime.block_on(upload.held_days(self.days))?;
+        let loader = Loader::new(database.clone(), upload.generation, self.source.source_uuid);
+        let mut files = Vec::new();
+        let mut taken = BTreeSet::new();
+        for payload in payloads {
+            let wanted = |name: &str| !taken.contains(name);
+            let Ingested {
+                files: ingested,
+                here,
+                ..
+            } = self.ingesting.payload(payload, &loader, &wanted)?;
+            files.extend(ingested);
+            taken.extend(here);
+        }
+        *sums = self::sums(&files);
+        if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
+            let kept = publish::keep_rejects(database, run_id, &files);
+            if let Err(also) = runtime.block_on(kept) {
+                failure.causes.push(also.to_string());
+            }
+            return Err(failure);
+        }
+        runtime.block_on(upload.replace(&files, &days, plan))
+    }
+}

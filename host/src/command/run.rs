@@ -1,0 +1,488 @@
+//! `gristmill run`: payloads through a pipeline into the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::ingesting::{Ingested, Ingesting, workers};
+use super::{archive_of, engine, open, plan};
+use crate::archive::{self, Archive, Kept};
+use crate::cli::RunArguments;
+use crate::database::Database;
+use crate::failure::{Exit, Failure, Result};
+use crate::ingest::{FileKind, IngestedFile};
+use crate::load::Loader;
+use crate::payload::Payload;
+use crate::plan::Plan;
+use crate::publish::{self, Completed, DayOutcome, Outcome, Upload};
+use crate::report::{self, grouped};
+use crate::run_record::{self, RunState, RunSums};
+use crate::source::{self, Source};
+use crate::summarize;
+
+/// What one payload came to.
+#[derive(Debug, Serialize)]
+struct PayloadResult {
+    payload: String,
+    cluster_id: Option<String>,
+    source_uuid: Option<Uuid>,
+    manifest: Option<Uuid>,
+    state: &'static str,
+    days: Vec<Day>,
+    waiting_for: Vec<String>,
+    rows_read: u64,
+    rows_loaded: u64,
+    rows_filtered: u64,
+    rows_rejected: u64,
+    bytes_read: u64,
+    /// Columns of the files that the pipeline does not want, by report kind.
+    ignored_columns: BTreeMap<String, BTreeSet<String>>,
+    summary_rows_inserted: u64,
+    summary_rows_deleted: u64,
+    seconds: f64,
+    /// Time in each stage, over all reports.
+    stage_seconds: BTreeMap<String, f64>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Day {
+    day: NaiveDate,
+    hours: i32,
+    outcome: &'static str,
+}
+
+/// # Errors
+/// The pipeline has problems, the database cannot be reached, or a payload failed;
+/// the other payloads have been run all the same.
+pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
+    let engine = engine()?;
+    let plan = plan(&arguments.pipeline, &engine)?;
+    let workers = workers();
+    // A session a worker, one for the lock of the source, one for what is asked
+    // in between.
+    let database = open(runtime, &arguments.database, workers as u32 + 2)?;
+    let archive = archive_of(&plan, &database)?;
+    let mut results = Vec::new();
+    let mut failures = Vec::new();
+    for path in &arguments.payloads {
+        let started = Instant::now();
+        let mut run = Run {
+            plan: &plan,
+            database: &database,
+            runtime,
+            workers,
+            archive: archive.as_ref(),
+            outcome: PayloadResult::new(path),
+        };
+        let result = run.payload(path, arguments.cluster_id.as_deref());
+        let mut outcome = run.outcome;
+        outcome.seconds = started.elapsed().as_secs_f64();
+        if let Err(failure) = result {
+            outcome.state = RunState::Failed.as_str();
+            outcome.error = Some(failure.to_string());
+            failures.push(failure);
+        }
+        results.push(outcome);
+    }
+    if arguments.json {
+        report::json(&results);
+    } else {
+        show(&results);
+        if arguments.show_summary {
+            show_summary(&database, runtime, &results)?;
+        }
+    }
+    last_word(failures, results.len())
+}
+
+/// One failure speaks for itself; several are printed, and counted at the end.
+fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
+    if payloads == 1 || failures.is_empty() {
+        return failures.pop().map_or(Ok(()), Err);
+    }
+    let mut exit = Exit::Run;
+    for failure in &failures {
+        report::failure(failure);
+        if failure.exit as u8 > exit as u8 {
+            exit = failure.exit;
+        }
+    }
+    let mut last = Failure::run(format!("{} of {payloads} payloads failed", failures.len()));
+    last.exit = exit;
+    Err(last)
+}
+
+impl PayloadResult {
+    fn new(path: &Path) -> Self {
+        Self {
+            payload: path.display().to_string(),
+            cluster_id: None,
+            source_uuid: None,
+            manifest: None,
+            state: RunState::Failed.as_str(),
+            days: Vec::new(),
+            waiting_for: Vec::new(),
+            rows_read: 0,
+            rows_loaded: 0,
+            rows_filtered: 0,
+            rows_rejected: 0,
+            bytes_read: 0,
+            ignored_columns: BTreeMap::new(),
+            summary_rows_inserted: 0,
+            summary_rows_deleted: 0,
+            seconds: 0.0,
+            stage_seconds: BTreeMap::new(),
+            error: None,
+        }
+    }
+
+    fn sums(&self) -> RunSums {
+        RunSums {
+            rows_read: self.rows_read,
+            rows_loaded: self.rows_loaded,
+            rows_filtered: self.rows_filtered,
+            rows_rejected: self.rows_rejected,
+        }
+    }
+}
+
+/// One payload being run.
+struct Run<'a> {
+    plan: &'a Plan,
+    database: &'a Database,
+    runtime: &'a Runtime,
+    workers: usize,
+    archive: Option<&'a Archive>,
+    outcome: PayloadResult,
+}
+
+impl Run<'_> {
+    fn payload(&mut self, path: &Path, cluster_id: Option<&str>) -> Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let run_id = self
+            .runtime
+            .block_on(run_record::open(self.database, self.plan, &name))?;
+        let mut manifest_id = None;
+        let result = self.recorded(path, cluster_id, run_id, &mut manifest_id);
+        let (state, error) = match &result {
+            Ok(state) => (*state, None),
+            Err(failure) => (RunState::Failed, Some(failure.to_string())),
+        };
+        self.outcome.state = state.as_str();
+        let closed = self.runtime.block_on(run_record::close(
+            self.database,
+            run_id,
+            state,
+            manifest_id,
+            self.outcome.sums(),
+            error.as_deref(),
+        ));
+        // What went wrong first is what the user needs to hear.
+        result.and(closed)
+    }
+
+    fn recorded(
+        &mut self,
+        path: &Path,
+        cluster_id: Option<&str>,
+        run_id: i64,
+        manifest_id: &mut Option<i32>,
+    ) -> Result<RunState> {
+        let payload = Payload::open(path, cluster_id)?;
+        self.outcome.cluster_id = Some(payload.manifest.cluster_id.clone());
+        self.outcome.manifest = Some(payload.manifest.uuid);
+        let source = self.source(&payload)?;
+        self.outcome.source_uuid = Some(source.source_uuid);
+        let mut upload = self.runtime.block_on(Upload::begin(
+            self.database,
+            self.plan,
+            source.clone(),
+            &payload.manifest,
+            run_id,
+            &report::say,
+        ))?;
+        *manifest_id = Some(upload.manifest_id);
+        let state = self.load(&payload, &source, &mut upload, run_id);
+        match state {
+            Ok(state @ (RunState::Loaded | RunState::Published)) => {
+                self.runtime.block_on(upload.close());
+                Ok(state)
+            }
+            Ok(state) => self.runtime.block_on(upload.abandon(&[])).map(|()| state),
+            Err(mut failure) => {
+                let files = &payload.manifest.files;
+                if let Err(also) = self.runtime.block_on(upload.abandon(files)) {
+                    failure.causes.push(also.to_string());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Everything between the opening of an upload and its end.
+    fn load(
+        &mut self,
+        payload: &Payload,
+        source: &Source,
+        upload: &mut Upload,
+        run_id: i64,
+    ) -> Result<RunState> {
+        let ingesting = Ingesting {
+            plan: self.plan,
+            database: self.database,
+            runtime: self.runtime,
+            workers: self.workers,
+        };
+        let loader = Loader::new(self.database.clone(), upload.generation, source.source_uuid);
+        let wanted = |name: &str| upload.open_files.iter().any(|open| open == name);
+        let Ingested {
+            files,
+            here,
+            stage_seconds,
+        } = ingesting.payload(payload, &loader, &wanted)?;
+        self.outcome.stage_seconds = stage_seconds;
+        self.add_up(&files);
+        if let Err(mut failure) = ingesting.within_threshold(&files, run_id) {
+            let kept = publish::keep_rejects(self.database, run_id, &files);
+            if let Err(also) = self.runtime.block_on(kept) {
+                failure.causes.push(also.to_string());
+            }
+            return Err(failure);
+        }
+        let kept = self.keep(payload, upload, here)?;
+        if files.is_empty() {
+            if let Some(kept) = &kept {
+                self.runtime.block_on(upload.record_kept(kept))?;
+            }
+            return self.nothing_new(payload, upload);
+        }
+        let completed =
+            self.runtime
+                .block_on(upload.complete(&files, kept.as_ref(), self.plan.engine))?;
+        Ok(self.completed(completed))
+    }
+
+    /// Nothing of the payload was new: says what is known of its upload.
+    fn nothing_new(&mut self, payload: &Payload, upload: &Upload) -> Result<RunState> {
+        let shown = payload.path.display();
+        if payload.manifest.files.is_empty() {
+            report::say(&format!(
+                "{shown}: nothing to do, its manifest lists no files"
+            ));
+        } else if upload.open_files.is_empty() {
+            let held = publish::held_days(self.database, upload.manifest_id);
+            let held = self.runtime.block_on(held)?;
+            self.outcome.days = held.iter().map(Day::from).collect();
+            let loaded_by = publish::loaded_by(self.database, upload.manifest_id);
+            let by = match self.runtime.block_on(loaded_by)? {
+                Some(pipeline) => format!(", by pipeline `{pipeline}`"),
+                None => String::new(),
+            };
+            report::say(&format!(
+                "{shown}: nothing to do, all of it was loaded before{by}"
+            ));
+        } else {
+            self.outcome.waiting_for.clone_from(&upload.open_files);
+            report::say(&format!(
+                "{shown}: nothing to do, all of it was loaded before; the payload waits for {} more of its files",
+                upload.open_files.len()
+            ));
+        }
+        Ok(RunState::Unchanged)
+    }
+
+    fn source(&self, payload: &Payload) -> Result<Source> {
+        let cluster_id = &payload.manifest.cluster_id;
+        self.runtime.block_on(async {
+            if let Some(source) = source::find(self.database, cluster_id).await? {
+                return Ok(source);
+            }
+            let unknown = || {
+                Failure::run(format!("cluster `{cluster_id}` is not a registered source")).hint(
+                    format!("`gristmill sources add --cluster-id {cluster_id}` registers it"),
+                )
+            };
+            if !self.plan.register_sources {
+                return Err(unknown());
+            }
+            let uuid = source::derived_uuid(cluster_id);
+            source::register(self.database, uuid, cluster_id, cluster_id).await?;
+            source::find(self.database, cluster_id)
+                .await?
+                .ok_or_else(unknown)
+        })
+    }
+
+    /// Puts the payload into the archive, unless all of it is there.
+    fn keep(&self, payload: &Payload, upload: &Upload, here: Vec<String>) -> Result<Option<Kept>> {
+        let Some(archive) = self.archive else {
+            return Ok(None);
+        };
+        let held = archive::holds(self.database, upload.manifest_id, &here);
+        match self.runtime.block_on(held)? {
+            true => Ok(None),
+            false => archive.keep(payload, here).map(Some),
+        }
+    }
+
+    fn add_up(&mut self, files: &[IngestedFile]) {
+        for file in files {
+            self.outcome.bytes_read += file.bytes;
+            self.outcome.rows_read += file.tally.rows_read;
+            self.outcome.rows_loaded += file.rows_loaded;
+            self.outcome.rows_filtered += file.tally.rows_filtered;
+            self.outcome.rows_rejected += file.rejects.len() as u64;
+            if let FileKind::Report(kind) = &file.kind
+                && !file.learned.ignored_columns.is_empty()
+            {
+                self.outcome
+                    .ignored_columns
+                    .entry(kind.clone())
+                    .or_default()
+                    .extend(file.learned.ignored_columns.iter().cloned());
+            }
+        }
+    }
+
+    fn completed(&mut self, completed: Completed) -> RunState {
+        match completed {
+            Completed::Waiting { missing } => {
+                report::say(&format!(
+                    "{}: loaded; the payload waits for {} more of its files",
+                    self.outcome.payload,
+                    missing.len()
+                ));
+                self.outcome.waiting_for = missing;
+                RunState::Loaded
+            }
+            Completed::Published { days, summarized } => {
+                self.outcome.summary_rows_inserted = summarized.rows_inserted;
+                self.outcome.summary_rows_deleted = summarized.rows_deleted;
+                for lost in days.iter().filter(|day| day.outcome == Outcome::Lost) {
+                    report::say(&format!(
+                        "{}: another payload covers {} better; these {} hours do not count",
+                        self.outcome.payload, lost.day, lost.hours
+                    ));
+                }
+                self.outcome.days = days.iter().map(Day::from).collect();
+                RunState::Published
+            }
+        }
+    }
+}
+
+impl From<&DayOutcome> for Day {
+    fn from(day: &DayOutcome) -> Self {
+        Self {
+            day: day.day,
+            hours: day.hours,
+            outcome: match day.outcome {
+                Outcome::Won => "won",
+                Outcome::Kept => "kept",
+                Outcome::Lost => "lost",
+            },
+        }
+    }
+}
+
+fn show(results: &[PayloadResult]) {
+    let rows: Vec<Vec<String>> = results
+        .iter()
+        .map(|run| {
+            let won: Vec<String> = run
+                .days
+                .iter()
+                .filter(|day| day.outcome == "won")
+                .map(|day| day.day.to_string())
+                .collect();
+            let days = match won.as_slice() {
+                [] => "–".to_string(),
+                [day] => day.clone(),
+                [first, .., last] => format!("{} days, {first} to {last}", won.len()),
+            };
+            let file = Path::new(&run.payload).file_name().unwrap_or_default();
+            vec![
+                file.to_string_lossy().into_owned(),
+                run.state.to_string(),
+                days,
+                grouped(run.rows_read),
+                grouped(run.rows_loaded),
+                grouped(run.rows_filtered),
+                grouped(run.rows_rejected),
+                grouped(run.summary_rows_inserted),
+                format!(
+                    "{:.2} s",
+                    Duration::from_secs_f64(run.seconds).as_secs_f64()
+                ),
+            ]
+        })
+        .collect();
+    report::table(
+        &[
+            "payload",
+            "state",
+            "days won",
+            "rows read",
+            "loaded",
+            "left out",
+            "quarantined",
+            "summary rows",
+            "time",
+        ],
+        &[3, 4, 5, 6, 7, 8],
+        &rows,
+    );
+}
+
+fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult]) -> Result<()> {
+    let mut shown = BTreeSet::new();
+    let mut lines = Vec::new();
+    for run in results {
+        let Some(source) = run.source_uuid else {
+            continue;
+        };
+        let days: Vec<NaiveDate> = run
+            .days
+            .iter()
+            .map(|day| day.day)
+            .filter(|day| shown.insert((source, *day)))
+            .collect();
+        let rows = runtime.block_on(summarize::daily_summary(database, source, &days))?;
+        lines.extend(rows.into_iter().map(|row| {
+            let numbers = row
+                .measures
+                .into_iter()
+                .map(|number| number.map_or_else(String::new, |number| format!("{number:.3}")));
+            std::iter::once(row.day.to_string())
+                .chain(row.texts.into_iter().map(Option::unwrap_or_default))
+                .chain(numbers)
+                .collect::<Vec<String>>()
+        }));
+    }
+    report::table(
+        &[
+            "day",
+            "source",
+            "namespace",
+            "node",
+            "claim",
+            "labels",
+            "CPU used\ncore-hours",
+            "requested\ncore-hours",
+            "effective\ncore-hours",
+            "effective\nGB-hours",
+            "node capacity\ncore-hours",
+            "claim capacity\nGB-months",
+            "claim used\nGB-months",
+        ],
+        &[6, 7, 8, 9, 10, 11, 12],
+        &lines,
+    );
+    Ok(())
+}

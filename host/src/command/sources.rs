@@ -1,0 +1,61 @@
+//! `gristmill sources`: the clusters that payloads come from.
+
+use tokio::runtime::Runtime;
+
+use super::open;
+use crate::cli::SourcesCommand;
+use crate::failure::Result;
+use crate::{report, source};
+
+/// # Errors
+/// The database cannot be reached, or refuses the change.
+pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
+    match command {
+        SourcesCommand::List { json, database } => {
+            let database = open(runtime, database, 1)?;
+            let sources = runtime.block_on(source::list(&database))?;
+            if *json {
+                report::json(&sources);
+                return Ok(());
+            }
+            let rows: Vec<Vec<String>> = sources
+                .iter()
+                .map(|source| {
+                    vec![
+                        source.cluster_alias.clone(),
+                        source.cluster_id.clone(),
+                        source.source_uuid.to_string(),
+                        source.registered_at.format("%Y-%m-%d %H:%M").to_string(),
+                    ]
+                })
+                .collect();
+            report::table(
+                &["alias", "cluster", "uuid", "registered (UTC)"],
+                &[],
+                &rows,
+            );
+        }
+        SourcesCommand::Add {
+            cluster_id,
+            alias,
+            uuid,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
+            let alias = alias.as_deref().unwrap_or(cluster_id);
+            runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
+            report::data(&uuid.to_string());
+        }
+        SourcesCommand::Rename {
+            cluster_id,
+            alias,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            runtime.block_on(source::rename(&database, cluster_id, alias))?;
+            report::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `gristmill status`: how every source stands, and what needs a person.
+
+use chrono::{DateTime, Utc};
+use tokio::runtime::Runtime;
+
+use super::open;
+use crate::cli::StatusArguments;
+use crate::failure::{Failure, Result};
+use crate::ledger::{self, LastRun, SourceStatus};
+use crate::report::{self, grouped};
+
+/// # Errors
+/// Something needs a person, or the database cannot be reached.
+pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
+    let database = open(runtime, &arguments.database, 1)?;
+    let status = runtime.block_on(ledger::status(&database, arguments.since))?;
+    if arguments.json {
+        report::json(&status);
+    } else {
+        let rows: Vec<Vec<String>> = status.sources.iter().map(source).collect();
+        report::table(
+            &[
+                "cluster",
+                "last payload (UTC)",
+                "days",
+                "hours missing",
+                "waiting",
+                "generations",
+                "in quarantine",
+            ],
+            &[3, 4, 5, 6],
+            &rows,
+        );
+        let runs: Vec<Vec<String>> = status
+            .sources
+            .iter()
+            .flat_map(|source| {
+                let alias = source.summary.cluster_alias.as_str();
+                source.last_runs.iter().map(move |last| run(alias, last))
+            })
+            .chain(status.runs_without_source.iter().map(|last| run("", last)))
+            .collect();
+        report::table(
+            &[
+                "run",
+                "cluster",
+                "payload",
+                "state",
+                "started (UTC)",
+                "loaded",
+                "quarantined",
+            ],
+            &[0, 5, 6],
+            &runs,
+        );
+    }
+    let Some(first) = status.attention.first() else {
+        return Ok(());
+    };
+    if let [_] = &status.attention[..] {
+        return Err(Failure::run(first.message.clone()));
+    }
+    let mut failure = Failure::run(format!("{} things need a person", status.attention.len()));
+    failure.causes = status
+        .attention
+        .into_iter()
+        .map(|attention| attention.message)
+        .collect();
+    Err(failure)
+}
+
+fn source(source: &SourceStatus) -> Vec<String> {
+    let summary = &source.summary;
+    let missing: i32 = source.gaps.iter().map(|gap| gap.hours_missing).sum();
+    vec![
+        summary.cluster_alias.clone(),
+        summary
+            .last_payload_came_at
+            .map_or_else(|| "–".into(), minute),
+        match (summary.first_day, summary.last_day) {
+            (Some(first), Some(last)) if first == last => format!("{}, {first}", summary.days),
+            (Some(first), Some(last)) => format!("{}, {first} to {last}", summary.days),
+            _ => "–".to_string(),
+        },
+        missing.to_string(),
+        source.waiting.len().to_string(),
+        match summary.generations_superseded {
+            0 => summary.generations.to_string(),
+            superseded => format!("{} ({superseded} superseded)", summary.generations),
+        },
+        grouped(summary.rows_quarantined.unsigned_abs()),
+    ]
+}
+
+fn run(cluster: &str, run: &LastRun) -> Vec<String> {
+    vec![
+        run.run.to_string(),
+        cluster.to_string(),
+        run.payload.clone(),
+        run.state.clone(),
+        minute(run.started_at),
+        grouped(run.rows_loaded.unsigned_abs()),
+        grouped(run.rows_rejected.unsigned_abs()),
+    ]
+}
+
+fn minute(instant: DateTime<Utc>) -> String {
+    instant.format("%Y-%m-%d %H:%M").to_string()
+}

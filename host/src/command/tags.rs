@@ -1,0 +1,96 @@
+//! `gristmill tags`: which label keys become tags, and under which name.
+
+use tokio::runtime::Runtime;
+
+use super::open;
+use crate::cli::TagsCommand;
+use crate::failure::Result;
+use crate::report;
+use crate::tags::{self, Changed};
+
+/// # Errors
+/// The database cannot be reached, or the change is refused.
+pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
+    match command {
+        TagsCommand::List { json, database } => {
+            let database = open(runtime, database, 1)?;
+            let tags = runtime.block_on(tags::list(&database))?;
+            if *json {
+                report::json(&tags);
+                return Ok(());
+            }
+            let rows: Vec<Vec<String>> = tags
+                .iter()
+                .map(|tag| {
+                    vec![
+                        tag.key.clone(),
+                        if tag.enabled { "yes" } else { "no" }.to_string(),
+                        tag.parent.clone().unwrap_or_default(),
+                    ]
+                })
+                .collect();
+            report::table(&["key", "enabled", "mapped to"], &[], &rows);
+            let enabled = tags.iter().filter(|tag| tag.enabled).count();
+            report::say(&format!(
+                "{enabled} of {} keys are enabled; there can be at most {}",
+                tags.len(),
+                tags::ENABLED_MAX
+            ));
+        }
+        TagsCommand::Enable { keys, database } => {
+            let database = open(runtime, database, 1)?;
+            let change = runtime.block_on(tags::enable(&database, keys))?;
+            tell(&change, "enabled");
+            for key in &change.unseen {
+                report::say(&format!("no payload has shown `{key}` yet"));
+            }
+            if !change.changed.is_empty() {
+                report::say(
+                    "the next payloads will show it; `gristmill replay` makes it show in days \
+                     already loaded",
+                );
+            }
+        }
+        TagsCommand::Disable { keys, database } => {
+            let database = open(runtime, database, 1)?;
+            let change = runtime.block_on(tags::disable(&database, keys))?;
+            tell(&change, "disabled");
+            if !change.changed.is_empty() {
+                report::say("days already loaded keep it until `gristmill replay`");
+            }
+        }
+        TagsCommand::Map {
+            child,
+            parent,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            if runtime.block_on(tags::map(&database, child, parent))? {
+                report::say(&format!("`{child}` is known as `{parent}` now"));
+                report::say(SUMMARIZE_AGAIN);
+            } else {
+                report::say(&format!("`{child}` was known as `{parent}` before"));
+            }
+        }
+        TagsCommand::Unmap { keys, database } => {
+            let database = open(runtime, database, 1)?;
+            let change = runtime.block_on(tags::unmap(&database, keys))?;
+            tell(&change, "known under its own name");
+            if !change.changed.is_empty() {
+                report::say(SUMMARIZE_AGAIN);
+            }
+        }
+    }
+    Ok(())
+}
+
+const SUMMARIZE_AGAIN: &str = "days already loaded keep their names until `gristmill summarize`";
+
+fn tell(change: &Changed, state: &str) {
+    for key in &change.changed {
+        report::say(&format!("`{key}` is {state} now"));
+    }
+    for key in &change.unchanged {
+        report::say(&format!("`{key}` was {state} before"));
+    }
+}

@@ -1,0 +1,339 @@
+//! What can go wrong with the database, said once for all of this folder.
+//!
+//! `Display` gives this layer only; causes are reached through `source`, and
+//! what to do next through [`DatabaseError::hint`]. No text here ever holds a
+//! database URL as the user wrote it, since that may hold a password.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+
+use crate::failure::Failure;
+
+#[derive(Debug)]
+pub enum DatabaseError {
+    /// The text given as a database URL is none.
+    InvalidUrl { reason: String },
+    /// The server did not let us in.
+    Connect { location: String, source: SqlError },
+    /// The server did not answer in time.
+    ConnectTimeout { location: String, seconds: u64 },
+    /// The server is older than the oldest that we support.
+    ServerTooOld { location: String, version: u32 },
+    /// A statement of ours failed.
+    Statement { doing: String, source: SqlError },
+    /// Another process migrates the schema, or holds a table that a migration needs.
+    MigrationWaited { schema: String, seconds: u64 },
+    /// What the schema has applied does not fit what this program carries.
+    MigrationRefused {
+        schema: String,
+        reason: String,
+        hint: String,
+    },
+    /// A migration or function failed in Postgres.
+    SqlFile {
+        file: String,
+        line: Option<usize>,
+        source: SqlError,
+    },
+    /// No Postgres server programs to start one from.
+    NoServerPrograms { reason: String },
+    /// The server programs that we found cannot open the data.
+    ServerProgramsMismatch {
+        directory: PathBuf,
+        data_version: u32,
+    },
+    /// The data directory is another user's.
+    NotOurs { directory: PathBuf, owner: u32 },
+    /// We are root, Postgres refuses root, and no other user can get there.
+    NotReachable { directory: PathBuf, user: String },
+    /// No folder whose socket path fits the kernel's limit could be used.
+    NoSocketDirectory { reason: String },
+    /// Another process has been starting or stopping the local server for too long.
+    LocalServerBusy { lock: PathBuf, seconds: u64 },
+    /// A server program ended with an error.
+    ServerProgram { program: String, output: String },
+    /// The local server did not come up; `output` is the end of its log.
+    LocalServerStart { log: PathBuf, output: String },
+    /// The local server did not go down.
+    LocalServerStop { process: i32, seconds: u64 },
+    /// The operating system refused something.
+    System { doing: String, source: io::Error },
+}
+
+impl DatabaseError {
+    pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> DatabaseError {
+        let doing = doing.into();
+        move |source| DatabaseError::System { doing, source }
+    }
+
+    pub(super) fn statement(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> DatabaseError {
+        let doing = doing.into();
+        move |error| DatabaseError::Statement {
+            doing,
+            source: SqlError(error),
+        }
+    }
+
+    /// What the reader can do about it, when we know.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            DatabaseError::InvalidUrl { .. } => {
+                "a database URL looks like `postgresql://user@host:5432/database`".to_owned()
+            }
+            DatabaseError::Connect { source, .. } => return connect_hint(source),
+            DatabaseError::ConnectTimeout { .. } => {
+                "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
+            }
+            DatabaseError::ServerTooOld { .. } => "use Postgres 15 or newer".to_owned(),
+            DatabaseError::Statement { source, .. } | DatabaseError::SqlFile { source, .. } => {
+                return server_hint(source);
+            }
+            DatabaseError::MigrationWaited { .. } => {
+                "another gristmill is migrating or loading; try again when it is done".to_owned()
+            }
+            DatabaseError::MigrationRefused { hint, .. } => hint.clone(),
+            DatabaseError::NoServerPrograms { .. } => {
+                "install Postgres 15 or newer (Debian: `apt-get install postgresql`), set GRISTMILL_PG_BIN to the folder of its `postgres` program, or give --database-url".to_owned()
+            }
+            DatabaseError::ServerProgramsMismatch {
+                directory,
+                data_version,
+            } => format!(
+                "install Postgres {data_version} or set GRISTMILL_PG_BIN to its folder; or remove `{}` and load again",
+                directory.display()
+            ),
+            DatabaseError::NotOurs { .. } => {
+                "set GRISTMILL_DATA to a folder of your own, or give --database-url".to_owned()
+            }
+            DatabaseError::NotReachable { user, .. } => format!(
+                "set GRISTMILL_DATA to a folder that user `{user}` can enter, run as another user than root, or give --database-url"
+            ),
+            DatabaseError::NoSocketDirectory { .. } => {
+                "set GRISTMILL_DATA to a folder with a shorter path, or give --database-url".to_owned()
+            }
+            DatabaseError::LocalServerBusy { .. } => {
+                "try again when the other gristmill is done".to_owned()
+            }
+            DatabaseError::LocalServerStart { log, .. } => {
+                format!("the whole log is `{}`", log.display())
+            }
+            DatabaseError::LocalServerStop { .. } => {
+                "a session may be busy; try again when other gristmill processes have ended".to_owned()
+            }
+            DatabaseError::ServerProgram { .. } | DatabaseError::System { .. } => return None,
+        };
+        Some(hint)
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DatabaseError::InvalidUrl { reason } => {
+                write!(formatter, "the database URL cannot be used: {reason}")
+            }
+            DatabaseError::Connect { location, .. } => {
+                write!(formatter, "could not connect to {location}")
+            }
+            DatabaseError::ConnectTimeout { location, seconds } => {
+                write!(formatter, "{location} did not answer within {seconds} s")
+            }
+            DatabaseError::ServerTooOld { location, version } => {
+                write!(
+                    formatter,
+                    "{location} is Postgres {version}, which is too old"
+                )
+            }
+            DatabaseError::Statement { doing, .. } | DatabaseError::System { doing, .. } => {
+                write!(formatter, "could not {doing}")
+            }
+            DatabaseError::MigrationWaited { schema, seconds } => write!(
+                formatter,
+                "waited {seconds} s in vain to migrate schema `{schema}`"
+            ),
+            DatabaseError::MigrationRefused { schema, reason, .. } => {
+                write!(formatter, "schema `{schema}` cannot be migrated: {reason}")
+            }
+            DatabaseError::SqlFile { file, line, .. } => {
+                write!(formatter, "`{file}` failed")?;
+                line.map_or(Ok(()), |line| write!(formatter, " at line {line}"))
+            }
+            DatabaseError::NoServerPrograms { reason } => {
+                write!(formatter, "no Postgres server to start: {reason}")
+            }
+            DatabaseError::ServerProgramsMismatch {
+                directory,
+                data_version,
+            } => write!(
+                formatter,
+                "`{}` was made by Postgres {data_version}, whose programs are not here",
+                directory.display()
+            ),
+            DatabaseError::NotOurs { directory, owner } => write!(
+                formatter,
+                "data directory `{}` belongs to another user (uid {owner})",
+                directory.display()
+            ),
+            DatabaseError::NotReachable { directory, user } => write!(
+                formatter,
+                "Postgres cannot run as root, and user `{user}` cannot enter `{}`",
+                directory.display()
+            ),
+            DatabaseError::NoSocketDirectory { reason } => {
+                write!(
+                    formatter,
+                    "no folder for the socket of the local server: {reason}"
+                )
+            }
+            DatabaseError::LocalServerBusy { lock, seconds } => write!(
+                formatter,
+                "another process has held `{}` for {seconds} s",
+                lock.display()
+            ),
+            DatabaseError::ServerProgram { program, output } => {
+                write!(formatter, "`{program}` failed{}", Block(output))
+            }
+            DatabaseError::LocalServerStart { output, .. } => {
+                write!(
+                    formatter,
+                    "the local Postgres did not start{}",
+                    Block(output)
+                )
+            }
+            DatabaseError::LocalServerStop { process, seconds } => write!(
+                formatter,
+                "the local Postgres (process {process}) did not stop within {seconds} s"
+            ),
+        }
+    }
+}
+
+impl Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            DatabaseError::Connect { source, .. }
+            | DatabaseError::Statement { source, .. }
+            | DatabaseError::SqlFile { source, .. } => Some(source),
+            DatabaseError::System { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// An error of sqlx that says each thing once.
+///
+/// Its own text repeats its cause, and gives the line of Postgres's C source
+/// where one expects a line of SQL.
+#[derive(Debug)]
+pub struct SqlError(pub sqlx::Error);
+
+impl SqlError {
+    /// A failure of what was being done: of the environment when the database is
+    /// gone, of the run when it refused a statement.
+    pub fn failure(self, doing: impl Into<String>) -> Failure {
+        let gone = matches!(
+            self.0,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        );
+        let failure = match gone {
+            true => Failure::environment(doing),
+            false => Failure::run(doing),
+        };
+        failure.because(self)
+    }
+
+    /// The five characters by which Postgres names the kind of error.
+    pub fn state(&self) -> Option<String> {
+        sql_state(&self.0)
+    }
+
+    fn server(&self) -> Option<&PgDatabaseError> {
+        self.0.as_database_error()?.try_downcast_ref()
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.server(), &self.0) {
+            (Some(server), _) => {
+                formatter.write_str(server.message())?;
+                server
+                    .detail()
+                    .map_or(Ok(()), |detail| write!(formatter, "; {detail}"))
+            }
+            (None, sqlx::Error::Io(error)) => error.fmt(formatter),
+            (None, other) => other.fmt(formatter),
+        }
+    }
+}
+
+/// Without a cause of its own, since its text already has it.
+impl Error for SqlError {}
+
+/// Another program's output as indented lines below the sentence.
+struct Block<'a>(&'a str);
+
+impl fmt::Display for Block<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .try_for_each(|line| write!(formatter, "\n  {}", line.trim_end()))
+    }
+}
+
+/// The line of `sql` at which Postgres found the error.
+pub(super) fn line_of(sql: &str, error: &SqlError) -> Option<usize> {
+    match error.server()?.position()? {
+        PgErrorPosition::Original(position) => {
+            let before = sql.chars().take(position.saturating_sub(1));
+            Some(1 + before.filter(|character| *character == '\n').count())
+        }
+        PgErrorPosition::Internal { .. } => None,
+    }
+}
+
+pub(super) fn sql_state(error: &sqlx::Error) -> Option<String> {
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
+pub(super) fn path_text(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+fn connect_hint(error: &SqlError) -> Option<String> {
+    let hint = match (error.state().as_deref(), &error.0) {
+        (Some("28000" | "28P01"), _) => "check the user and password of the database URL",
+        (Some("3D000"), _) => "create the database first, for example with `createdb`",
+        (Some("53300"), _) => {
+            "the server has no connection left; raise its `max_connections` or try later"
+        }
+        (Some("57P03"), _) => "the server is starting or stopping; try again in a moment",
+        (Some(_), _) => return server_hint(error),
+        (None, sqlx::Error::Io(_)) => {
+            "check that the server runs, and the host and port of the database URL"
+        }
+        (None, sqlx::Error::Tls(_)) => {
+            "`sslmode` in the database URL says which encryption to use, such as `?sslmode=disable`"
+        }
+        (None, _) => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The hint that Postgres itself gave, or one for a lack of rights.
+fn server_hint(error: &SqlError) -> Option<String> {
+    if error.state().as_deref() == Some("42501") {
+        let hint = "the role of the database URL must own the schema, or be allowed to create it";
+        return Some(hint.to_owned());
+    }
+    error.server()?.hint().map(str::to_owned)
+}

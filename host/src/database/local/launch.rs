@@ -1,0 +1,180 @@
+//! Creating a server's data and starting the server on it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::layout::Layout;
+use super::postmaster::Postmaster;
+use super::settings::{self, Durability};
+use super::{LocalServer, NAME, POLL, PORT, START_SECONDS_MAX, socket};
+use crate::database::error::{DatabaseError, path_text};
+
+/// What a killed server leaves, such as its children, is gone after a moment.
+const REMAINS_SECONDS_MAX: u64 = 10;
+
+/// Prefix of a data folder that is being made; the process id follows.
+const UNFINISHED: &str = "data.new.";
+
+impl Layout {
+    /// Makes the data under another name and moves it in place when it is whole,
+    /// so that a process killed meanwhile leaves nothing that looks finished.
+    pub(super) fn initialise(
+        &self,
+        account: &Account,
+        binaries: &Binaries,
+        durability: Durability,
+    ) -> Result<(), DatabaseError> {
+        self.remove_unfinished()?;
+        let unfinished = self
+            .home
+            .join(format!("{UNFINISHED}{}", std::process::id()));
+
+        let mut initdb = account.command(&binaries.program("initdb"));
+        initdb
+            .arg("--pgdata")
+            .arg(&unfinished)
+            .args(["--username", NAME, "--auth", "trust"])
+            .args(["--encoding", "UTF8", "--locale", "C"])
+            .args(["--no-instructions", "--no-sync"]);
+        run(initdb, "")?;
+
+        let mut single = account.command(&binaries.program("postgres"));
+        single
+            .args(["--single", "-j", "-F", "-c", "exit_on_error=on", "-D"])
+            .arg(&unfinished)
+            .arg("postgres");
+        run(single, &format!("CREATE DATABASE {NAME};\n"))?;
+
+        let include = format!("\ninclude_if_exists = '{}'\n", settings::FILE_NAME);
+        append(&unfinished.join("postgresql.conf"), &include)?;
+
+        if durability == Durability::Durable {
+            let mut sync = account.command(&binaries.program("initdb"));
+            sync.arg("--sync-only").arg("--pgdata").arg(&unfinished);
+            run(sync, "")?;
+        }
+        fs::rename(&unfinished, &self.data)
+            .and_then(|()| File::open(&self.home)?.sync_all())
+            .map_err(DatabaseError::system(format!(
+                "create {}",
+                path_text(&self.data)
+            )))
+    }
+
+    /// Removes what initialisations that were killed have left.
+    fn remove_unfinished(&self) -> Result<(), DatabaseError> {
+        let doing = || DatabaseError::system(format!("read folder {}", path_text(&self.home)));
+        for entry in fs::read_dir(&self.home).map_err(doing())? {
+            let entry = entry.map_err(doing())?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                // An initdb that outlived its killed parent may still write here;
+                // then it fails by itself, and the rest goes the next time.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears what a killed server left in the way, and writes the settings anew,
+    /// so that a newer gristmill's apply to old data.
+    pub(super) fn prepare(
+        &self,
+        account: &Account,
+        durability: Durability,
+    ) -> Result<(), DatabaseError> {
+        let socket_directory = socket::choose(&self.home, account)?;
+        Postmaster::clear_stale(&self.data, &socket_directory)?;
+        let text = settings::text(&socket_directory, PORT, durability);
+        let path = self.data.join(settings::FILE_NAME);
+        fs::write(&path, text)
+            .and_then(|()| account.adopt(&path))
+            .map_err(DatabaseError::system(format!("write {}", path_text(&path))))
+    }
+
+    /// Starts the server, detached from our terminal and from our life.
+    pub(super) fn launch(
+        &self,
+        account: &Account,
+        binaries: &Binaries,
+    ) -> Result<LocalServer, DatabaseError> {
+        let deadline = Instant::now() + Duration::from_secs(REMAINS_SECONDS_MAX);
+        loop {
+            let log = self.open_log(account)?;
+            let log_start = log.metadata().map_or(0, |metadata| metadata.len());
+            let log_too = log
+                .try_clone()
+                .map_err(DatabaseError::system("share the server's log"))?;
+            let status = account
+                .command(&binaries.program("pg_ctl"))
+                // As environment and not as argument, since pg_ctl hands
+                // arguments to a shell.
+                .env("PGDATA", &self.data)
+                .args(["start", "--silent", "--wait", "--timeout"])
+                .arg(START_SECONDS_MAX.to_string())
+                .stdin(Stdio::null())
+                .stdout(log)
+                .stderr(log_too)
+                .status()
+                .map_err(DatabaseError::system("run `pg_ctl`"))?;
+
+            // Ours, or one that a killed predecessor had just started.
+            if let Some(server) = self.settle()? {
+                return Ok(server);
+            }
+            let output = self.log_tail(log_start);
+            let remains = ["lock file", "pre-existing shared memory block"]
+                .iter()
+                .any(|obstacle| output.contains(obstacle));
+            if status.success() || !remains || Instant::now() > deadline {
+                return Err(DatabaseError::LocalServerStart {
+                    log: self.log.clone(),
+                    output,
+                });
+            }
+            thread::sleep(POLL * 10);
+        }
+    }
+}
+
+fn append(path: &Path, text: &str) -> Result<(), DatabaseError> {
+    OpenOptions::new()
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(DatabaseError::system(format!("write {}", path_text(path))))
+}
+
+/// Runs a server program to its end with `input`, and keeps its words for the error.
+fn run(mut command: Command, input: &str) -> Result<(), DatabaseError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let doing = || DatabaseError::system(format!("run `{program}`"));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(doing())?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ended early tells why through its status.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(doing())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = if output.stderr.is_empty() {
+        output.stdout
+    } else {
+        output.stderr
+    };
+    Err(DatabaseError::ServerProgram {
+        program,
+        output: String::from_utf8_lossy(&words).into_owned(),
+    })
+}

@@ -1,0 +1,157 @@
+//! Where the local server's socket lies.
+//!
+//! The kernel cuts a socket's path at 107 bytes, so a data directory with a long
+//! path has its socket elsewhere: in a private folder of the runtime directory
+//! or of `/tmp`. Running servers tell their folder through `postmaster.pid`.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::PORT;
+use super::account::{self, Account};
+use crate::database::error::{DatabaseError, path_text};
+use crate::digest::hexadecimal;
+
+/// Length of `sockaddr_un`'s path on Linux without its closing zero.
+const PATH_BYTES_MAX: usize = 107;
+
+/// How many names to try in a folder where others may take them.
+const NAMES_MAX: u32 = 16;
+
+/// Returns a folder that exists, is the account's alone and has a short enough path.
+pub(super) fn choose(home: &Path, account: &Account) -> Result<PathBuf, DatabaseError> {
+    let runtime_directory = env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        // Root's belongs to root, and the server is somebody else.
+        .filter(|directory| directory.is_absolute() && !account::we_are_root());
+
+    let mut refusal = None;
+    for candidate in candidates(home, runtime_directory.as_deref()) {
+        match make_private(&candidate, account) {
+            Ok(()) => return Ok(candidate),
+            Err(error) => refusal = Some(format!("{}: {error}", path_text(&candidate))),
+        }
+    }
+    Err(DatabaseError::NoSocketDirectory {
+        reason: refusal.unwrap_or_else(|| "every path is too long".to_owned()),
+    })
+}
+
+/// The folders to try, best first, all short enough.
+fn candidates(home: &Path, runtime_directory: Option<&Path>) -> Vec<PathBuf> {
+    // One name per data directory, so that a restart finds its old folder again.
+    let digest = Sha256::digest(home.as_os_str().as_bytes());
+    let name = hexadecimal(&digest[..6]);
+
+    let mut folders = vec![home.join("socket")];
+    folders.extend(runtime_directory.map(|folder| folder.join(format!("gristmill-{name}"))));
+    folders.extend((0..NAMES_MAX).map(|index| {
+        let folder = format!("gristmill-{name}-{index}");
+        Path::new("/tmp").join(folder)
+    }));
+    folders.retain(|folder| {
+        let socket = folder.join(format!(".s.PGSQL.{PORT}"));
+        socket.as_os_str().len() <= PATH_BYTES_MAX
+    });
+    folders
+}
+
+/// Makes the folder, or checks that the one there is the account's alone: in
+/// `/tmp` somebody else may have been first.
+fn make_private(folder: &Path, account: &Account) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => return account.adopt(folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let metadata = fs::symlink_metadata(folder)?;
+    let private = metadata.is_dir() && metadata.mode() & 0o077 == 0;
+    if private && metadata.uid() == account.owner() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it exists and is not private",
+    ))
+}
+
+/// The path as a URL parameter that both libpq and sqlx read.
+pub(super) fn percent_encode(path: &Path) -> String {
+    let mut text = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
+                text.push(char::from(*byte));
+            }
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_short_path_keeps_the_socket_at_home() {
+        let folders = candidates(Path::new("/data/postgres"), None);
+        assert_eq!(folders[0], Path::new("/data/postgres/socket"));
+    }
+
+    #[test]
+    fn the_limit_is_107_bytes() {
+        // "/socket" and "/.s.PGSQL.5432" take 7 and 14 bytes.
+        let longest = format!("/{}", "d".repeat(107 - 7 - 14 - 1));
+        let too_long = format!("{longest}d");
+        assert!(candidates(Path::new(&longest), None)[0].starts_with(&longest));
+        assert!(candidates(Path::new(&too_long), None)[0].starts_with("/tmp"));
+    }
+
+    #[test]
+    fn a_long_path_goes_to_the_runtime_directory() {
+        let home = format!("/{}", "d".repeat(200));
+        let folders = candidates(Path::new(&home), Some(Path::new("/run/user/1000")));
+        assert!(folders[0].starts_with("/run/user/1000"));
+        assert!(folders[1].starts_with("/tmp"));
+        let same = candidates(Path::new(&home), None);
+        assert_eq!(folders[1], same[0], "the name depends on the home alone");
+    }
+
+    #[test]
+    fn a_folder_open_to_others_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("socket");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = make_private(&folder, &Account::Ourselves).unwrap_err();
+        assert_eq!(error.to_string(), "it exists and is not private");
+
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        make_private(&folder, &Account::Ourselves).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_a_private_folder_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let link = parent.path().join("link");
+        let target = parent.path().join("target");
+        DirBuilder::new().mode(0o700).create(&target).unwrap();
+        symlink(&target, &link).unwrap();
+        assert!(make_private(&link, &Account::Ourselves).is_err());
+    }
+
+    #[test]
+    fn a_path_is_encoded_for_both_readers_of_urls() {
+        let encoded = percent_encode(Path::new("/a b/c+d&e%/ü"));
+        assert_eq!(encoded, "/a%20b/c%2Bd%26e%25/%C3%BC");
+    }
+}

@@ -1,0 +1,450 @@
+//! Brings a tenant's schema up to date: migrations first, then functions.
+//!
+//! Both are embedded in the program. Migrations are recorded by sqlx in the
+//! schema's own `_sqlx_migrations`; the digest of the functions is that table's
+//! comment. A schema that is up to date costs one query. Everything else happens
+//! under an advisory lock, on a connection that its caller closes afterwards and
+//! whose search path is the schema alone.
+
+use sha2::{Digest, Sha256};
+use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::error::{DatabaseError, SqlError, line_of, sql_state};
+use super::schema_name::SchemaName;
+use crate::digest::hexadecimal;
+
+/// How long to wait for the lock, and a migration for a table that others use.
+pub(super) const LOCK_SECONDS_MAX: u64 = 60;
+
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// A function of `sql/`.
+struct Function {
+    name: &'static str,
+    file: &'static str,
+    sql: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/functions.rs"));
+
+/// The text of every migration, in order.
+pub(super) fn texts() -> impl Iterator<Item = &'static str> {
+    MIGRATOR.iter().map(|migration| migration.sql.as_str())
+}
+
+/// What was done to bring a schema up to date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// The migrations applied, oldest first.
+    pub migrations: Vec<i64>,
+    /// Whether the functions were installed anew.
+    pub functions: bool,
+}
+
+impl Migrated {
+    pub fn nothing(&self) -> bool {
+        self.migrations.is_empty() && !self.functions
+    }
+}
+
+/// Applies what the schema lacks; `connection` must see that schema alone.
+pub(super) async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    say: &dyn Fn(&str),
+) -> Result<Migrated, DatabaseError> {
+    let embedded = MIGRATOR.iter().as_slice();
+    let digest = functions_digest();
+    let recorded = Recorded::read(connection).await?;
+    if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_functions(&digest) {
+        return Ok(Migrated::default());
+    }
+
+    lock(connection, schema).await?;
+    create_schema(connection, schema).await?;
+    connection
+        .ensure_migrations_table(MIGRATIONS_TABLE)
+        .await
+        .map_err(|error| migration_error(error, None, schema))?;
+    // Another process may have done the work while we waited.
+    let recorded = Recorded::read(connection).await?;
+    let pending = pending(&recorded, embedded, schema)?;
+    let functions = !recorded.has_functions(&digest);
+
+    if !pending.is_empty() {
+        say(&format!(
+            "migrating schema `{schema}` ({} to apply)",
+            pending.len()
+        ));
+    }
+    for migration in &pending {
+        connection
+            .apply(MIGRATIONS_TABLE, migration)
+            .await
+            .map_err(|error| migration_error(error, Some(migration), schema))?;
+    }
+    if functions {
+        say(&format!("installing the functions of schema `{schema}`"));
+        install_functions(connection, &digest).await?;
+    }
+    unlock(connection, schema).await?;
+    Ok(Migrated {
+        migrations: pending.iter().map(|migration| migration.version).collect(),
+        functions,
+    })
+}
+
+/// What a schema says of itself.
+#[derive(Default, sqlx::FromRow)]
+struct Recorded {
+    versions: Vec<i64>,
+    checksums: Vec<Vec<u8>>,
+    unfinished: Option<i64>,
+    functions_digest: Option<String>,
+    functions_present: i64,
+}
+
+impl Recorded {
+    async fn read(connection: &mut PgConnection) -> Result<Recorded, DatabaseError> {
+        const SQL: &str = "
+            SELECT
+                coalesce(array_agg(version ORDER BY version), '{}') AS versions,
+                coalesce(array_agg(checksum ORDER BY version), '{}') AS checksums,
+                min(version) FILTER (WHERE NOT success) AS unfinished,
+                obj_description('_sqlx_migrations'::regclass, 'pg_class') AS functions_digest,
+                (
+                    SELECT count(DISTINCT proname)
+                    FROM pg_proc
+                    WHERE
+                        pronamespace = current_schema()::regnamespace
+                        AND proname = ANY($1)
+                ) AS functions_present
+            FROM _sqlx_migrations";
+
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        let read = sqlx::query_as(SQL).bind(names).fetch_one(connection).await;
+        match read {
+            Ok(recorded) => Ok(recorded),
+            // No such table: nothing was ever applied here.
+            Err(error) if sql_state(&error).as_deref() == Some("42P01") => Ok(Recorded::default()),
+            Err(error) => Err(DatabaseError::statement("read the applied migrations")(
+                error,
+            )),
+        }
+    }
+
+    fn has_functions(&self, digest: &str) -> bool {
+        self.functions_digest.as_deref() == Some(digest)
+            && self.functions_present == FUNCTIONS.len() as i64
+    }
+}
+
+/// The migrations that are still to apply; refuses a history that is not ours.
+fn pending<'a>(
+    recorded: &Recorded,
+    embedded: &'a [Migration],
+    schema: &SchemaName,
+) -> Result<Vec<&'a Migration>, DatabaseError> {
+    let refuse = |reason: String, hint: &str| {
+        Err(DatabaseError::MigrationRefused {
+            schema: schema.to_string(),
+            reason,
+            hint: hint.to_owned(),
+        })
+    };
+
+    if let Some(version) = recorded.unfinished {
+        return refuse(
+            format!("migration {version} was begun and not finished"),
+            "repair the schema by hand, or restore it from a backup",
+        );
+    }
+    for (version, checksum) in recorded.versions.iter().zip(&recorded.checksums) {
+        let ours = embedded
+            .iter()
+            .find(|migration| migration.version == *version);
+        match ours {
+            None => {
+                return refuse(
+                    format!("its migration {version} is unknown to this gristmill"),
+                    "a newer gristmill was here; use that one",
+                );
+            }
+            Some(migration) if migration.checksum[..] != checksum[..] => {
+                return refuse(
+                    format!("migration {version} has changed since it was applied"),
+                    "an applied migration is never edited; add a new one instead",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+
+    let newest = recorded.versions.last().copied();
+    let pending: Vec<&Migration> = embedded
+        .iter()
+        .filter(|migration| !recorded.versions.contains(&migration.version))
+        .collect();
+    match (pending.first(), newest) {
+        (Some(first), Some(newest)) if first.version < newest => refuse(
+            format!(
+                "migration {} is not applied, but the later {newest} is",
+                first.version
+            ),
+            "another branch of gristmill was here; give the new migration the next free number",
+        ),
+        _ => Ok(pending),
+    }
+}
+
+async fn create_schema(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+) -> Result<(), DatabaseError> {
+    // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create
+    // schemas even where there is nothing to create.
+    let exists: bool = sqlx::query_scalar("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL")
+        .bind(schema.as_str())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(DatabaseError::statement("look up the schema"))?;
+    if exists {
+        return Ok(());
+    }
+    // An identifier cannot be a parameter; `SchemaName` admits nothing harmful.
+    let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", schema.quoted());
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map_err(DatabaseError::statement(format!(
+            "create schema `{schema}`"
+        )))?;
+    Ok(())
+}
+
+fn migration_error(
+    error: MigrateError,
+    migration: Option<&Migration>,
+    schema: &SchemaName,
+) -> DatabaseError {
+    let source = match error {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => source,
+        other => sqlx::Error::Migrate(Box::new(other)),
+    };
+    if sql_state(&source).as_deref() == Some("55P03") {
+        return waited(schema);
+    }
+    match migration {
+        Some(migration) => sql_file_error(file_of(migration), migration.sql.as_str(), source),
+        None => DatabaseError::statement("create the table of applied migrations")(source),
+    }
+}
+
+fn sql_file_error(file: String, sql: &str, error: sqlx::Error) -> DatabaseError {
+    let source = SqlError(error);
+    DatabaseError::SqlFile {
+        file,
+        line: line_of(sql, &source),
+        source,
+    }
+}
+
+/// The migration's file, from what sqlx keeps of its name.
+fn file_of(migration: &Migration) -> String {
+    let description = migration.description.replace(' ', "_");
+    format!("migrations/{:04}_{description}.sql", migration.version)
+}
+
+/// Installs every function in one transaction, with their digest.
+async fn install_functions(
+    connection: &mut PgConnection,
+    digest: &str,
+) -> Result<(), DatabaseError> {
+    let doing = "install the functions";
+    let mut transaction = connection
+        .begin()
+        .await
+        .map_err(DatabaseError::statement(doing))?;
+    for function in FUNCTIONS {
+        install_function(&mut transaction, function)
+            .await
+            .map_err(|error| {
+                let file = format!("sql/{}", function.file);
+                sql_file_error(file, function.sql, error)
+            })?;
+    }
+    // COMMENT takes no parameters; a digest is hexadecimal.
+    let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{digest}'");
+    sqlx::raw_sql(AssertSqlSafe(record))
+        .execute(&mut *transaction)
+        .await
+        .map_err(DatabaseError::statement("record the functions"))?;
+    transaction
+        .commit()
+        .await
+        .map_err(DatabaseError::statement(doing))
+}
+
+/// Replaces the function, or drops it first where its signature has changed:
+/// Postgres refuses other results, and takes other parameters for a second
+/// function of the same name.
+async fn install_function(
+    transaction: &mut PgConnection,
+    function: &Function,
+) -> Result<(), sqlx::Error> {
+    let mut attempt = transaction.begin().await?;
+    let replaced = sqlx::raw_sql(function.sql).execute(&mut *attempt).await;
+    match replaced {
+        Ok(_) if overloads(&mut attempt, function).await?.len() == 1 => {
+            return attempt.commit().await;
+        }
+        Err(error) if sql_state(&error).as_deref() != Some("42P13") => return Err(error),
+        _ => attempt.rollback().await?,
+    }
+
+    for overload in overloads(transaction, function).await? {
+        let sql = format!("DROP FUNCTION {overload}");
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    sqlx::raw_sql(function.sql).execute(transaction).await?;
+    Ok(())
+}
+
+/// The schema's functions of that name, each as Postgres writes its signature.
+async fn overloads(
+    connection: &mut PgConnection,
+    function: &Function,
+) -> Result<Vec<String>, sqlx::Error> {
+    const SQL: &str = "
+        SELECT oid::regprocedure::text
+        FROM pg_proc
+        WHERE pronamespace = current_schema()::regnamespace AND proname = $1";
+
+    sqlx::query_scalar(SQL)
+        .bind(function.name)
+        .fetch_all(connection)
+        .await
+}
+
+fn functions_digest() -> String {
+    let mut digest = Sha256::new();
+    for function in FUNCTIONS {
+        // The separators keep text from moving unseen between a file and its name.
+        for part in [function.file, "\0", function.sql, "\0"] {
+            digest.update(part);
+        }
+    }
+    format!(
+        "gristmill functions sha256:{}",
+        hexadecimal(&digest.finalize())
+    )
+}
+
+async fn lock(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+    let locked =
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))")
+            .bind(schema.as_str())
+            .execute(connection)
+            .await;
+    match locked {
+        Ok(_) => Ok(()),
+        Err(error) if sql_state(&error).as_deref() == Some("55P03") => Err(waited(schema)),
+        Err(error) => Err(DatabaseError::statement("take the migration lock")(error)),
+    }
+}
+
+async fn unlock(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+    sqlx::query("SELECT pg_advisory_unlock(hashtextextended('gristmill migrate ' || $1, 0))")
+        .bind(schema.as_str())
+        .execute(connection)
+        .await
+        .map_err(DatabaseError::statement("release the migration lock"))?;
+    Ok(())
+}
+
+fn waited(schema: &SchemaName) -> DatabaseError {
+    DatabaseError::MigrationWaited {
+        schema: schema.to_string(),
+        seconds: LOCK_SECONDS_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::migrate::MigrationType;
+
+    use super::*;
+
+    fn migration(version: i64, checksum: u8) -> Migration {
+        let mut migration = Migration::new(
+            version,
+            "create thing".into(),
+            MigrationType::Simple,
+            sqlx::SqlSafeStr::into_sql_str("SELECT 1"),
+            false,
+        );
+        migration.checksum = vec![checksum].into();
+        migration
+    }
+
+    fn recorded(applied: &[(i64, u8)]) -> Recorded {
+        Recorded {
+            versions: applied.iter().map(|(version, _)| *version).collect(),
+            checksums: applied.iter().map(|(_, sum)| vec![*sum]).collect(),
+            ..Recorded::default()
+        }
+    }
+
+    /// Against the migrations 1, 2 and 3, whose checksums are 10, 20 and 30.
+    fn check(recorded: &Recorded) -> Result<Vec<i64>, String> {
+        let embedded = [migration(1, 10), migration(2, 20), migration(3, 30)];
+        pending(recorded, &embedded, &SchemaName::default())
+            .map(|pending| pending.iter().map(|migration| migration.version).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refused(recorded: &Recorded, reason: &str) {
+        let expected = format!("schema `gristmill` cannot be migrated: {reason}");
+        assert_eq!(check(recorded), Err(expected));
+    }
+
+    #[test]
+    fn what_is_missing_is_applied_in_order() {
+        assert_eq!(check(&recorded(&[])), Ok(vec![1, 2, 3]));
+        assert_eq!(check(&recorded(&[(1, 10)])), Ok(vec![2, 3]));
+        assert_eq!(check(&recorded(&[(1, 10), (2, 20), (3, 30)])), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_foreign_history_is_refused() {
+        refused(
+            &recorded(&[(1, 10), (2, 20), (3, 30), (4, 40)]),
+            "its migration 4 is unknown to this gristmill",
+        );
+        refused(
+            &recorded(&[(1, 10), (2, 21)]),
+            "migration 2 has changed since it was applied",
+        );
+        refused(
+            &recorded(&[(1, 10), (3, 30)]),
+            "migration 2 is not applied, but the later 3 is",
+        );
+        let mut unfinished = recorded(&[(1, 10)]);
+        unfinished.unfinished = Some(1);
+        refused(&unfinished, "migration 1 was begun and not finished");
+    }
+
+    #[test]
+    fn a_migration_is_named_as_its_file() {
+        assert_eq!(
+            file_of(&migration(7, 0)),
+            "migrations/0007_create_thing.sql"
+        );
+    }
+}

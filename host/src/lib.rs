@@ -1,0 +1,31 @@
+//! gristmill: runs TOML-declared pipelines of sandboxed WebAssembly stages over
+//! OpenShift usage reports and loads what comes out into PostgreSQL.
+
+pub mod archive;
+pub mod batch;
+pub mod case;
+pub mod chain;
+pub mod cli;
+pub mod command;
+pub mod database;
+pub mod days;
+pub mod definition;
+pub mod difference;
+pub mod digest;
+pub mod failure;
+pub mod ingest;
+pub mod ledger;
+pub mod load;
+pub mod payload;
+pub mod plan;
+pub mod problem;
+pub mod publish;
+pub mod report;
+pub mod retention;
+pub mod run_record;
+pub mod schema;
+pub mod source;
+pub mod stage;
+pub mod staging;
+pub mod summarize;
+pub mod tags;

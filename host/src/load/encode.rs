@@ -1,0 +1,353 @@
+//! Batches as Postgres's binary COPY format, and the rows that do not fit it.
+//!
+//! Format: <https://www.postgresql.org/docs/15/sql-copy.html>, "Binary Format". A
+//! tuple is a count of fields, then length and bytes of each, big-endian.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow_array::Array;
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+use super::month_of;
+use crate::batch::{Batch, RejectedRow, Values, instant};
+use crate::plan::{LoadPlan, Target};
+use crate::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
+
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
+
+/// Postgres counts time from 2000-01-01.
+const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
+
+const HOUR_MICROSECONDS: i64 = 3_600_000_000;
+
+/// Why a value cannot be stored: code and message.
+type Unfit = (&'static str, String);
+
+/// Takes out the rows that the table cannot hold.
+pub(super) fn check(batch: &Batch, plan: &LoadPlan) -> Result<(Batch, Vec<RejectedRow>), String> {
+    if batch.schema != *plan.output() {
+        return Err("its columns are not those of the plan".into());
+    }
+    let mut unfit: BTreeMap<usize, (String, Unfit)> = BTreeMap::new();
+    for ((array, field), target) in batch
+        .columns
+        .iter()
+        .zip(&batch.schema.fields)
+        .zip(&plan.targets)
+    {
+        let values = Values::of(array)
+            .ok_or_else(|| format!("column `{}` is of no known kind", field.name))?;
+        // Text that repeats is checked once per distinct value.
+        if let Values::Dictionary(keys, texts) = values {
+            let by_value: Vec<Option<Unfit>> = (0..texts.len())
+                .map(|index| unfit_text(texts.value(index), target))
+                .collect();
+            if by_value.iter().all(Option::is_none) && !(target.required && keys.null_count() > 0) {
+                continue;
+            }
+        }
+        for row in 0..batch.rows {
+            if let Some(reason) = unfit_value(&values, row, target) {
+                unfit.entry(row).or_insert((field.name.clone(), reason));
+            }
+        }
+    }
+    if unfit.is_empty() {
+        return Ok((batch.clone(), Vec::new()));
+    }
+    let rows: Vec<u32> = unfit.keys().map(|row| *row as u32).collect();
+    let kept = batch.without(&rows).map_err(|error| error.to_string())?;
+    let rejects = unfit
+        .into_iter()
+        .map(|(row, (column, (code, message)))| {
+            batch
+                .places
+                .reject(row, Some(column), code.to_string(), message)
+        })
+        .collect();
+    Ok((kept, rejects))
+}
+
+fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit> {
+    if values.is_null(row) {
+        return target.required.then(|| {
+            (
+                "missing",
+                format!("the table needs a value in `{}`", target.column),
+            )
+        });
+    }
+    match (values, target.storage) {
+        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+            let number = numbers.value(row);
+            fixed_point(number, scale).is_none().then(|| {
+                (
+                    "out-of-range",
+                    format!(
+                        "{number} does not fit `{}`, which holds up to {:.0}",
+                        target.column,
+                        i64::MAX as f64 / power_of_ten(scale)
+                    ),
+                )
+            })
+        }
+        (Values::Float64(numbers), _) => {
+            let number = numbers.value(row);
+            (!number.is_finite()).then(|| ("out-of-range", format!("{number} is not a number")))
+        }
+        (Values::Timestamp(instants), _) => {
+            let microseconds = instants.value(row);
+            month_of(microseconds).is_none().then(|| {
+                (
+                    "out-of-range",
+                    format!("{} is not in the years 2000 to 2099", instant(microseconds)),
+                )
+            })
+        }
+        (Values::Utf8(_) | Values::Dictionary(..), _) => {
+            values.text(row).and_then(|text| unfit_text(text, target))
+        }
+        _ => None,
+    }
+}
+
+fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
+    if text.contains('\0') {
+        return Some(("nul-byte", "text with a NUL byte cannot be stored".into()));
+    }
+    match target.storage {
+        Storage::LabelSet => serde_json::from_str::<BTreeMap<String, String>>(text)
+            .map_err(|error| error.to_string())
+            .and_then(|labels| {
+                let held = |text: &String| text.contains('\0');
+                match labels.iter().any(|(key, value)| held(key) || held(value)) {
+                    true => Err("it holds a NUL character".into()),
+                    false => Ok(()),
+                }
+            })
+            .err()
+            .map(|reason| ("not-a-label-set", format!("`{text}`: {reason}"))),
+        Storage::Text {
+            characters_max: Some(most),
+        } if text.len() > most && text.chars().count() > most => Some((
+            "too-long",
+            format!("`{}` holds at most {most} characters", target.column),
+        )),
+        _ => None,
+    }
+}
+
+/// A number as a whole count of 10^-scale; `None` when that does not fit.
+fn fixed_point(number: f64, scale: u32) -> Option<i64> {
+    let scaled = (number * power_of_ten(scale)).round();
+    // Both bounds are exact in double precision; the upper one is excluded.
+    (scaled >= i64::MIN as f64 && scaled < i64::MAX as f64).then_some(scaled as i64)
+}
+
+fn power_of_ten(scale: u32) -> f64 {
+    10f64.powi(scale as i32)
+}
+
+/// A batch about to be encoded.
+pub(super) struct Encoder<'b> {
+    rows: usize,
+    columns: Vec<(Values<'b>, Storage)>,
+    interval_starts: Vec<i64>,
+}
+
+impl<'b> Encoder<'b> {
+    /// The batch must have passed `check` with this plan.
+    pub(super) fn new(batch: &'b Batch, plan: &LoadPlan) -> Self {
+        let columns: Vec<(Values<'b>, Storage)> = batch
+            .columns
+            .iter()
+            .zip(&plan.targets)
+            .filter_map(|(array, target)| Some((Values::of(array)?, target.storage)))
+            .collect();
+        let interval_starts = plan
+            .targets
+            .iter()
+            .position(|target| target.column == PARTITION_COLUMN)
+            .and_then(|position| match columns[position].0 {
+                Values::Timestamp(instants) => Some(instants.values().to_vec()),
+                _ => None,
+            })
+            .unwrap_or_default();
+        Self {
+            rows: batch.rows,
+            columns,
+            interval_starts,
+        }
+    }
+
+    /// The months that rows of the batch fall in.
+    pub(super) fn months(&self) -> BTreeSet<NaiveDate> {
+        self.hours().keys().copied().filter_map(month_of).collect()
+    }
+
+    /// Rows by the hour of their `interval_start`.
+    pub(super) fn hours(&self) -> BTreeMap<i64, u64> {
+        let hour = |instant: &i64| instant - instant.rem_euclid(HOUR_MICROSECONDS);
+        let mut hours: BTreeMap<i64, u64> = BTreeMap::new();
+        // Rows come hour by hour, so most are counted without a look-up.
+        for run in self
+            .interval_starts
+            .chunk_by(|left, right| hour(left) == hour(right))
+        {
+            *hours.entry(hour(&run[0])).or_default() += run.len() as u64;
+        }
+        hours
+    }
+
+    /// Every label set of the batch; some of them repeat.
+    pub(super) fn label_texts(&self) -> impl Iterator<Item = &'b str> {
+        self.columns
+            .iter()
+            .filter_map(|(values, storage)| match (values, storage) {
+                (Values::Dictionary(_, texts), Storage::LabelSet) => Some(*texts),
+                _ => None,
+            })
+            .flat_map(|texts| (0..texts.len()).map(|index| texts.value(index)))
+    }
+
+    /// The batch as tuples, after the header when it is the first of its COPY.
+    pub(super) fn encode(
+        &self,
+        generation: i64,
+        source_uuid: Uuid,
+        periods: &HashMap<NaiveDate, i32>,
+        label_ids: &HashMap<&str, i64>,
+        first: bool,
+    ) -> Vec<u8> {
+        let fields = SYSTEM_COLUMNS.len() + self.columns.len();
+        let mut buffer = Vec::with_capacity(self.rows * (fields * 12 + 64));
+        if first {
+            buffer.extend_from_slice(HEADER);
+        }
+        let mut prefix = Vec::with_capacity(64);
+        prefix.extend_from_slice(&(fields as u16).to_be_bytes());
+        put(&mut prefix, &generation.to_be_bytes());
+        put(&mut prefix, source_uuid.as_bytes());
+        let columns: Vec<ColumnBytes<'_>> = self
+            .columns
+            .iter()
+            .map(|(values, storage)| ColumnBytes::new(*values, *storage, label_ids))
+            .collect();
+        let mut period_of: (i64, i32) = (i64::MIN, 0);
+        for row in 0..self.rows {
+            let interval_start = self.interval_starts[row];
+            if period_of.0 != interval_start {
+                let period = month_of(interval_start).and_then(|month| periods.get(&month));
+                period_of = (interval_start, period.copied().unwrap_or_default());
+            }
+            buffer.extend_from_slice(&prefix);
+            put(&mut buffer, &period_of.1.to_be_bytes());
+            for column in &columns {
+                column.put(&mut buffer, row);
+            }
+        }
+        buffer
+    }
+}
+
+/// A column ready to be written row by row.
+enum ColumnBytes<'b> {
+    /// Values that have been turned into eight bytes beforehand.
+    Eight(Vec<[u8; 8]>, Values<'b>),
+    Plain(Values<'b>),
+    /// By key: the id of each label set.
+    Labels(Values<'b>, Vec<[u8; 8]>),
+}
+
+impl<'b> ColumnBytes<'b> {
+    fn new(values: Values<'b>, storage: Storage, label_ids: &HashMap<&str, i64>) -> Self {
+        match (values, storage) {
+            (Values::Float64(numbers), Storage::FixedPoint { scale }) => Self::Eight(
+                numbers
+                    .values()
+                    .iter()
+                    .map(|number| {
+                        fixed_point(*number, scale)
+                            .unwrap_or_default()
+                            .to_be_bytes()
+                    })
+                    .collect(),
+                values,
+            ),
+            (Values::Timestamp(instants), _) => Self::Eight(
+                instants
+                    .values()
+                    .iter()
+                    .map(|microseconds| {
+                        microseconds
+                            .saturating_sub(POSTGRES_EPOCH_MICROSECONDS)
+                            .to_be_bytes()
+                    })
+                    .collect(),
+                values,
+            ),
+            (Values::Dictionary(_, texts), Storage::LabelSet) => Self::Labels(
+                values,
+                (0..texts.len())
+                    .map(|index| {
+                        let id = label_ids.get(texts.value(index)).copied();
+                        id.unwrap_or_default().to_be_bytes()
+                    })
+                    .collect(),
+            ),
+            _ => Self::Plain(values),
+        }
+    }
+
+    fn put(&self, buffer: &mut Vec<u8>, row: usize) {
+        match self {
+            Self::Eight(_, values) | Self::Plain(values) | Self::Labels(values, _)
+                if values.is_null(row) =>
+            {
+                buffer.extend_from_slice(&(-1i32).to_be_bytes());
+            }
+            Self::Eight(bytes, _) => put(buffer, &bytes[row]),
+            Self::Labels(Values::Dictionary(keys, _), ids) => {
+                put(buffer, &ids[keys.keys().value(row) as usize]);
+            }
+            Self::Labels(values, _) | Self::Plain(values) => match values {
+                Values::Boolean(bits) => put(buffer, &[u8::from(bits.value(row))]),
+                Values::Int64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
+                Values::Float64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
+                Values::Timestamp(instants) => put(buffer, &instants.value(row).to_be_bytes()),
+                Values::Utf8(texts) => put(buffer, texts.value(row).as_bytes()),
+                Values::Dictionary(keys, texts) => {
+                    put(
+                        buffer,
+                        texts.value(keys.keys().value(row) as usize).as_bytes(),
+                    );
+                }
+            },
+        }
+    }
+}
+
+fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    buffer.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
+    buffer.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_point_rounds_and_knows_its_range() {
+        assert_eq!(fixed_point(0.1, 12), Some(100_000_000_000));
+        assert_eq!(fixed_point(-1.5, 0), Some(-2));
+        assert_eq!(
+            fixed_point(9_223_372.0, 12),
+            Some(9_223_372_000_000_000_000)
+        );
+        assert_eq!(fixed_point(9_223_373.0, 12), None);
+        assert_eq!(fixed_point(f64::NAN, 12), None);
+        assert_eq!(fixed_point(f64::INFINITY, 12), None);
+    }
+}

@@ -1,0 +1,294 @@
+//! Rows into staging: one COPY BINARY per report file, on a connection of its own.
+//!
+//! A row that a table cannot hold is rejected here, before it is sent. What is
+//! loaded carries its generation and stays invisible until `publish` says so.
+
+mod encode;
+mod label_sets;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Months, NaiveDate};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use self::encode::Encoder;
+use self::label_sets::LabelSets;
+use crate::batch::{Batch, RejectedRow};
+use crate::database::{Database, SqlError};
+use crate::failure::{Failure, Result};
+use crate::plan::LoadPlan;
+use crate::staging::SYSTEM_COLUMNS;
+
+/// Buffers on their way to Postgres per file; with more, memory grows and nothing
+/// is faster, since the chain or Postgres waits anyway.
+const BUFFERS_MAX: usize = 2;
+
+/// Rows that belong to no report at all when they are further away than this.
+const MONTHS_MAX: usize = 36;
+
+/// Loads the reports of one generation.
+#[derive(Clone)]
+pub struct Loader {
+    database: Database,
+    generation: i64,
+    source_uuid: Uuid,
+    label_sets: Arc<LabelSets>,
+    /// The report period of each month seen, by its first day.
+    periods: Arc<Mutex<HashMap<NaiveDate, i32>>>,
+}
+
+impl Loader {
+    pub fn new(database: Database, generation: i64, source_uuid: Uuid) -> Self {
+        Self {
+            label_sets: Arc::new(LabelSets::new(database.clone())),
+            database,
+            generation,
+            source_uuid,
+            periods: Arc::default(),
+        }
+    }
+
+    /// Begins the load of one report file.
+    pub fn begin<'p>(&self, plan: &'p LoadPlan, runtime: &Handle) -> ReportLoad<'p> {
+        ReportLoad {
+            loader: self.clone(),
+            plan,
+            runtime: runtime.clone(),
+            copy: None,
+            rows: 0,
+            hours: BTreeMap::new(),
+        }
+    }
+
+    /// The months that have their partitions.
+    async fn months(&self) -> Vec<NaiveDate> {
+        self.periods.lock().await.keys().copied().collect()
+    }
+
+    /// The period of a month and the partitions for it, made when they are not
+    /// there.
+    async fn period(&self, month: NaiveDate) -> Result<i32, sqlx::Error> {
+        let mut periods = self.periods.lock().await;
+        if let Some(period) = periods.get(&month) {
+            return Ok(*period);
+        }
+        if periods.len() == MONTHS_MAX {
+            return Err(sqlx::Error::Protocol(format!(
+                "the payload spans more than {MONTHS_MAX} months"
+            )));
+        }
+        sqlx::query("SELECT ensure_month($1)")
+            .bind(month)
+            .execute(self.database.pool())
+            .await?;
+        let period: i32 = sqlx::query_scalar("SELECT ensure_report_period($1, $2)")
+            .bind(self.source_uuid)
+            .bind(month)
+            .fetch_one(self.database.pool())
+            .await?;
+        periods.insert(month, period);
+        Ok(period)
+    }
+}
+
+/// One report file being loaded. Used from a thread outside of the runtime.
+pub struct ReportLoad<'p> {
+    loader: Loader,
+    plan: &'p LoadPlan,
+    runtime: Handle,
+    copy: Option<Copy>,
+    rows: u64,
+    hours: BTreeMap<i64, u64>,
+}
+
+/// A COPY under way.
+struct Copy {
+    buffers: mpsc::Sender<Vec<u8>>,
+    task: JoinHandle<Result<u64, sqlx::Error>>,
+    sent: u64,
+    /// The months that have a partition as this COPY sees it: it sees those that
+    /// were there when it began.
+    months: BTreeSet<NaiveDate>,
+}
+
+/// What reached staging.
+#[derive(Debug)]
+pub struct Loaded {
+    pub rows: u64,
+    /// Rows by hour, in microseconds since the epoch.
+    pub hours: BTreeMap<i64, u64>,
+}
+
+impl ReportLoad<'_> {
+    /// Sends a batch on its way; returns the rows that the table cannot hold.
+    ///
+    /// # Errors
+    /// The database refuses something, or the batch is not of the plan's schema.
+    pub fn send(&mut self, batch: &Batch) -> Result<Vec<RejectedRow>> {
+        if batch.rows == 0 {
+            return Ok(Vec::new());
+        }
+        let (batch, rejects) = encode::check(batch, self.plan).map_err(|reason| {
+            Failure::run(format!("cannot load into `{}`", self.plan.table))
+                .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
+        })?;
+        if batch.rows == 0 {
+            return Ok(rejects);
+        }
+        let encoder = Encoder::new(&batch, self.plan);
+        let months = encoder.months();
+        let loader = self.loader.clone();
+        let prepared = self.runtime.block_on(async {
+            let mut periods = HashMap::new();
+            for month in &months {
+                periods.insert(*month, loader.period(*month).await?);
+            }
+            let ids = loader.label_sets.ids(encoder.label_texts()).await?;
+            Ok((periods, ids))
+        });
+        let (periods, label_ids) = prepared.map_err(|error| self.database_failure(error))?;
+        if self
+            .copy
+            .as_ref()
+            .is_some_and(|copy| !months.is_subset(&copy.months))
+        {
+            self.end_copy()?;
+        }
+        let first = self.copy.is_none();
+        let buffer = encoder.encode(
+            self.loader.generation,
+            self.loader.source_uuid,
+            &periods,
+            &label_ids,
+            first,
+        );
+        let copy = match self.copy.take() {
+            Some(copy) => copy,
+            None => self.begin_copy(months),
+        };
+        let copy = self.copy.insert(copy);
+        for (hour, rows) in encoder.hours() {
+            *self.hours.entry(hour).or_default() += rows;
+        }
+        copy.sent += batch.rows as u64;
+        if copy.buffers.blocking_send(buffer).is_err() {
+            // It ended early, and says why.
+            self.end_copy()?;
+            return Err(Failure::run(format!(
+                "the load into `{}` ended early",
+                self.plan.table
+            )));
+        }
+        Ok(rejects)
+    }
+
+    /// Ends the file; every row sent is in staging then.
+    ///
+    /// # Errors
+    /// The database refuses something, or counts other rows than were sent.
+    pub fn finish(mut self) -> Result<Loaded> {
+        self.end_copy()?;
+        Ok(Loaded {
+            rows: self.rows,
+            hours: std::mem::take(&mut self.hours),
+        })
+    }
+
+    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> Copy {
+        let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
+        let mut months = batch_months;
+        months.extend(self.runtime.block_on(self.loader.months()));
+        let statement = copy_statement(self.plan);
+        Copy {
+            buffers,
+            task: self
+                .runtime
+                .spawn(copy(self.loader.database.clone(), statement, receiver)),
+            sent: 0,
+            months,
+        }
+    }
+
+    fn end_copy(&mut self) -> Result<()> {
+        let Some(copy) = self.copy.take() else {
+            return Ok(());
+        };
+        // When the COPY is gone already, its result says so.
+        let _ = copy.buffers.blocking_send(encode::TRAILER.to_vec());
+        drop(copy.buffers);
+        let rows = self
+            .runtime
+            .block_on(copy.task)
+            .map_err(|error| Failure::run("the load stopped").because(error))?
+            .map_err(|error| self.database_failure(error))?;
+        if rows != copy.sent {
+            return Err(Failure::run(format!(
+                "sent {} rows to `{}`, but Postgres counted {rows}",
+                copy.sent, self.plan.table
+            )));
+        }
+        self.rows += rows;
+        Ok(())
+    }
+
+    fn database_failure(&self, error: sqlx::Error) -> Failure {
+        SqlError(error).failure(format!("cannot load into `{}`", self.plan.table))
+    }
+}
+
+/// The first day of the month of an instant in microseconds since the epoch;
+/// `None` outside of the years 2000 to 2099, where no report can be from.
+fn month_of(microseconds: i64) -> Option<NaiveDate> {
+    let day = DateTime::from_timestamp_micros(microseconds)?.date_naive();
+    let month = day.with_day(1)?;
+    // A month needs a next one for its partition.
+    month.checked_add_months(Months::new(1))?;
+    (2000..2100).contains(&month.year()).then_some(month)
+}
+
+/// Identifiers come from the migrations, by way of the plan, and are quoted.
+fn copy_statement(plan: &LoadPlan) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let columns: Vec<String> = SYSTEM_COLUMNS
+        .iter()
+        .copied()
+        .chain(plan.targets.iter().map(|target| target.column.as_str()))
+        .map(quoted)
+        .collect();
+    format!(
+        "COPY {} ({}) FROM STDIN (FORMAT binary)",
+        quoted(&plan.table),
+        columns.join(", ")
+    )
+}
+
+/// Streams buffers into one COPY. When the sender goes away without the trailer,
+/// the COPY is aborted with it.
+async fn copy(
+    database: Database,
+    statement: String,
+    mut buffers: mpsc::Receiver<Vec<u8>>,
+) -> Result<u64, sqlx::Error> {
+    // A file without a row needs no connection.
+    let Some(first) = buffers.recv().await else {
+        return Ok(0);
+    };
+    let mut connection = database.pool().acquire().await?;
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut complete = first == encode::TRAILER;
+    copy.send(first).await?;
+    while let Some(buffer) = buffers.recv().await {
+        complete = buffer == encode::TRAILER;
+        copy.send(buffer).await?;
+    }
+    if complete {
+        copy.finish().await
+    } else {
+        copy.abort("the run stopped").await?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,46 @@
+//! The program: reads the command line, dispatches, prints the last word and picks
+//! the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gristmill::cli::{Cli, Command, StageCommand};
+use gristmill::command::{
+    check, clean, db, replay, run, sources, stage_test, status, summarize, tags,
+};
+use gristmill::failure::{Failure, Result};
+use gristmill::report;
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    match execute(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Run(arguments) => run::execute(arguments, &runtime()?),
+        Command::Check(arguments) => check::execute(arguments),
+        Command::Stage(StageCommand::Test(arguments)) => stage_test::execute(arguments),
+        Command::Sources(command) => sources::execute(command, &runtime()?),
+        Command::Tags(command) => tags::execute(command, &runtime()?),
+        Command::Status(arguments) => status::execute(arguments, &runtime()?),
+        Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
+        Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
+        Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Db(command) => db::execute(command, &runtime()?),
+    }
+}
+
+/// For what talks to a database.
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::environment("cannot start").because(error))
+}

@@ -1,0 +1,207 @@
+//! The tarball of a payload: gzip, tar, flat names, plain files.
+//!
+//! Legitimate payloads hold plain files with flat names and at most a directory
+//! entry for the root; anything else is refused, since nothing good explains it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use tar::{Archive, EntryType, PaxExtensions};
+
+use crate::failure::Failure;
+
+/// Members of one tarball: a split payload has at most some thousand.
+const MEMBERS_MAX: usize = 10_000;
+
+/// Bytes of all members together; a payload of a thousand nodes has one GiB.
+const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+
+/// Bytes of an extension header: times and one name.
+const EXTENSION_BYTES_MAX: u64 = 64 << 10;
+
+/// Why a tarball cannot be used.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Reading stopped: not gzip, cut short, damaged.
+    Unreadable(io::Error),
+    /// Something is in it that no payload holds.
+    Refused(String),
+    NoManifest,
+    /// What the caller did with a member failed.
+    Callback(Failure),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(
+                formatter,
+                "it is not a whole gzip-compressed tar archive: {error}"
+            ),
+            Self::Refused(reason) => formatter.write_str(reason),
+            Self::NoManifest => formatter.write_str("it has no `manifest.json`"),
+            Self::Callback(failure) => write!(formatter, "{failure}"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// The bytes of `manifest.json`. The whole archive is read, so that a damaged one
+/// is refused before any of it is loaded.
+pub(super) fn manifest(path: &Path) -> Result<Vec<u8>, Broken> {
+    let mut manifest = None;
+    for_each_file(path, &mut |name, reader| {
+        if name == super::MANIFEST {
+            let mut text = Vec::new();
+            reader
+                .take(super::MANIFEST_BYTES_MAX + 1)
+                .read_to_end(&mut text)
+                .map_err(|error| Failure::run("cannot read `manifest.json`").because(error))?;
+            manifest = Some(text);
+        }
+        Ok(())
+    })?;
+    manifest.ok_or(Broken::NoManifest)
+}
+
+/// Hands every plain file to `each`, in the order of the archive.
+pub(super) fn for_each_file(
+    path: &Path,
+    each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
+) -> Result<(), Broken> {
+    let file = File::open(path).map_err(Broken::Unreadable)?;
+    let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
+    let bounded = Bounded {
+        inner: decoder,
+        left: UNPACKED_BYTES_MAX,
+    };
+    let mut archive = Archive::new(bounded);
+    let mut names = HashSet::new();
+    let mut long_name = None;
+    // Raw, since the library would read an extension header of any size.
+    for entry in archive.entries().map_err(Broken::Unreadable)?.raw(true) {
+        let mut entry = entry.map_err(Broken::Unreadable)?;
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::XHeader | EntryType::GNULongName) {
+            long_name = extension(&mut entry, kind)?.or(long_name);
+            continue;
+        }
+        let raw_name = long_name
+            .take()
+            .unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        let Ok(name) = std::str::from_utf8(&raw_name) else {
+            return Err(Broken::Refused("a member's name is not UTF-8".into()));
+        };
+        match kind {
+            EntryType::Regular | EntryType::Continuous => {}
+            EntryType::Directory if name.chars().all(|c| matches!(c, '/' | '.')) => continue,
+            kind => {
+                return Err(Broken::Refused(format!(
+                    "member `{}` is a {kind:?}, not a plain file",
+                    name.escape_debug()
+                )));
+            }
+        }
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if !is_flat(name) {
+            return Err(Broken::Refused(format!(
+                "member `{}` does not have a flat name",
+                name.escape_debug()
+            )));
+        }
+        if !names.insert(name.to_string()) {
+            return Err(Broken::Refused(format!("member `{name}` is there twice")));
+        }
+        if names.len() > MEMBERS_MAX {
+            return Err(Broken::Refused(format!(
+                "it has more than {MEMBERS_MAX} members"
+            )));
+        }
+        each(name, &mut entry).map_err(Broken::Callback)?;
+        // The rest is read so that damage shows before the next member.
+        io::copy(&mut entry, &mut io::sink()).map_err(Broken::Unreadable)?;
+    }
+    // Tar ends before gzip does: only the end of the stream proves its checksum.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Broken::Unreadable)?;
+    Ok(())
+}
+
+/// The name that an extension header gives to the member behind it, if it does.
+fn extension(header: &mut dyn Read, kind: EntryType) -> Result<Option<Vec<u8>>, Broken> {
+    let mut text = Vec::new();
+    header
+        .take(EXTENSION_BYTES_MAX + 1)
+        .read_to_end(&mut text)
+        .map_err(Broken::Unreadable)?;
+    if text.len() as u64 > EXTENSION_BYTES_MAX {
+        return Err(Broken::Refused(format!(
+            "an extension header has more than {EXTENSION_BYTES_MAX} bytes"
+        )));
+    }
+    if kind == EntryType::GNULongName {
+        let end = text.iter().position(|byte| *byte == 0);
+        text.truncate(end.unwrap_or(text.len()));
+        return Ok(Some(text));
+    }
+    let mut name = None;
+    for record in PaxExtensions::new(&text) {
+        let record = record.map_err(Broken::Unreadable)?;
+        match record.key_bytes() {
+            b"path" => name = Some(record.value_bytes().to_vec()),
+            // It would make the member end elsewhere than its header says.
+            b"size" => {
+                return Err(Broken::Refused(
+                    "a member has its size in an extension".into(),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(name)
+}
+
+/// One path component that means itself.
+pub(super) fn is_flat(name: &str) -> bool {
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && !name
+            .chars()
+            .any(|c| matches!(c, '/' | '\\') || c.is_control())
+}
+
+/// A reader that gives up after so many bytes.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!(
+                "it unpacks to more than {UNPACKED_BYTES_MAX} bytes"
+            ))
+        })?;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_flat_names_are_accepted() {
+        assert!(is_flat("manifest.json"));
+        for name in ["", ".", "..", "../x", "/etc/passwd", "a\\b", "a\nb", "a\0"] {
+            assert!(!is_flat(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `manifest.json`: which cluster, which files, which window.
+
+use std::fmt;
+use std::io::Read;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::archive::is_flat;
+
+/// Characters of a cluster's id, as the tables hold it.
+const CLUSTER_ID_MAX: usize = 50;
+/// Characters of a report's name, as the status table holds it.
+const FILE_NAME_MAX: usize = 128;
+
+/// A manifest that may be trusted with its own names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Identifies the upload. All tarballs of a split payload share it.
+    pub uuid: Uuid,
+    pub cluster_id: String,
+    pub version: Option<String>,
+    /// When it was made.
+    pub date: DateTime<Utc>,
+    /// The reports, in the manifest's order.
+    pub files: Vec<String>,
+    /// Files that may come along and are not ours: resource optimization.
+    pub other_files: Vec<String>,
+    /// The window that the operator says it covers.
+    pub start: Option<DateTime<Utc>>,
+    pub end: Option<DateTime<Utc>>,
+    pub certified: bool,
+    /// Whether the upload holds whole days so far (true) or only what is new.
+    pub daily_reports: bool,
+    /// The operator's own status, kept as it is.
+    pub status: Value,
+}
+
+/// Why a manifest is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ManifestError(String);
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "its manifest is wrong: {}", self.0)
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+#[derive(Deserialize)]
+struct Written {
+    uuid: String,
+    cluster_id: String,
+    version: Option<String>,
+    #[serde(deserialize_with = "instant")]
+    date: DateTime<Utc>,
+    files: Option<Vec<String>>,
+    resource_optimization_files: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "optional_instant")]
+    start: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "optional_instant")]
+    end: Option<DateTime<Utc>>,
+    #[serde(default)]
+    certified: bool,
+    #[serde(default)]
+    daily_reports: bool,
+    #[serde(default)]
+    cr_status: Value,
+}
+
+impl Manifest {
+    /// # Errors
+    /// The text is not a manifest, or names what no payload may name.
+    pub fn parse(text: &[u8]) -> Result<Self, ManifestError> {
+        let written: Written = serde_json::from_slice(text)
+            .map_err(|error| ManifestError(format!("`manifest.json`: {error}")))?;
+        let uuid = Uuid::parse_str(&written.uuid)
+            .ok()
+            .filter(|uuid| uuid.get_version_num() == 4)
+            .ok_or_else(|| {
+                ManifestError(format!(
+                    "`uuid` is `{}`, not a version 4 UUID",
+                    written.uuid.escape_debug()
+                ))
+            })?;
+        let cluster_id = written.cluster_id;
+        check_cluster_id(&cluster_id)?;
+        let files = written.files.unwrap_or_default();
+        for (position, file) in files.iter().enumerate() {
+            if !is_flat(file) || file.chars().count() > FILE_NAME_MAX {
+                return Err(ManifestError(format!(
+                    "`files` names `{}`, which is not a flat name of at most {FILE_NAME_MAX} characters",
+                    file.escape_debug()
+                )));
+            }
+            if files[..position].contains(file) {
+                return Err(ManifestError(format!("`files` names `{file}` twice")));
+            }
+        }
+        if let (Some(start), Some(end)) = (written.start, written.end)
+            && start > end
+        {
+            return Err(ManifestError(format!(
+                "`start` {start} is after `end` {end}"
+            )));
+        }
+        Ok(Self {
+            uuid,
+            cluster_id,
+            version: written.version.filter(|version| !version.is_empty()),
+            date: written.date,
+            files,
+            other_files: written.resource_optimization_files.unwrap_or_default(),
+            start: written.start,
+            end: written.end,
+            certified: written.certified,
+            daily_reports: written.daily_reports,
+            status: written.cr_status,
+        })
+    }
+
+    /// The operator's own words about itself, where it says them.
+    pub fn operator_says(&self, path: &[&str]) -> Option<&Value> {
+        path.iter()
+            .try_fold(&self.status, |value, key| value.get(key))
+    }
+
+    /// The manifest of a report that came alone. Its identity is its content, so
+    /// that the same file twice is the same upload.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the names are not usable.
+    pub fn of_single_file(cluster_id: &str, content: &mut dyn Read) -> Result<Self, ManifestError> {
+        check_cluster_id(cluster_id)?;
+        let mut hasher = Sha256::new();
+        hasher.update(cluster_id.as_bytes());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = content
+                .read(&mut buffer)
+                .map_err(|error| ManifestError(error.to_string()))?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..read]);
+        }
+        let digest = hasher.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        Ok(Self {
+            uuid,
+            cluster_id: cluster_id.to_string(),
+            version: None,
+            date: DateTime::UNIX_EPOCH,
+            // Named by its content too: a copy is the same file.
+            files: vec![format!("{uuid}.csv")],
+            other_files: Vec::new(),
+            start: None,
+            end: None,
+            certified: false,
+            daily_reports: true,
+            status: Value::Null,
+        })
+    }
+}
+
+fn check_cluster_id(cluster_id: &str) -> Result<(), ManifestError> {
+    if is_flat(cluster_id) && cluster_id.chars().count() <= CLUSTER_ID_MAX {
+        return Ok(());
+    }
+    Err(ManifestError(format!(
+        "`cluster_id` is `{}`, not a plain name of at most {CLUSTER_ID_MAX} characters",
+        cluster_id.escape_debug()
+    )))
+}
+
+/// RFC 3339; a time without a zone is UTC.
+fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|instant| instant.to_utc())
+        .or_else(|_| text.parse::<NaiveDateTime>().map(|naive| naive.and_utc()))
+        .ok()
+}
+
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_instant(&text)
+        .ok_or_else(|| de::Error::custom(format!("`{}` is not a time", text.escape_debug())))
+}
+
+fn optional_instant<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let parsed = parse_instant(&text)
+        .ok_or_else(|| de::Error::custom(format!("`{}` is not a time", text.escape_debug())))?;
+    // Go writes a missing time as the first instant of the year 1.
+    Ok(Some(parsed).filter(|instant| instant.timestamp() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(changes: &str) -> Result<Manifest, ManifestError> {
+        let mut value = serde_json::json!({
+            "uuid": "0df8b45b-6e53-4761-b7f1-3155ee407047",
+            "cluster_id": "cluster",
+            "date": "2026-10-01T23:59:59.5Z",
+            "files": ["a.csv"],
+        });
+        let changes: Value = serde_json::from_str(changes).unwrap();
+        for (key, changed) in changes.as_object().unwrap() {
+            value[key] = changed.clone();
+        }
+        Manifest::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn go_zero_time_and_naive_time_are_understood() {
+        let parsed = manifest(
+            r#"{"start": "0001-01-01T00:00:00Z", "end": "2026-10-02T00:00:00", "files": null}"#,
+        )
+        .unwrap();
+        assert_eq!(parsed.start, None);
+        assert_eq!(
+            parsed.end.unwrap().to_rfc3339(),
+            "2026-10-02T00:00:00+00:00"
+        );
+        assert!(parsed.files.is_empty());
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for (changes, message) in [
+            (
+                r#"{"cluster_id": "../x"}"#,
+                "its manifest is wrong: `cluster_id` is `../x`, not a plain name of at most 50 characters",
+            ),
+            (
+                r#"{"files": ["a/b.csv"]}"#,
+                "its manifest is wrong: `files` names `a/b.csv`, which is not a flat name of at most 128 characters",
+            ),
+            (
+                r#"{"uuid": "x"}"#,
+                "its manifest is wrong: `uuid` is `x`, not a version 4 UUID",
+            ),
+            (
+                r#"{"start": "2026-10-02T00:00:00Z", "end": "2026-10-01T00:00:00Z"}"#,
+                "its manifest is wrong: `start` 2026-10-02 00:00:00 UTC is after `end` 2026-10-01 00:00:00 UTC",
+            ),
+        ] {
+            assert_eq!(manifest(changes).unwrap_err().to_string(), message);
+        }
+    }
+}

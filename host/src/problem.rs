@@ -1,0 +1,181 @@
+//! Problems in pipeline files, with their place.
+//!
+//! A `Sources` holds the text of every file that a definition was read from, end
+//! to end, so that a place is one range of bytes and still knows its file. It
+//! decides nothing; the definition and the plan find the problems.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The files of one definition.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+#[derive(Clone, Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    start: usize,
+}
+
+/// A range of bytes in one of the sources.
+pub type Span = Range<usize>;
+
+/// Something wrong in a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub span: Option<Span>,
+    /// A lowercase sentence without a full stop.
+    pub message: String,
+    pub hint: Option<String>,
+    /// The definition is not at fault: something that it names is not there.
+    pub environment: bool,
+}
+
+impl Problem {
+    pub fn new(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self {
+            span: span.into(),
+            message: message.into(),
+            hint: None,
+            environment: false,
+        }
+    }
+
+    #[must_use]
+    pub fn environment(mut self) -> Self {
+        self.environment = true;
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Line and column, both counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl Sources {
+    /// Adds a file and returns the offset of its first byte.
+    pub fn add(&mut self, path: &Path, text: &str) -> usize {
+        let start = self.end();
+        self.files.push(Source {
+            path: path.to_path_buf(),
+            text: text.to_string(),
+            start,
+        });
+        start
+    }
+
+    /// Every file's offset and text, in the order of their addition.
+    pub fn texts(&self) -> impl DoubleEndedIterator<Item = (usize, &str)> {
+        self.files
+            .iter()
+            .map(|source| (source.start, source.text.as_str()))
+    }
+
+    /// The path of the file that a place is in.
+    pub fn path(&self, span: &Span) -> Option<&Path> {
+        self.source(span).map(|source| source.path.as_path())
+    }
+
+    /// `file:line:column` of a place.
+    pub fn place(&self, span: &Span) -> Option<String> {
+        let source = self.source(span)?;
+        let position = source.position(span.start);
+        Some(format!(
+            "{}:{}:{}",
+            source.path.display(),
+            position.line,
+            position.column
+        ))
+    }
+
+    /// One problem as a block of text: sentence, place, the line with a caret, hint.
+    pub fn render(&self, problem: &Problem) -> String {
+        let mut text = problem.message.clone();
+        if let Some(span) = &problem.span
+            && let (Some(place), Some(source)) = (self.place(span), self.source(span))
+        {
+            let position = source.position(span.start);
+            let line = source.text.lines().nth(position.line - 1).unwrap_or("");
+            let number = position.line.to_string();
+            let gutter = " ".repeat(number.len());
+            let room = line.chars().count().saturating_sub(position.column - 1);
+            let width = source.text[span.start - source.start..]
+                .get(..span.len())
+                .map_or(1, |marked| marked.chars().count())
+                .clamp(1, room.max(1));
+            let indent = " ".repeat(position.column - 1);
+            let carets = "^".repeat(width);
+            let _ = write!(
+                text,
+                "\n{gutter}--> {place}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{carets}"
+            );
+        }
+        if let Some(hint) = &problem.hint {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        text
+    }
+
+    fn source(&self, span: &Span) -> Option<&Source> {
+        self.files
+            .iter()
+            .rev()
+            .find(|source| source.start <= span.start)
+    }
+
+    fn end(&self) -> usize {
+        // One byte apart, so that the end of a file is not the start of the next.
+        self.files
+            .last()
+            .map_or(0, |source| source.start + source.text.len() + 1)
+    }
+}
+
+impl Source {
+    fn position(&self, offset: usize) -> Position {
+        let offset = (offset - self.start).min(self.text.len());
+        let before = &self.text.as_bytes()[..offset];
+        let line_start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |index| index + 1);
+        Position {
+            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_its_file_line_and_column() {
+        let mut sources = Sources::default();
+        sources.add(Path::new("base.toml"), "a = 1\n");
+        let start = sources.add(Path::new("site.toml"), "b = 2\nçé = 3\n");
+        let span = start + 6..start + 10;
+        assert_eq!(sources.place(&span).as_deref(), Some("site.toml:2:1"));
+        assert_eq!(
+            sources.render(&Problem::new(span, "unknown key").hint("remove it")),
+            "unknown key\n --> site.toml:2:1\n  |\n2 | çé = 3\n  | ^^\nhint: remove it"
+        );
+    }
+}

@@ -1,0 +1,550 @@
+//! The ledger: which upload there is, what of it is loaded, which days it wins.
+//!
+//! `Upload::begin` opens a generation for a payload; `Upload::complete` makes it
+//! count and, when every file that the manifest lists is there, publishes its days
+//! and their summaries. That is one transaction: readers see all of it or nothing.
+
+pub mod replace;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::archive::{self, Kept};
+use crate::database::{Database, SqlError};
+use crate::definition::LearnedSet;
+use crate::failure::{Failure, Result};
+use crate::ingest::{FileKind, IngestedFile};
+use crate::payload::Manifest;
+use crate::plan::{AggregationEngine, Plan};
+use crate::source::Source;
+use crate::summarize::{self, Summarized};
+
+/// A payload being loaded, with its source locked against other runs.
+pub struct Upload {
+    database: Database,
+    /// Holds the lock of the source; it is let go when this closes.
+    lock: PgConnection,
+    source: Source,
+    pub manifest_id: i32,
+    pub generation: i64,
+    run_id: i64,
+    /// Files of the manifest that are not loaded yet.
+    pub open_files: Vec<String>,
+    /// All files of the manifest.
+    known_files: Vec<String>,
+}
+
+/// What came of a claim on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayOutcome {
+    pub day: NaiveDate,
+    pub hours: i32,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The day is this upload's now.
+    Won,
+    /// It was before, and nothing about it changed.
+    Kept,
+    /// Another upload covers it better.
+    Lost,
+}
+
+/// What completing a generation did.
+#[derive(Debug)]
+pub enum Completed {
+    /// Files that other tarballs of the payload have yet to bring.
+    Waiting { missing: Vec<String> },
+    Published {
+        days: Vec<DayOutcome>,
+        summarized: Summarized,
+    },
+}
+
+impl Upload {
+    /// Waits for the source, clears away what dead runs left, and opens a
+    /// generation of this manifest.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn begin(
+        database: &Database,
+        plan: &Plan,
+        source: Source,
+        manifest: &Manifest,
+        run_id: i64,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let upload = Self::try_begin(database, plan, source, manifest, run_id, say)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot open the upload"))?;
+        let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
+        if known.collect::<BTreeSet<_>>() != listed.collect() {
+            let uuid = manifest.uuid;
+            upload.abandon(&[]).await?;
+            return Err(Failure::run(format!(
+                "an upload {uuid} is known with another list of files"
+            ))
+            .hint("one of the two is not from the operator; nothing of this one was loaded"));
+        }
+        Ok(upload)
+    }
+
+    async fn try_begin(
+        database: &Database,
+        plan: &Plan,
+        source: Source,
+        manifest: &Manifest,
+        run_id: i64,
+        say: &dyn Fn(&str),
+    ) -> Result<Self, sqlx::Error> {
+        let mut lock = database.pool().acquire().await?.detach();
+        let locked: bool =
+            sqlx::query_scalar(include_str!("../../sql/gristmill_source.try_lock.sql"))
+                .bind(source.source_uuid.to_string())
+                .fetch_one(&mut lock)
+                .await?;
+        if !locked {
+            say(&format!(
+                "waiting for another run at work on cluster `{}`",
+                source.cluster_id
+            ));
+            sqlx::query(include_str!("../../sql/gristmill_source.lock.sql"))
+                .bind(source.source_uuid.to_string())
+                .execute(&mut lock)
+                .await?;
+        }
+        let dead: Vec<i64> = sqlx::query_scalar(include_str!(
+            "../../sql/gristmill_generation.select_unfinished.sql"
+        ))
+        .bind(source.source_uuid)
+        .fetch_all(&mut lock)
+        .await?;
+        for generation in dead {
+            sqlx::query(include_str!("../../sql/gristmill_run.fail_unfinished.sql"))
+                .bind(generation)
+                .execute(&mut lock)
+                .await?;
+            forget(&mut lock, generation).await?;
+        }
+        let manifest_id = insert_manifest(&mut lock, plan, &source, manifest).await?;
+        let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
+            "../../sql/reporting_common_costusagereportstatus.select.sql"
+        ))
+        .bind(manifest_id)
+        .fetch_all(&mut lock)
+        .await?;
+        let generation =
+            sqlx::query_scalar(include_str!("../../sql/gristmill_generation.insert.sql"))
+                .bind(manifest_id)
+                .bind(run_id)
+                .bind(source.source_uuid)
+                .fetch_one(&mut lock)
+                .await?;
+        Ok(Self {
+            database: database.clone(),
+            lock,
+            source,
+            manifest_id,
+            generation,
+            run_id,
+            open_files: files
+                .iter()
+                .filter(|(_, complete)| !complete)
+                .map(|(name, _)| name.clone())
+                .collect(),
+            known_files: files.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
+    /// Makes the generation count, and publishes when nothing is missing. `kept` is
+    /// the payload in the archive.
+    ///
+    /// # Errors
+    /// A statement fails; then nothing has changed.
+    pub async fn complete(
+        &mut self,
+        files: &[IngestedFile],
+        kept: Option<&Kept>,
+        engine: AggregationEngine,
+    ) -> Result<Completed> {
+        let failed = |error| SqlError(error).failure("cannot publish");
+        let ids = self.ids();
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        record_generation(&mut transaction, &ids, files)
+            .await
+            .map_err(failed)?;
+        if let Some(kept) = kept {
+            archive::record(
+                &mut transaction,
+                self.manifest_id,
+                self.source.source_uuid,
+                kept,
+            )
+            .await
+            .map_err(failed)?;
+        }
+        let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let missing: Vec<String> = self
+            .open_files
+            .iter()
+            .filter(|file| !loaded.contains(file.as_str()))
+            .cloned()
+            .collect();
+        let completed = if missing.is_empty() {
+            publish(&mut transaction, &self.source, self.manifest_id, engine).await?
+        } else {
+            Completed::Waiting { missing }
+        };
+        transaction.commit().await.map_err(failed)?;
+        Ok(completed)
+    }
+
+    /// Records that the payload is in the archive, when nothing else of it is new.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn record_kept(&mut self, kept: &Kept) -> Result<()> {
+        let source_uuid = self.source.source_uuid;
+        archive::record(&mut self.lock, self.manifest_id, source_uuid, kept)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot record the archived payload"))
+    }
+
+    fn ids(&self) -> UploadIds {
+        UploadIds {
+            run_id: self.run_id,
+            manifest_id: self.manifest_id,
+            generation: self.generation,
+        }
+    }
+
+    /// Lets other runs at the source.
+    pub async fn close(self) {
+        // The lock goes with the connection, however that ends.
+        let _ = self.lock.close().await;
+    }
+
+    /// Takes back what was loaded, after a failure.
+    ///
+    /// # Errors
+    /// The database fails; the next run of the source clears away the rest.
+    pub async fn abandon(mut self, here: &[String]) -> Result<()> {
+        let failed = |error| SqlError(error).failure("cannot take back what was loaded");
+        sqlx::query(include_str!(
+            "../../sql/reporting_common_costusagereportstatus.fail.sql"
+        ))
+        .bind(self.manifest_id)
+        .bind(here)
+        .execute(self.database.pool())
+        .await
+        .map_err(failed)?;
+        forget(&mut self.lock, self.generation)
+            .await
+            .map_err(failed)?;
+        let _ = self.lock.close().await;
+        Ok(())
+    }
+}
+
+struct UploadIds {
+    run_id: i64,
+    manifest_id: i32,
+    generation: i64,
+}
+
+/// The pipeline that loaded an upload last.
+///
+/// # Errors
+/// The database fails.
+pub async fn loaded_by(database: &Database, manifest_id: i32) -> Result<Option<String>> {
+    sqlx::query_scalar(include_str!("../../sql/gristmill_run.select_pipeline.sql"))
+        .bind(manifest_id)
+        .fetch_optional(database.pool())
+        .await
+        .map_err(|error| SqlError(error).failure("cannot read the runs"))
+}
+
+/// The days that an upload holds, won by an earlier run.
+///
+/// # Errors
+/// The database fails.
+pub async fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome>> {
+    let days: Vec<(NaiveDate, i32)> =
+        sqlx::query_as(include_str!("../../sql/gristmill_day.select.sql"))
+            .bind(manifest_id)
+            .fetch_all(database.pool())
+            .await
+            .map_err(|error| SqlError(error).failure("cannot read the ledger"))?;
+    Ok(days
+        .into_iter()
+        .map(|(day, hours)| DayOutcome {
+            day,
+            hours,
+            outcome: Outcome::Kept,
+        })
+        .collect())
+}
+
+/// The enabled tag keys.
+///
+/// # Errors
+/// The database fails.
+pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
+    sqlx::query_scalar(include_str!(
+        "../../sql/reporting_enabledtagkeys.select_enabled.sql"
+    ))
+    .fetch_all(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
+}
+
+async fn forget(connection: &mut PgConnection, generation: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT forget_generation($1)")
+        .bind(generation)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn insert_manifest(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    source: &Source,
+    manifest: &Manifest,
+) -> Result<i32, sqlx::Error> {
+    let month = manifest.start.unwrap_or(manifest.date);
+    let month = month
+        .date_naive()
+        .with_day(1)
+        .map_or(month, |day| day.and_time(NaiveTime::MIN).and_utc());
+    let uploads = manifest.operator_says(&["upload", "upload"]);
+    // The generator writes the text "True" where the operator writes true.
+    let uploads = uploads.map(|value| *value != false && *value != "False");
+    let channel = manifest.operator_says(&["clusterVersion"]);
+    let manifest_id = sqlx::query_scalar(include_str!(
+        "../../sql/reporting_common_costusagereportmanifest.upsert.sql"
+    ))
+    .bind(manifest.uuid.to_string())
+    .bind(source.source_uuid)
+    .bind(&source.cluster_id)
+    .bind(manifest.date)
+    .bind(month)
+    .bind(manifest.files.len() as i32)
+    .bind(&plan.coverage)
+    .bind(&manifest.version)
+    .bind(channel.and_then(|channel| channel.as_str()))
+    .bind(manifest.certified)
+    .bind(uploads.map(|uploads| !uploads))
+    .bind(manifest.daily_reports)
+    .fetch_one(&mut *connection)
+    .await?;
+    sqlx::query(include_str!(
+        "../../sql/reporting_common_costusagereportstatus.insert.sql"
+    ))
+    .bind(manifest_id)
+    .bind(&manifest.files)
+    .execute(connection)
+    .await?;
+    Ok(manifest_id)
+}
+
+/// Makes the tag keys known that the stages saw.
+async fn record_tag_keys(
+    connection: &mut PgConnection,
+    files: &[IngestedFile],
+) -> Result<(), sqlx::Error> {
+    let keys: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.learned.words.get(&LearnedSet::TagKeys))
+        .flatten()
+        .map(String::as_str)
+        .filter(|key| !key.contains('\0'))
+        .collect();
+    sqlx::query(include_str!(
+        "../../sql/reporting_enabledtagkeys.insert.sql"
+    ))
+    .bind(keys.into_iter().collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Records what a generation has of each file and what the files taught, and makes
+/// the generation count.
+async fn record_generation(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    files: &[IngestedFile],
+) -> Result<(), sqlx::Error> {
+    for file in files {
+        record_file(connection, upload, file).await?;
+    }
+    record_tag_keys(connection, files).await?;
+    sqlx::query(include_str!("../../sql/gristmill_generation.complete.sql"))
+        .bind(upload.generation)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn record_file(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    file: &IngestedFile,
+) -> Result<(), sqlx::Error> {
+    let report = match &file.kind {
+        FileKind::Report(report) | FileKind::Ignored(report) => Some(report.as_str()),
+        FileKind::Empty => None,
+    };
+    sqlx::query(include_str!(
+        "../../sql/reporting_common_costusagereportstatus.complete.sql"
+    ))
+    .bind(upload.manifest_id)
+    .bind(&file.name)
+    .bind(report)
+    .bind(upload.generation)
+    .bind(file.started)
+    .bind(file.rows_loaded as i64)
+    .bind(file.rejects.len() as i64)
+    .execute(&mut *connection)
+    .await?;
+    let Some(report) = report else {
+        return Ok(());
+    };
+    if !file.hours.is_empty() {
+        let hours: Vec<DateTime<Utc>> = file
+            .hours
+            .keys()
+            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+            .collect();
+        let rows: Vec<i64> = file.hours.values().map(|rows| *rows as i64).collect();
+        sqlx::query(include_str!("../../sql/gristmill_coverage.insert.sql"))
+            .bind(upload.generation)
+            .bind(report)
+            .bind(hours)
+            .bind(rows)
+            .execute(&mut *connection)
+            .await?;
+    }
+    quarantine(
+        connection,
+        upload.run_id,
+        Some(upload.generation),
+        report,
+        file,
+    )
+    .await
+}
+
+/// Puts a file's rejected rows into quarantine.
+async fn quarantine(
+    connection: &mut PgConnection,
+    run_id: i64,
+    generation: Option<i64>,
+    report: &str,
+    file: &IngestedFile,
+) -> Result<(), sqlx::Error> {
+    if file.rejects.is_empty() {
+        return Ok(());
+    }
+    // A message may quote the row, and text columns hold no NUL.
+    let text = |text: &str| text.replace('\0', "\u{fffd}");
+    let rejects = &file.rejects;
+    let rows = || rejects.iter().map(|reject| &reject.row);
+    sqlx::query(include_str!("../../sql/gristmill_quarantine.insert.sql"))
+        .bind(run_id)
+        .bind(generation)
+        .bind(report)
+        .bind(&file.name)
+        .bind(
+            rows()
+                .map(|row| row.line.map(|line| line as i64))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rejects
+                .iter()
+                .map(|reject| reject.stage.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rejects
+                .iter()
+                .map(|reject| reject.digest.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rows()
+                .map(|row| row.column.as_deref().map(text))
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows().map(|row| text(&row.code)).collect::<Vec<_>>())
+        .bind(rows().map(|row| text(&row.message)).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.raw.clone()).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Keeps the rejected rows of a payload that failed, under its run.
+///
+/// # Errors
+/// The database fails.
+pub async fn keep_rejects(database: &Database, run_id: i64, files: &[IngestedFile]) -> Result<()> {
+    let failed = |error| SqlError(error).failure("cannot keep the rejected rows");
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    for file in files {
+        if let FileKind::Report(report) = &file.kind {
+            quarantine(&mut connection, run_id, None, report, file)
+                .await
+                .map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+async fn publish(
+    connection: &mut PgConnection,
+    source: &Source,
+    manifest_id: i32,
+    engine: AggregationEngine,
+) -> Result<Completed> {
+    let failed = |error| SqlError(error).failure("cannot publish");
+    let rows = sqlx::query(include_str!("../../sql/gristmill_day.claim.sql"))
+        .bind(manifest_id)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut days = Vec::with_capacity(rows.len());
+    for row in rows {
+        let outcome: String = row.try_get(2).map_err(failed)?;
+        days.push(DayOutcome {
+            day: row.try_get(0).map_err(failed)?,
+            hours: row.try_get(1).map_err(failed)?,
+            outcome: match outcome.as_str() {
+                "won" => Outcome::Won,
+                "kept" => Outcome::Kept,
+                _ => Outcome::Lost,
+            },
+        });
+    }
+    let won: Vec<NaiveDate> = days
+        .iter()
+        .filter(|day| day.outcome == Outcome::Won)
+        .map(|day| day.day)
+        .collect();
+    let summarized = summarize::days(connection, engine, source.source_uuid, &won).await?;
+    sqlx::query(include_str!(
+        "../../sql/reporting_common_costusagereportmanifest.complete.sql"
+    ))
+    .bind(manifest_id)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(Completed::Published { days, summarized })
+}

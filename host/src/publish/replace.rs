@@ -1,0 +1,203 @@
+//! Days that are loaded once more: the same manifest, a new generation.
+//!
+//! The old rows of these days, and the summaries made of them, stay until the one
+//! transaction that puts the new ones in their place. Until then the new
+//! generation is as invisible as any that is being loaded, and is cleared away
+//! like those when its run dies.
+
+use chrono::NaiveDate;
+use sqlx::{Connection, FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::{Upload, record_generation};
+use crate::database::{Database, SqlError};
+use crate::days::Days;
+use crate::difference::{self, DayDifference};
+use crate::failure::{Failure, Result};
+use crate::ingest::IngestedFile;
+use crate::plan::{AggregationEngine, Plan};
+use crate::source::Source;
+use crate::summarize;
+
+/// A manifest and days that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub manifest_id: i32,
+    pub assembly_id: String,
+    pub days: Vec<NaiveDate>,
+}
+
+#[derive(FromRow)]
+struct HeldDay {
+    usage_day: NaiveDate,
+    manifest_id: i32,
+    assembly_id: String,
+}
+
+/// Who holds these days, in the order of their first one.
+///
+/// # Errors
+/// The database fails.
+pub async fn holders(database: &Database, source_uuid: Uuid, days: Days) -> Result<Vec<Holder>> {
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    let mut holders: Vec<Holder> = Vec::new();
+    for held in held_days(&mut connection, source_uuid, days, None).await? {
+        let known = holders
+            .iter_mut()
+            .find(|holder| holder.manifest_id == held.manifest_id);
+        match known {
+            Some(holder) => holder.days.push(held.usage_day),
+            None => holders.push(Holder {
+                manifest_id: held.manifest_id,
+                assembly_id: held.assembly_id,
+                days: vec![held.usage_day],
+            }),
+        }
+    }
+    Ok(holders)
+}
+
+/// Every file that a manifest lists.
+///
+/// # Errors
+/// The database fails.
+pub async fn files_of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<String>> {
+    let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
+        "../../../sql/reporting_common_costusagereportstatus.select.sql"
+    ))
+    .bind(manifest_id)
+    .fetch_all(database.pool())
+    .await
+    .map_err(failed)?;
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+impl Upload {
+    /// The days that the manifest holds now, while nobody else can take them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn held_days(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
+        let source_uuid = self.source.source_uuid;
+        let held = held_days(&mut self.lock, source_uuid, days, Some(self.manifest_id)).await?;
+        Ok(held.into_iter().map(|held| held.usage_day).collect())
+    }
+
+    /// Puts what was loaded in the place of what the manifest had of these days,
+    /// and summarizes them; its other days stay as they are. After a failure
+    /// nothing has changed, and the upload is to be abandoned.
+    ///
+    /// # Errors
+    /// A statement fails, or a day would be left without a row.
+    pub async fn replace(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+    ) -> Result<Vec<DayDifference>> {
+        let source_uuid = self.source.source_uuid;
+        let ids = self.ids();
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let before = difference::totals(&mut transaction, source_uuid, days).await?;
+        record_generation(&mut transaction, &ids, files)
+            .await
+            .map_err(failed)?;
+        let replaced: Vec<NaiveDate> = sqlx::query_scalar("SELECT replace_days($1, $2, $3, $4)")
+            .bind(ids.manifest_id)
+            .bind(ids.generation)
+            .bind(days)
+            .bind(&plan.coverage)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        if let Some(lost) = days.iter().find(|day| !replaced.contains(day)) {
+            return Err(Failure::run(format!(
+                "the pipeline makes no row of {lost}, which has rows now"
+            ))
+            .hint("nothing of the day was changed"));
+        }
+        summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
+        let after = difference::totals(&mut transaction, source_uuid, days).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(difference::between(days, &before, &after))
+    }
+}
+
+/// What summarizing a source again did.
+#[derive(Debug)]
+pub struct SummarizedAgain {
+    pub days: Vec<DayDifference>,
+    /// Days whose staged rows are no longer kept; they stay as they are.
+    pub unstaged: Vec<NaiveDate>,
+}
+
+/// Makes the summaries of these days again from staging, in one transaction and
+/// beside no other run of the source.
+///
+/// # Errors
+/// A statement fails; then nothing has changed.
+pub async fn summarize_again(
+    database: &Database,
+    source: &Source,
+    days: Days,
+    engine: AggregationEngine,
+) -> Result<SummarizedAgain> {
+    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+    let source_uuid = source.source_uuid;
+    sqlx::query(include_str!("../../../sql/gristmill_source.lock.sql"))
+        .bind(source_uuid.to_string())
+        .execute(&mut lock)
+        .await
+        .map_err(failed)?;
+    let held = held_days(&mut lock, source_uuid, days, None).await?;
+    let staged: Vec<NaiveDate> =
+        sqlx::query_scalar(include_str!("../../../sql/gristmill_day.select_staged.sql"))
+            .bind(source_uuid)
+            .bind(days.first)
+            .bind(days.last)
+            .fetch_all(&mut lock)
+            .await
+            .map_err(failed)?;
+    for day in &staged {
+        // The partitions of a summary may be gone, or be new with this version.
+        sqlx::query("SELECT ensure_month($1)")
+            .bind(day)
+            .execute(&mut lock)
+            .await
+            .map_err(failed)?;
+    }
+    let mut transaction = lock.begin().await.map_err(failed)?;
+    let before = difference::totals(&mut transaction, source_uuid, &staged).await?;
+    summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
+    let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
+    transaction.commit().await.map_err(failed)?;
+    let _ = lock.close().await;
+    Ok(SummarizedAgain {
+        unstaged: held
+            .into_iter()
+            .map(|held| held.usage_day)
+            .filter(|day| !staged.contains(day))
+            .collect(),
+        days: difference::between(&staged, &before, &after),
+    })
+}
+
+async fn held_days(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    days: Days,
+    manifest_id: Option<i32>,
+) -> Result<Vec<HeldDay>> {
+    sqlx::query_as(include_str!("../../../sql/gristmill_day.select_held.sql"))
+        .bind(source_uuid)
+        .bind(days.first)
+        .bind(days.last)
+        .bind(manifest_id)
+        .fetch_all(connection)
+        .await
+        .map_err(failed)
+}
+
+fn failed(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot replace what is published")
+}

@@ -1,0 +1,265 @@
+//! A component read from a file: what it is, whether it may run here, and how a
+//! stage is made of it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre, Linker};
+
+use super::bindings::gristmill::stage::log;
+use super::engine::Engine;
+use super::limits::{COMPONENT_BYTES_MAX, Limits};
+use super::state::State;
+use super::{Opened, StageError, wasi};
+use crate::digest::hexadecimal;
+
+/// The version of the contract that this host speaks.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// Which of the two worlds a component is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    Parser,
+    Transform,
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Parser => "parser",
+            Self::Transform => "transform",
+        })
+    }
+}
+
+/// A component that may run.
+#[derive(Clone)]
+pub struct Component {
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub digest: String,
+    pub bytes: u64,
+    pub world: World,
+    /// The imports, as the component names them.
+    pub imports: Vec<String>,
+    pre: InstancePre<State>,
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Component")
+            .field("path", &self.path)
+            .field("digest", &self.digest)
+            .field("world", &self.world)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a file cannot be used as a stage.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unusable {
+    pub message: String,
+    pub hint: Option<String>,
+    pub reason: Reason,
+}
+
+/// Where to look for the fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The file cannot be read.
+    Unreadable,
+    /// It is not the file that was pinned.
+    Pin,
+    /// It is no stage that may run here.
+    Component,
+}
+
+impl Unusable {
+    fn new(message: String) -> Self {
+        Self {
+            message,
+            hint: None,
+            reason: Reason::Component,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn reason(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+}
+
+impl Engine {
+    /// Reads and compiles a component and checks what it imports and exports. With
+    /// a `pin`, nothing is compiled that has another digest.
+    ///
+    /// # Errors
+    /// The file is unreadable, too large, not the one pinned, not a component, made
+    /// for another version of the contract, or wants what a stage may not have.
+    pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component, Unusable> {
+        let shown = path.display();
+        let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if size > COMPONENT_BYTES_MAX {
+            return Err(Unusable::new(format!(
+                "component `{shown}` has {size} bytes; more than {COMPONENT_BYTES_MAX} are not accepted"
+            )));
+        }
+        let bytes = std::fs::read(path).map_err(|error| {
+            Unusable::new(format!("cannot read component `{shown}`: {error}"))
+                .reason(Reason::Unreadable)
+        })?;
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Unusable::new(format!("`{shown}` is not WebAssembly")));
+        }
+        let digest = hexadecimal(&Sha256::digest(&bytes));
+        if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
+            return Err(
+                Unusable::new(format!("component `{shown}` has another digest than this"))
+                    .hint(format!("it is {digest}"))
+                    .reason(Reason::Pin),
+            );
+        }
+        let compiled = self
+            .cache
+            .component(&self.engine, &bytes, &digest)
+            .map_err(|error| {
+                Unusable::new(format!(
+                    "`{shown}` is not a WebAssembly component: {}",
+                    error.root_cause()
+                ))
+                .hint("build it for `wasm32-wasip2`; a core module is not a component")
+            })?;
+        let component_type = compiled.component_type();
+        let exports: Vec<&str> = component_type
+            .exports(&self.engine)
+            .map(|(name, _)| name)
+            .collect();
+        let world = world_of(&exports).map_err(|mut unusable| {
+            unusable.message = format!("component `{shown}` {}", unusable.message);
+            unusable
+        })?;
+        let imports: Vec<String> = component_type
+            .imports(&self.engine)
+            .map(|(name, _)| name.to_string())
+            .collect();
+        if let Some(import) = imports.iter().find(|import| !is_allowed(import)) {
+            return Err(Unusable::new(format!(
+                "component `{shown}` imports `{import}`, which a stage may not"
+            ))
+            .hint("a stage gets its configuration and its batches, nothing else"));
+        }
+        let linked =
+            |error: wasmtime::Error| Unusable::new(format!("component `{shown}`: {error:#}"));
+        let mut linker = Linker::new(&self.engine);
+        log::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)
+            .map_err(linked)?;
+        super::bindings::gristmill::stage::types::add_to_linker::<
+            _,
+            wasmtime::component::HasSelf<_>,
+        >(&mut linker, |state| state)
+        .map_err(linked)?;
+        wasi::add_to_linker(&mut linker, &compiled, &self.engine).map_err(linked)?;
+        let pre = linker.instantiate_pre(&compiled).map_err(linked)?;
+        Ok(Component {
+            path: path.to_path_buf(),
+            digest,
+            bytes: bytes.len() as u64,
+            world,
+            imports,
+            pre,
+        })
+    }
+}
+
+impl Component {
+    /// A new instance in a store of its own, with the limits in force. `bind` looks
+    /// up the functions of the world.
+    pub(super) fn instantiate<G>(
+        &self,
+        limits: Limits,
+        bind: impl FnOnce(&InstancePre<State>, &mut Store<State>, &Instance) -> wasmtime::Result<G>,
+    ) -> Result<(Opened, G), StageError> {
+        let mut store = Store::new(self.pre.engine(), State::new(limits.memory_bytes));
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
+        store.epoch_deadline_trap();
+        let mut opened = Opened::new(store, limits);
+        opened.begin();
+        let guest = self
+            .pre
+            .instantiate(&mut opened.store)
+            .and_then(|instance| bind(&self.pre, &mut opened.store, &instance));
+        match guest {
+            Ok(guest) => Ok((opened, guest)),
+            Err(error) => Err(opened.broken(&error)),
+        }
+    }
+}
+
+fn is_allowed(import: &str) -> bool {
+    import == format!("gristmill:stage/log@{CONTRACT_VERSION}")
+        || import == format!("gristmill:stage/types@{CONTRACT_VERSION}")
+        || wasi::is_inert(import)
+}
+
+fn world_of(exports: &[&str]) -> Result<World, Unusable> {
+    for (world, interface) in [
+        (World::Parser, "gristmill:stage/parser@"),
+        (World::Transform, "gristmill:stage/transform@"),
+    ] {
+        let version = exports
+            .iter()
+            .find_map(|export| export.strip_prefix(interface));
+        match version {
+            Some(version) if version == CONTRACT_VERSION => return Ok(world),
+            Some(version) => {
+                return Err(Unusable::new(format!(
+                    "was built for version {version} of the stage contract; this host speaks {CONTRACT_VERSION}"
+                ))
+                .hint(format!(
+                    "build it again with version {CONTRACT_VERSION} of `wit/stage.wit`"
+                )));
+            }
+            None => {}
+        }
+    }
+    Err(Unusable::new(
+        "exports neither `gristmill:stage/parser` nor `gristmill:stage/transform`".into(),
+    )
+    .hint("a stage exports one of the worlds of `wit/stage.wit`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_of_the_contract_is_named() {
+        let refused = world_of(&["gristmill:stage/transform@0.9.0"]).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "was built for version 0.9.0 of the stage contract; this host speaks 0.1.0"
+        );
+        assert_eq!(
+            world_of(&["memory", "gristmill:stage/parser@0.1.0"]),
+            Ok(World::Parser)
+        );
+    }
+
+    #[test]
+    fn sockets_are_not_among_the_allowed_imports() {
+        assert!(is_allowed("wasi:cli/environment@0.2.6"));
+        assert!(is_allowed("gristmill:stage/log@0.1.0"));
+        assert!(!is_allowed("wasi:sockets/tcp@0.2.6"));
+        assert!(!is_allowed("wasi:http/outgoing-handler@0.2.6"));
+        assert!(!is_allowed("acme:database/query"));
+    }
+}

@@ -1,0 +1,49 @@
+//! The engine that every stage of a process runs in, and the clock that
+//! interrupts stages which take too long.
+
+use std::path::Path;
+
+use wasmtime::{Config, Engine as WasmtimeEngine};
+
+use super::cache::Cache;
+use super::limits::EPOCH_TICK;
+
+/// Compiles, caches and hosts components.
+pub struct Engine {
+    pub(super) engine: WasmtimeEngine,
+    pub(super) cache: Cache,
+}
+
+impl Engine {
+    /// `cache` is where compiled components are kept; `None` compiles at every
+    /// start.
+    ///
+    /// # Errors
+    /// The machine cannot run compiled WebAssembly.
+    pub fn new(cache: Option<&Path>) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        config
+            .wasm_component_model(true)
+            .epoch_interruption(true)
+            // The same input gives the same output on every machine.
+            .cranelift_nan_canonicalization(true)
+            .relaxed_simd_deterministic(true)
+            // Backtraces hold addresses; the panic hook of the SDK says more.
+            .wasm_backtrace_max_frames(None);
+        let engine = WasmtimeEngine::new(&config)?;
+        let weak = engine.weak();
+        std::thread::Builder::new()
+            .name("epoch".into())
+            .spawn(move || {
+                while let Some(engine) = weak.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(EPOCH_TICK);
+                }
+            })?;
+        Ok(Self {
+            engine,
+            cache: Cache::open(cache),
+        })
+    }
+}

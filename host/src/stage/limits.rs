@@ -1,0 +1,61 @@
+//! Every limit that a stage is subject to, with its default and its reason.
+//! Nothing else in the host invents one.
+
+use std::time::Duration;
+
+/// How often the clock that interrupts stages ticks.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Log lines kept per opened stage.
+pub const LOG_LINES_MAX: usize = 100;
+
+/// Bytes kept of one log line, and of what a stage writes to standard error.
+pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+
+/// A component that is larger than this is not looked at: compiling takes
+/// memory and time in proportion, and the largest known toolchain makes 18 MB.
+pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a file that a parser may take without completing a record.
+pub const UNFINISHED_BYTES_MAX: usize = 64 << 20;
+
+/// Rows that a stage may make of each row that it gets, and of a small batch.
+pub const REPEATS_MAX: usize = 16;
+pub const REPEATED_ROWS_MIN: usize = 1_024;
+
+/// Distinct JSON texts of a stage that are remembered as well-formed.
+pub const KNOWN_JSON_MAX: usize = 10_000;
+
+/// Columns that a stage may read or write; more than any report has.
+pub const COLUMNS_MAX: usize = 1_000;
+
+/// Tables, instances and table elements: what runtimes of scripting languages need.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+pub const INSTANCES_MAX: usize = 64;
+pub const MEMORIES_MAX: usize = 16;
+pub const TABLES_MAX: usize = 64;
+
+/// The limits of one stage that a pipeline file can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory, all memories together.
+    pub memory_bytes: u64,
+    /// One call of `open`, `parse`, `process` or `finish`.
+    pub time_per_batch: Duration,
+    /// What one call may return.
+    pub output_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A parser holds a chunk, the columns it makes of it and their
+            // return buffers: some five chunks of 4 MiB.
+            memory_bytes: 128 << 20,
+            // A batch takes milliseconds in Rust and a tenth of a second in
+            // the slowest language.
+            time_per_batch: Duration::from_secs(2),
+            output_bytes: 64 << 20,
+        }
+    }
+}

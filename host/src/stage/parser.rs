@@ -1,0 +1,220 @@
+//! A parser at work on one report file: bytes in, batches out.
+
+use std::sync::Arc;
+
+use super::bindings::exports::gristmill::stage::parser as wit;
+use super::crossing;
+use super::limits::UNFINISHED_BYTES_MAX;
+use super::state::printable;
+use super::{Component, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use crate::batch::{Batch, Places, Raw, RejectedRow};
+use crate::schema::{ColumnType, Field, Schema};
+
+/// A column that the pipeline wants from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedColumn {
+    pub name: String,
+    pub column_type: ColumnType,
+    pub required: bool,
+    pub empty_is_null: bool,
+}
+
+/// What one chunk gave.
+#[derive(Debug)]
+pub struct Parsed {
+    pub batch: Batch,
+    pub rejects: Vec<RejectedRow>,
+}
+
+/// A parser opened for one file.
+pub struct Parser {
+    opened: Opened,
+    guest: wit::Guest,
+    schema: Arc<Schema>,
+    /// What the file holds from the first record that is not complete yet.
+    tail: Vec<u8>,
+    tail_start: u64,
+}
+
+impl Component {
+    /// Opens the component as a parser of one file.
+    ///
+    /// # Errors
+    /// The stage refuses its configuration or the columns, or it breaks.
+    pub fn open_parser(
+        &self,
+        settings: &Settings,
+        columns: &[WantedColumn],
+    ) -> Result<Parser, StageError> {
+        let (mut opened, guest) = self.instantiate(settings.limits, |pre, store, instance| {
+            wit::GuestIndices::new(pre)?.load(store, instance)
+        })?;
+        let wanted: Vec<wit::WantedColumn<'_>> = columns
+            .iter()
+            .map(|column| wit::WantedColumn {
+                name: &column.name,
+                column_type: column.column_type.into(),
+                required: column.required,
+                empty_is_null: column.empty_is_null,
+            })
+            .collect();
+        let sets = borrowed(&settings.sets);
+        let options = wit::Options {
+            config: &settings.config,
+            sets: &bound_sets(&sets),
+            columns: &wanted,
+        };
+        opened.begin();
+        let result = guest.stage().call_open(&mut opened.store, options);
+        opened.stage = Some(opened.end(result)?);
+        let fields = columns
+            .iter()
+            .map(|column| Field {
+                name: column.name.clone(),
+                column_type: column.column_type,
+            })
+            .collect();
+        Ok(Parser {
+            opened,
+            guest,
+            schema: Arc::new(Schema { fields }),
+            tail: Vec::new(),
+            tail_start: 0,
+        })
+    }
+}
+
+impl Parser {
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Parses the next chunk; `last` when the file ends with it.
+    ///
+    /// # Errors
+    /// The stage refuses the file, breaks, or returns what it may not.
+    pub fn parse(&mut self, chunk: &[u8], last: bool) -> Result<Parsed, StageError> {
+        let stage = self.opened.stage()?;
+        self.opened.begin();
+        let result = self
+            .guest
+            .stage()
+            .call_parse(&mut self.opened.store, stage, chunk, last);
+        let parsed = self.opened.end(result)?;
+        let rows = parsed.rows as usize;
+        let lengths = [
+            parsed.lines.len(),
+            parsed.starts.len(),
+            parsed.lengths.len(),
+        ];
+        if lengths != [rows; 3] {
+            return Err(StageError::malformed(format!(
+                "{rows} rows with {} lines, {} starts and {} lengths",
+                lengths[0], lengths[1], lengths[2]
+            )));
+        }
+        if parsed.columns.len() != self.schema.fields.len() {
+            return Err(StageError::malformed(format!(
+                "{} columns where {} were wanted",
+                parsed.columns.len(),
+                self.schema.fields.len()
+            )));
+        }
+        let raw = Arc::new(self.raw(chunk, &parsed)?);
+        let columns = parsed
+            .columns
+            .into_iter()
+            .zip(&self.schema.fields)
+            .map(|(column, field)| {
+                crossing::accept(column, rows, field.column_type).map_err(|reason| {
+                    StageError::malformed(format!("column `{}`: {reason}", field.name))
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let rejects = parsed
+            .rejects
+            .into_iter()
+            .map(|reject| RejectedRow {
+                line: Some(reject.line),
+                column: reject.column.as_deref().map(printable),
+                code: printable(&reject.code),
+                message: printable(&reject.message),
+                raw: raw.record(reject.start, reject.length).to_vec(),
+            })
+            .collect();
+        Ok(Parsed {
+            batch: Batch {
+                schema: Arc::clone(&self.schema),
+                columns,
+                rows,
+                places: Places {
+                    lines: parsed.lines,
+                    starts: parsed.starts,
+                    lengths: parsed.lengths,
+                    raw,
+                },
+            },
+            rejects,
+        })
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub fn finish(&mut self) -> Result<Vec<Fact>, StageError> {
+        let stage = self.opened.stage()?;
+        self.opened.begin();
+        let result = self
+            .guest
+            .stage()
+            .call_finish(&mut self.opened.store, stage);
+        self.opened.end(result).map(facts)
+    }
+
+    /// What the stage logged since the last call.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.opened.store.data_mut().take_log()
+    }
+
+    /// The part of the file that holds the records of this chunk; keeps what
+    /// stands behind them for the next one.
+    fn raw(&mut self, chunk: &[u8], parsed: &wit::Parsed) -> Result<Raw, StageError> {
+        let start = self.tail_start;
+        let mut bytes = std::mem::take(&mut self.tail);
+        bytes.extend_from_slice(chunk);
+        // Records that overlap would multiply what is kept of them.
+        let rejects = parsed.rejects.iter().map(|reject| reject.length);
+        let records: u64 = parsed
+            .lengths
+            .iter()
+            .copied()
+            .chain(rejects)
+            .map(u64::from)
+            .sum();
+        if records > bytes.len() as u64 {
+            return Err(StageError::malformed(format!(
+                "records of {records} bytes from {} bytes of the file",
+                bytes.len()
+            )));
+        }
+        let ends = |(start, length): (&u64, &u32)| start.saturating_add(u64::from(*length));
+        let rows_end = parsed.starts.iter().zip(&parsed.lengths).map(ends).max();
+        let rejects_end = parsed
+            .rejects
+            .iter()
+            .map(|reject| ends((&reject.start, &reject.length)))
+            .max();
+        // The header has no row, so a chunk without records keeps everything.
+        let done = rows_end.max(rejects_end).unwrap_or(start);
+        let done = done.clamp(start, start + bytes.len() as u64);
+        self.tail = bytes[(done - start) as usize..].to_vec();
+        self.tail_start = done;
+        if self.tail.len() > UNFINISHED_BYTES_MAX {
+            return Err(StageError::malformed(format!(
+                "no record from more than {UNFINISHED_BYTES_MAX} bytes of the file"
+            )));
+        }
+        Ok(Raw { start, bytes })
+    }
+}

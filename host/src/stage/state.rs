@@ -1,0 +1,184 @@
+//! What a store carries: the limits of the stage in it, what it logged, and what
+//! it wrote to standard error.
+
+use wasmtime::{ResourceLimiter, Result as WasmtimeResult};
+
+use super::bindings::gristmill::stage::log;
+use super::limits::{
+    INSTANCES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One message of a stage, without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    pub level: LogLevel,
+    pub message: String,
+}
+
+pub(super) struct State {
+    memory_bytes_max: u64,
+    memory_bytes: u64,
+    /// A growth was refused: the trap that follows is about memory.
+    pub(super) memory_refused: bool,
+    log: Vec<LogLine>,
+    logged: usize,
+    stderr: Vec<u8>,
+    /// The seed of what a component may draw as random bytes.
+    pub(super) random: u64,
+}
+
+impl State {
+    pub(super) fn new(memory_bytes_max: u64) -> Self {
+        Self {
+            memory_bytes_max,
+            memory_bytes: 0,
+            memory_refused: false,
+            log: Vec::new(),
+            logged: 0,
+            stderr: Vec::new(),
+            random: 0x6772_6973_746d_696c,
+        }
+    }
+
+    pub(super) fn write_stderr(&mut self, bytes: &[u8]) {
+        let room = LOG_LINE_BYTES_MAX.saturating_sub(self.stderr.len());
+        self.stderr
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What the stage logged since the last call.
+    pub(super) fn take_log(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// The last thing that the stage said, for the message of a trap.
+    pub(super) fn last_words(&mut self) -> Option<String> {
+        let logged = self
+            .log
+            .iter()
+            .rev()
+            .find(|line| line.level == LogLevel::Error)
+            .map(|line| line.message.clone());
+        let written = printable(&String::from_utf8_lossy(&self.stderr));
+        self.stderr.clear();
+        logged.or_else(|| Some(written.trim().to_string()).filter(|text| !text.is_empty()))
+    }
+}
+
+impl log::Host for State {
+    fn write(&mut self, level: log::Level, message: String) -> WasmtimeResult<()> {
+        self.logged += 1;
+        if self.logged == LOG_LINES_MAX + 1 {
+            self.log.push(LogLine {
+                level: LogLevel::Warn,
+                message: format!("more than {LOG_LINES_MAX} messages; the rest is dropped"),
+            });
+        }
+        if self.logged > LOG_LINES_MAX {
+            return Ok(());
+        }
+        self.log.push(LogLine {
+            level: match level {
+                log::Level::Debug => LogLevel::Debug,
+                log::Level::Info => LogLevel::Info,
+                log::Level::Warn => LogLevel::Warn,
+                log::Level::Error => LogLevel::Error,
+            },
+            message: printable(&message),
+        });
+        Ok(())
+    }
+}
+
+impl super::bindings::gristmill::stage::types::Host for State {}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> WasmtimeResult<bool> {
+        let growth = desired.saturating_sub(current) as u64;
+        let total = self.memory_bytes.saturating_add(growth);
+        if total > self.memory_bytes_max {
+            self.memory_refused = true;
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> WasmtimeResult<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+/// Text from a stage, fit for a terminal and of bounded length: control characters
+/// become spaces.
+pub(super) fn printable(text: &str) -> String {
+    let mut end = text.len().min(LOG_LINE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end]
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\nc"), "a [31mb c");
+    }
+
+    #[test]
+    fn a_flood_of_messages_is_cut_off() {
+        let mut state = State::new(1);
+        for _ in 0..LOG_LINES_MAX + 5 {
+            log::Host::write(&mut state, log::Level::Info, "hello".into()).unwrap();
+        }
+        let lines = state.take_log();
+        assert_eq!(lines.len(), LOG_LINES_MAX + 1);
+        assert_eq!(
+            lines[LOG_LINES_MAX].message,
+            "more than 100 messages; the rest is dropped"
+        );
+    }
+}

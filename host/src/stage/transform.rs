@@ -1,0 +1,517 @@
+//! A transform at work on one report: a batch in, the same rows with other
+//! columns out.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+
+use super::bindings::exports::gristmill::stage::transform as wit;
+use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldResult, Reject};
+use super::crossing::{self, Lent};
+use super::limits::{COLUMNS_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
+use super::state::printable;
+use super::{Component, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use crate::batch::{Batch, RejectedRow, Values};
+use crate::schema::{ColumnType, Field, Schema};
+
+/// What a stage may do with rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowEffect {
+    Keeps,
+    Rearranges,
+}
+
+/// What a stage reads and what it does to the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    pub reads: Vec<Field>,
+    pub writes: Vec<Field>,
+    pub drops: Vec<String>,
+    pub row_effect: RowEffect,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Processed {
+    pub batch: Batch,
+    pub rejects: Vec<RejectedRow>,
+    /// Input rows left out on purpose.
+    pub filtered: u64,
+}
+
+/// A transform opened for one report.
+pub struct Transform {
+    opened: Opened,
+    guest: wit::Guest,
+    contract: Contract,
+    input: Arc<Schema>,
+    output: Arc<Schema>,
+    known_json: HashSet<Box<str>>,
+}
+
+impl Component {
+    /// Opens the component as a transform of batches with this schema.
+    ///
+    /// # Errors
+    /// The stage refuses its configuration or the schema, breaks, or declares a
+    /// contract that contradicts itself or the schema.
+    pub fn open_transform(
+        &self,
+        settings: &Settings,
+        input: &Arc<Schema>,
+    ) -> Result<Transform, StageError> {
+        let (mut opened, guest) = self.instantiate(settings.limits, |pre, store, instance| {
+            wit::GuestIndices::new(pre)?.load(store, instance)
+        })?;
+        let schema: Vec<FieldParam<'_>> = input
+            .fields
+            .iter()
+            .map(|field| FieldParam {
+                name: &field.name,
+                column_type: field.column_type.into(),
+            })
+            .collect();
+        let sets = borrowed(&settings.sets);
+        let options = wit::Options {
+            config: &settings.config,
+            sets: &bound_sets(&sets),
+            schema: &schema,
+        };
+        opened.begin();
+        let result = guest.stage().call_open(&mut opened.store, options);
+        let stage = opened.end(result)?;
+        opened.stage = Some(stage);
+        opened.begin();
+        let contract = match guest.stage().call_contract(&mut opened.store, stage) {
+            Ok(contract) => Contract::from(contract),
+            Err(error) => return Err(opened.broken(&error)),
+        };
+        let output = contract.apply(input)?;
+        Ok(Transform {
+            opened,
+            guest,
+            contract,
+            input: Arc::clone(input),
+            output: Arc::new(output),
+            known_json: HashSet::new(),
+        })
+    }
+}
+
+impl Contract {
+    /// The schema behind the stage: replaced in place, added at the end, dropped.
+    fn apply(&self, input: &Schema) -> Result<Schema, StageError> {
+        if self.reads.len().max(self.writes.len()) > COLUMNS_MAX {
+            return Err(StageError::malformed(format!(
+                "a contract of more than {COLUMNS_MAX} columns"
+            )));
+        }
+        let written_names = self.writes.iter().map(|write| &write.name);
+        if let Some(name) = written_names
+            .filter(|name| name.is_empty() || name.chars().any(char::is_control))
+            .min()
+        {
+            return Err(StageError::malformed(format!(
+                "it writes a column with the name `{}`",
+                name.escape_debug()
+            )));
+        }
+        for read in &self.reads {
+            let schema_fault = |reason: String| StageError::Schema {
+                column: read.name.clone(),
+                reason,
+            };
+            let Some(field) = input.field(&read.name) else {
+                return Err(schema_fault("nothing before this stage provides it".into()));
+            };
+            if !field.column_type.serves(read.column_type) {
+                return Err(schema_fault(format!(
+                    "the stage reads it as {}, but it is {}",
+                    read.column_type, field.column_type
+                )));
+            }
+        }
+        let mut read = HashSet::new();
+        if let Some(twice) = self
+            .reads
+            .iter()
+            .find(|field| !read.insert(field.name.as_str()))
+        {
+            return Err(StageError::malformed(format!(
+                "column `{}` is read twice",
+                twice.name
+            )));
+        }
+        let mut written = HashSet::new();
+        for write in &self.writes {
+            if !written.insert(write.name.as_str()) {
+                return Err(StageError::malformed(format!(
+                    "column `{}` is written twice",
+                    write.name
+                )));
+            }
+        }
+        for drop in &self.drops {
+            if input.position(drop).is_none() || written.contains(drop.as_str()) {
+                return Err(StageError::malformed(format!(
+                    "it drops column `{drop}`, which {}",
+                    if written.contains(drop.as_str()) {
+                        "it also writes"
+                    } else {
+                        "is not there"
+                    }
+                )));
+            }
+        }
+        let mut output = Schema {
+            fields: input
+                .fields
+                .iter()
+                .filter(|field| !self.drops.contains(&field.name))
+                .cloned()
+                .collect(),
+        };
+        for write in &self.writes {
+            match output.position(&write.name) {
+                Some(position) => output.fields[position] = write.clone(),
+                None => output.fields.push(write.clone()),
+            }
+        }
+        Ok(output)
+    }
+}
+
+impl Transform {
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// The schema of the batches that come out.
+    pub fn output(&self) -> &Arc<Schema> {
+        &self.output
+    }
+
+    /// Processes one batch.
+    ///
+    /// # Errors
+    /// The stage refuses the batch, breaks, or returns what it may not.
+    pub fn process(&mut self, batch: &Batch) -> Result<Processed, StageError> {
+        debug_assert_eq!(batch.schema, self.input, "a batch of another schema");
+        let read = self.read(batch)?;
+        let lent: Vec<Lent<'_>> = read
+            .iter()
+            .map(Lent::of)
+            .collect::<Option<_>>()
+            .ok_or_else(|| StageError::malformed("a column of an unknown kind"))?;
+        let columns: Vec<_> = lent.iter().map(Lent::column).collect();
+        let stage = self.opened.stage()?;
+        self.opened.begin();
+        let result = self.guest.stage().call_process(
+            &mut self.opened.store,
+            stage,
+            wit::Batch {
+                rows: batch.rows as u32,
+                columns: &columns,
+            },
+        );
+        let output = self.opened.end(result)?;
+        self.accept(batch, output)
+    }
+
+    /// Ends the report.
+    ///
+    /// # Errors
+    /// As `process`.
+    pub fn finish(&mut self) -> Result<Vec<Fact>, StageError> {
+        let stage = self.opened.stage()?;
+        self.opened.begin();
+        let result = self
+            .guest
+            .stage()
+            .call_finish(&mut self.opened.store, stage);
+        self.opened.end(result).map(facts)
+    }
+
+    /// What the stage logged since the last call.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.opened.store.data_mut().take_log()
+    }
+
+    fn read(&self, batch: &Batch) -> Result<Vec<ArrayRef>, StageError> {
+        self.contract
+            .reads
+            .iter()
+            .map(|field| {
+                let column = batch
+                    .column(&field.name)
+                    .ok_or_else(|| StageError::malformed("a batch of another schema"))?;
+                let bytes_max = self.opened.limits.memory_bytes;
+                crossing::in_form(column, field.column_type, bytes_max).map_err(|reason| {
+                    StageError::Schema {
+                        column: field.name.clone(),
+                        reason,
+                    }
+                })
+            })
+            .collect()
+    }
+
+    fn accept(&mut self, batch: &Batch, output: wit::Output) -> Result<Processed, StageError> {
+        let rows = output.rows as usize;
+        if rows > (batch.rows * REPEATS_MAX).max(REPEATED_ROWS_MIN) {
+            return Err(StageError::malformed(format!(
+                "{rows} rows for {}, more than {REPEATS_MAX} for each",
+                batch.rows
+            )));
+        }
+        let written = self.accept_columns(output.columns, rows)?;
+        let rejected = rejected_rows(&output.rejects, batch.rows)?;
+        let source_rows = match output.source_rows {
+            None => {
+                if rows != batch.rows || output.filtered != 0 {
+                    return Err(StageError::malformed(format!(
+                        "{rows} rows for {} without saying where they come from",
+                        batch.rows
+                    )));
+                }
+                None
+            }
+            Some(_) if self.contract.row_effect == RowEffect::Keeps => {
+                return Err(StageError::malformed(
+                    "rearranged rows, but its contract keeps them",
+                ));
+            }
+            Some(sources) => {
+                account(&sources, rows, batch.rows, &rejected, output.filtered)?;
+                Some(sources)
+            }
+        };
+        let moved;
+        let around = match &source_rows {
+            Some(sources) => {
+                moved = batch
+                    .take(sources)
+                    .map_err(|error| StageError::malformed(error.to_string()))?;
+                &moved
+            }
+            None => batch,
+        };
+        let columns = self
+            .output
+            .fields
+            .iter()
+            .map(|field| {
+                let from_stage = self
+                    .contract
+                    .writes
+                    .iter()
+                    .position(|write| write.name == field.name);
+                match from_stage {
+                    Some(position) => Some(Arc::clone(&written[position])),
+                    None => around.column(&field.name).map(Arc::clone),
+                }
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| StageError::malformed("a batch of another schema"))?;
+        let merged = Batch {
+            schema: Arc::clone(&self.output),
+            columns,
+            rows,
+            places: around.places.clone(),
+        };
+        let kept = if source_rows.is_some() {
+            merged
+        } else {
+            merged
+                .without(&rejected)
+                .map_err(|error| StageError::malformed(error.to_string()))?
+        };
+        let rejects = output
+            .rejects
+            .into_iter()
+            .map(|reject| {
+                batch.places.reject(
+                    reject.row as usize,
+                    reject.column.as_deref().map(printable),
+                    printable(&reject.code),
+                    printable(&reject.message),
+                )
+            })
+            .collect();
+        Ok(Processed {
+            batch: kept,
+            rejects,
+            filtered: u64::from(output.filtered),
+        })
+    }
+
+    fn accept_columns(
+        &mut self,
+        columns: Vec<ColumnResult>,
+        rows: usize,
+    ) -> Result<Vec<ArrayRef>, StageError> {
+        if columns.len() != self.contract.writes.len() {
+            return Err(StageError::malformed(format!(
+                "{} columns where its contract writes {}",
+                columns.len(),
+                self.contract.writes.len()
+            )));
+        }
+        let mut accepted = Vec::with_capacity(columns.len());
+        for (column, field) in columns.into_iter().zip(&self.contract.writes) {
+            let fault = |reason: String| {
+                StageError::malformed(format!("column `{}`: {reason}", field.name))
+            };
+            let array = crossing::accept(column, rows, field.column_type).map_err(fault)?;
+            if field.column_type == ColumnType::Json {
+                check_json(&array, &mut self.known_json).map_err(fault)?;
+            }
+            accepted.push(array);
+        }
+        Ok(accepted)
+    }
+}
+
+/// Every value of a JSON column is one JSON document that a database can hold.
+fn check_json(array: &ArrayRef, known: &mut HashSet<Box<str>>) -> Result<(), String> {
+    let Some(Values::Dictionary(_, values)) = Values::of(array) else {
+        return Err("it is no dictionary".into());
+    };
+    for text in values.iter().flatten() {
+        if known.contains(text) {
+            continue;
+        }
+        serde_json::from_str::<serde_json::Value>(text)
+            .map_err(|error| format!("`{text}` is not JSON: {error}"))?;
+        if known.len() == KNOWN_JSON_MAX {
+            known.clear();
+        }
+        known.insert(text.into());
+    }
+    Ok(())
+}
+
+fn rejected_rows(rejects: &[Reject], rows: usize) -> Result<Vec<u32>, StageError> {
+    let mut rejected: Vec<u32> = rejects.iter().map(|reject| reject.row).collect();
+    rejected.sort_unstable();
+    if let Some(pair) = rejected.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(StageError::malformed(format!(
+            "row {} is rejected twice",
+            pair[0]
+        )));
+    }
+    match rejected.last() {
+        Some(row) if *row as usize >= rows => Err(StageError::malformed(format!(
+            "row {row} is rejected, but the batch has {rows} rows"
+        ))),
+        _ => Ok(rejected),
+    }
+}
+
+/// Every input row is out, left out or rejected.
+fn account(
+    sources: &[u32],
+    rows: usize,
+    input_rows: usize,
+    rejected: &[u32],
+    filtered: u32,
+) -> Result<(), StageError> {
+    if sources.len() != rows {
+        return Err(StageError::malformed(format!(
+            "{} source rows for {rows} rows",
+            sources.len()
+        )));
+    }
+    let mut out = vec![false; input_rows];
+    for source in sources {
+        match out.get_mut(*source as usize) {
+            Some(slot) => *slot = true,
+            None => {
+                return Err(StageError::malformed(format!(
+                    "source row {source} is out of range: the batch has {input_rows} rows"
+                )));
+            }
+        }
+    }
+    if let Some(row) = rejected.iter().find(|row| out[**row as usize]) {
+        return Err(StageError::malformed(format!(
+            "row {row} is rejected and comes out"
+        )));
+    }
+    let came_out = out.iter().filter(|row| **row).count();
+    if came_out + rejected.len() + filtered as usize != input_rows {
+        return Err(StageError::malformed(format!(
+            "{input_rows} rows went in, but {came_out} came out, {} were rejected and {filtered} left out",
+            rejected.len()
+        )));
+    }
+    Ok(())
+}
+
+impl From<wit::Contract> for Contract {
+    fn from(contract: wit::Contract) -> Self {
+        let fields = |fields: Vec<FieldResult>| {
+            fields
+                .into_iter()
+                .map(|field| Field {
+                    name: field.name,
+                    column_type: field.column_type.into(),
+                })
+                .collect()
+        };
+        Self {
+            reads: fields(contract.reads),
+            writes: fields(contract.writes),
+            drops: contract.drops,
+            row_effect: match contract.row_effect {
+                wit::RowEffect::Keeps => RowEffect::Keeps,
+                wit::RowEffect::Rearranges => RowEffect::Rearranges,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_vanishes_is_noticed() {
+        let lost = account(&[0, 2], 2, 4, &[1], 0).unwrap_err();
+        assert_eq!(
+            lost.to_string(),
+            "returned something that the contract does not allow: \
+             4 rows went in, but 2 came out, 1 were rejected and 0 left out"
+        );
+        assert_eq!(account(&[0, 2, 0], 3, 4, &[1], 1), Ok(()));
+    }
+
+    #[test]
+    fn a_rejected_row_may_not_come_out() {
+        let both = account(&[0, 1], 2, 2, &[1], 0).unwrap_err();
+        assert!(
+            both.to_string()
+                .ends_with("row 1 is rejected and comes out")
+        );
+    }
+
+    #[test]
+    fn a_rename_is_a_drop_and_a_write() {
+        let field = |name: &str| Field {
+            name: name.into(),
+            column_type: ColumnType::Float64,
+        };
+        let input = Schema {
+            fields: vec![field("a"), field("b"), field("c")],
+        };
+        let contract = Contract {
+            reads: vec![field("b")],
+            writes: vec![field("hours"), field("c")],
+            drops: vec!["b".into()],
+            row_effect: RowEffect::Keeps,
+        };
+        let output = contract.apply(&input).unwrap();
+        assert_eq!(output.names().collect::<Vec<_>>(), ["a", "c", "hours"]);
+    }
+}

@@ -1,0 +1,191 @@
+//! What the staging tables hold, read from the migrations themselves, so that a
+//! pipeline can be checked with no database in reach.
+
+use std::collections::BTreeMap;
+
+use sqlparser::ast::{ColumnOption, DataType, Statement};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use crate::schema::ColumnType;
+
+/// Columns that the load fills in itself.
+pub const SYSTEM_COLUMNS: [&str; 3] = ["generation", "source_uuid", "report_period_id"];
+
+/// The column that staging tables are partitioned by.
+pub const PARTITION_COLUMN: &str = "interval_start";
+
+/// A staging table's columns, in order, without the system columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagingTable {
+    pub name: String,
+    pub columns: Vec<StagingColumn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagingColumn {
+    pub name: String,
+    pub storage: Storage,
+    pub required: bool,
+}
+
+/// How a column of a batch is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    Boolean,
+    Int64,
+    Float64,
+    /// A number as a whole count of 10^-scale, so that sums are exact.
+    FixedPoint {
+        scale: u32,
+    },
+    Timestamp,
+    Text {
+        characters_max: Option<usize>,
+    },
+    /// A JSON document stored once, and its id in the row.
+    LabelSet,
+}
+
+impl StagingTable {
+    /// Where a batch column of this name and type goes; `Err` says why nowhere.
+    ///
+    /// # Errors
+    /// The table has no such column, or one of another type.
+    pub fn place(&self, name: &str, column_type: ColumnType) -> Result<&StagingColumn, String> {
+        let mut other = None;
+        for column in &self.columns {
+            let stem = match column.storage {
+                Storage::FixedPoint { scale } => column.name.strip_suffix(&format!("_e{scale}")),
+                Storage::LabelSet => column.name.strip_suffix("_id"),
+                _ => Some(column.name.as_str()),
+            };
+            if stem != Some(name) {
+                continue;
+            }
+            if column.storage.takes(column_type) {
+                return Ok(column);
+            }
+            other = Some(column);
+        }
+        Err(match other {
+            Some(column) => format!(
+                "table `{}` stores `{}` as {}, but it is {column_type}",
+                self.name,
+                column.name,
+                column.storage.describe()
+            ),
+            None => format!("table `{}` has no column for `{name}`", self.name),
+        })
+    }
+
+    /// The names by which batches may call the table's columns.
+    pub fn batch_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| match column.storage {
+            Storage::FixedPoint { scale } => column
+                .name
+                .strip_suffix(&format!("_e{scale}"))
+                .unwrap_or(&column.name),
+            Storage::LabelSet => column.name.strip_suffix("_id").unwrap_or(&column.name),
+            _ => &column.name,
+        })
+    }
+}
+
+impl Storage {
+    fn takes(self, column_type: ColumnType) -> bool {
+        match self {
+            Self::Boolean => column_type == ColumnType::Boolean,
+            Self::Int64 => column_type == ColumnType::Int64,
+            Self::Float64 | Self::FixedPoint { .. } => column_type == ColumnType::Float64,
+            Self::Timestamp => column_type == ColumnType::Timestamp,
+            Self::Text { .. } => column_type.is_text(),
+            Self::LabelSet => column_type == ColumnType::Json,
+        }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Boolean => "a boolean",
+            Self::Int64 => "a whole number",
+            Self::Float64 | Self::FixedPoint { .. } => "a number (float64)",
+            Self::Timestamp => "a timestamp",
+            Self::Text { .. } => "text",
+            Self::LabelSet => "a label set (json)",
+        }
+    }
+}
+
+/// Every staging table, by name.
+///
+/// # Panics
+/// Never with the migrations of this tree: a test reads them all.
+pub fn tables<'a>(migrations: impl Iterator<Item = &'a str>) -> BTreeMap<String, StagingTable> {
+    migrations
+        .filter(|text| text.contains("_staging ("))
+        .flat_map(statements)
+        .filter_map(|statement| match statement {
+            Statement::CreateTable(table) => Some(table),
+            _ => None,
+        })
+        .map(|table| {
+            let name = table.name.to_string();
+            let columns = table
+                .columns
+                .iter()
+                .filter(|column| !SYSTEM_COLUMNS.contains(&column.name.value.as_str()))
+                .filter_map(|column| {
+                    let name = column.name.value.clone();
+                    let has = |wanted: fn(&ColumnOption) -> bool| {
+                        column.options.iter().any(|option| wanted(&option.option))
+                    };
+                    Some(StagingColumn {
+                        storage: storage(&name, &column.data_type)?,
+                        required: has(|option| matches!(option, ColumnOption::NotNull))
+                            && !has(|option| matches!(option, ColumnOption::Default(_))),
+                        name,
+                    })
+                })
+                .collect();
+            (name.clone(), StagingTable { name, columns })
+        })
+        .collect()
+}
+
+fn statements(text: &str) -> Vec<Statement> {
+    // The storage parameters of an index are beyond the parser, and only the
+    // tables matter here: each statement is read by itself.
+    text.split_inclusive(";\n")
+        .filter(|statement| statement.contains("CREATE TABLE"))
+        .flat_map(|statement| {
+            Parser::parse_sql(&PostgreSqlDialect {}, statement).unwrap_or_default()
+        })
+        .collect()
+}
+
+fn storage(name: &str, data_type: &DataType) -> Option<Storage> {
+    let scale = name
+        .rsplit_once("_e")
+        .and_then(|(_, digits)| digits.parse().ok());
+    let data_type = data_type.to_string().to_lowercase();
+    let characters = data_type
+        .strip_prefix("varchar(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    if let Some(characters) = characters {
+        return Some(Storage::Text {
+            characters_max: characters.parse().ok(),
+        });
+    }
+    match (data_type.as_str(), scale) {
+        ("bigint", Some(scale)) => Some(Storage::FixedPoint { scale }),
+        ("bigint", None) if name.ends_with("_labels_id") => Some(Storage::LabelSet),
+        ("bigint", None) => Some(Storage::Int64),
+        ("double precision", _) => Some(Storage::Float64),
+        ("boolean", _) => Some(Storage::Boolean),
+        ("timestamptz", _) => Some(Storage::Timestamp),
+        ("text", _) => Some(Storage::Text {
+            characters_max: None,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,13 @@
+-- The clusters that we accept payloads from. Their alias is repeated where
+-- consumers look for it: providers, clusters, report periods.
+--
+-- Grain: one row per source.
+
+CREATE TABLE gristmill_source (
+    source_uuid uuid PRIMARY KEY REFERENCES reporting_tenant_api_provider (uuid),
+    cluster_id text NOT NULL UNIQUE,
+    cluster_alias text NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON COLUMN gristmill_source.cluster_id IS 'As in the manifest of its payloads';

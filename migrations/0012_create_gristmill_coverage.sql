@@ -1,0 +1,13 @@
+-- How many rows a generation brought for each hour.
+--
+-- Grain: one row per generation, report kind and hour.
+
+CREATE TABLE gristmill_coverage (
+    generation bigint NOT NULL REFERENCES gristmill_generation (id) ON DELETE CASCADE,
+    report text NOT NULL,
+    interval_start timestamptz NOT NULL,
+    rows bigint NOT NULL,
+    PRIMARY KEY (generation, report, interval_start)
+);
+
+COMMENT ON TABLE gristmill_coverage IS 'Written when a generation completes, never changed';

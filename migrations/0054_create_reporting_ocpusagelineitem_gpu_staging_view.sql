@@ -1,0 +1,39 @@
+-- Which pods had which GPUs, hour by hour, as people read it. Measures are in
+-- their unit, and processed says whether the daily summary was made of the row.
+--
+-- Grain: one row per staged row.
+
+CREATE VIEW reporting_ocpusagelineitem_gpu_staging_view AS
+SELECT
+    staged.generation,
+    staged.source_uuid,
+    staged.report_period_id,
+    staged.report_period_start,
+    staged.report_period_end,
+    staged.interval_start,
+    staged.interval_end,
+    staged.gpu_memory_capacity_mib_e6 * 1e-6 AS gpu_memory_capacity_mib,
+    staged.gpu_pod_uptime_e6 * 1e-6 AS gpu_pod_uptime,
+    staged.gpu_pod_utilization_e6 * 1e-6 AS gpu_pod_utilization,
+    staged.gpu_max_slices_e6 * 1e-6 AS gpu_max_slices,
+    staged.namespace,
+    staged.node,
+    staged.pod,
+    staged.gpu_uuid,
+    staged.gpu_model_name,
+    staged.gpu_vendor_name,
+    staged.mig_instance_id,
+    staged.mig_profile,
+    staged.mig_strategy,
+    day.processed_at IS NOT NULL AS processed
+FROM reporting_ocpusagelineitem_gpu_staging AS staged
+LEFT JOIN gristmill_generation AS loaded
+    ON loaded.id = staged.generation
+    AND loaded.state = 'complete'
+LEFT JOIN gristmill_day AS day
+    ON day.manifest_id = loaded.manifest_id
+    AND day.source_uuid = loaded.source_uuid
+    AND day.usage_day = (staged.interval_start AT TIME ZONE 'UTC')::date;
+
+COMMENT ON COLUMN reporting_ocpusagelineitem_gpu_staging_view.processed
+    IS 'Not so for rows of a payload that lost its day to another one';

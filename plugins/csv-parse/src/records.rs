@@ -1,0 +1,170 @@
+//! Turns records into rows: the table that one chunk becomes.
+
+use std::rc::Rc;
+
+use gristmill_stage::{Parsed, RejectedRecord, WantedColumn};
+
+use crate::{
+    Place,
+    columns::ColumnBuilder,
+    header::Header,
+    splitter::{Field, Form, Record, Splitter},
+    values::{Fault, unescape},
+};
+
+/// The rows of one chunk so far.
+pub(crate) struct Rows {
+    wanted: Rc<[WantedColumn]>,
+    columns: Vec<ColumnBuilder>,
+    lines: Vec<u64>,
+    starts: Vec<u64>,
+    lengths: Vec<u32>,
+    rejects: Vec<RejectedRecord>,
+    /// Room for the content of a field with doubled quotes.
+    unescaped: Vec<u8>,
+}
+
+impl Rows {
+    /// No rows yet, and room for about `capacity`.
+    pub(crate) fn new(wanted: Rc<[WantedColumn]>, capacity: usize) -> Rows {
+        // A little more than the last chunk had: growing copies every column.
+        let capacity = capacity + capacity / 16;
+        Rows {
+            columns: wanted
+                .iter()
+                .map(|column| ColumnBuilder::new(column, capacity))
+                .collect(),
+            wanted,
+            lines: Vec::with_capacity(capacity),
+            starts: Vec::with_capacity(capacity),
+            lengths: Vec::with_capacity(capacity),
+            rejects: Vec::new(),
+            unescaped: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Adds a record, as a row or as a reject.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        splitter: &Splitter<'_>,
+        record: &Record,
+        place: Place,
+        header: &Header,
+    ) {
+        let length = (record.end - record.start) as u32;
+        match self.push_fields(splitter, header) {
+            Ok(()) => {
+                self.lines.push(place.line);
+                self.starts.push(place.byte);
+                self.lengths.push(length);
+            }
+            Err((column, fault)) => self.reject(place, length, column, *fault),
+        }
+    }
+
+    /// Rejects the record that the end of the file cuts off inside quotes.
+    pub(crate) fn reject_unterminated(&mut self, place: Place, length: usize) {
+        let message = "the file ends inside quotes".to_owned();
+        let fault = Fault {
+            code: "unterminated-quote",
+            message,
+        };
+        self.reject(place, length as u32, None, fault);
+    }
+
+    /// Adds a cell to every column, or says at which one the record does not fit.
+    #[inline]
+    fn push_fields(
+        &mut self,
+        splitter: &Splitter<'_>,
+        header: &Header,
+    ) -> Result<(), (Option<usize>, Box<Fault>)> {
+        let fields = splitter.fields();
+        if fields.len() != header.fields {
+            let message = format!("expected {} fields, found {}", header.fields, fields.len());
+            return Err((
+                None,
+                Box::new(Fault {
+                    code: "wrong-field-count",
+                    message,
+                }),
+            ));
+        }
+        for (index, (column, position)) in
+            self.columns.iter_mut().zip(&header.positions).enumerate()
+        {
+            let pushed = match *position {
+                Some(position) => {
+                    let field = fields[position];
+                    match content(splitter.bytes(), field, &mut self.unescaped) {
+                        Some(cell) => column.push(cell),
+                        None => Err(Box::new(Fault {
+                            code: "malformed-quotes",
+                            message: "there is text after a closing quote".to_owned(),
+                        })),
+                    }
+                }
+                None => {
+                    column.push_null();
+                    Ok(())
+                }
+            };
+            if let Err(fault) = pushed {
+                return Err((Some(index), fault));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn reject(&mut self, place: Place, length: u32, column: Option<usize>, fault: Fault) {
+        // The columns before the one at fault have the record's values already.
+        let rows = self.len();
+        for column in &mut self.columns {
+            column.truncate(rows);
+        }
+        self.rejects.push(RejectedRecord {
+            line: place.line,
+            start: place.byte,
+            length,
+            column: column.map(|index| self.wanted[index].name.clone()),
+            code: fault.code.to_owned(),
+            message: fault.message,
+        });
+    }
+
+    pub(crate) fn finish(self) -> Parsed {
+        Parsed {
+            rows: self.lines.len(),
+            columns: self
+                .columns
+                .into_iter()
+                .map(ColumnBuilder::finish)
+                .collect(),
+            lines: self.lines,
+            starts: self.starts,
+            lengths: self.lengths,
+            rejects: self.rejects,
+        }
+    }
+}
+
+/// The content of a field; `None` when its quotes are malformed.
+#[inline]
+fn content<'b>(bytes: &'b [u8], field: Field, unescaped: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    let raw = &bytes[field.start as usize..field.end as usize];
+    match field.form {
+        Form::Literal => Some(raw),
+        Form::Doubled => {
+            unescaped.clear();
+            unescape(raw, unescaped);
+            Some(unescaped)
+        }
+        Form::Malformed => None,
+    }
+}

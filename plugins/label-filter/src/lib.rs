@@ -1,0 +1,301 @@
+//! Decodes label sets and keeps the labels whose keys are enabled.
+//!
+//! A label set comes as `label_app:web|label_tier:db` and leaves as the JSON
+//! object `{"app":"web"}`: keys sorted, no spaces, only what must be escaped is.
+//! A missing label set is `{}`.
+//!
+//! - Works on every text column whose name ends in `_labels`, or on those that
+//!   `columns` names.
+//! - Items without a `:`, or with more than one, are dropped. Every `label_` in a
+//!   key is removed. Of equal keys, the last one wins.
+//! - Keeps the keys in the bound set `enabled-keys`, and those of `always`
+//!   (`["vm_kubevirt_io_name"]`).
+//! - Tells every key it saw as the fact `label-keys`, kept or not, but for the
+//!   columns of `unreported` (`["vm_labels"]`).
+//! - `extract` writes the value of a label into a text column of its own, before
+//!   the filter, and `''` where the label is missing. By default the node role
+//!   and the architecture: `{ node_labels = { node_role_kubernetes_io =
+//!   "node_role_label", kubernetes_io_arch = "architecture" } }`. A column that
+//!   does not reach the stage is skipped.
+//! - Keeps every row.
+//!
+//! A label set that repeats is decoded once, within a batch and from batch to
+//! batch.
+
+mod labels;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
+
+use gristmill_stage::{
+    Batch, Column, ColumnType, Contract, DictionaryBuilder, DictionaryView, Fact, Failure,
+    OpenTransform, Output, Stage, export_stage, log,
+};
+use serde::Deserialize;
+
+use crate::labels::{decode, to_json};
+
+/// How many label sets are remembered per column. A big cluster has some
+/// thousands of distinct ones in an hour; beyond this all are forgotten.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// The suffix of the columns that hold label sets.
+const LABELS_SUFFIX: &str = "_labels";
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    columns: Option<Vec<String>>,
+    always: BTreeSet<String>,
+    unreported: BTreeSet<String>,
+    /// Column → label key → new column.
+    extract: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let node_labels = [
+            (
+                "node_role_kubernetes_io".to_owned(),
+                "node_role_label".to_owned(),
+            ),
+            ("kubernetes_io_arch".to_owned(), "architecture".to_owned()),
+        ];
+        Config {
+            columns: None,
+            always: words(&["vm_kubevirt_io_name"]),
+            unreported: words(&["vm_labels"]),
+            extract: BTreeMap::from([("node_labels".to_owned(), BTreeMap::from(node_labels))]),
+        }
+    }
+}
+
+struct LabelFilter {
+    kept: BTreeSet<String>,
+    columns: Vec<LabelColumn>,
+    seen: BTreeSet<String>,
+}
+
+/// One column of label sets.
+struct LabelColumn {
+    name: String,
+    is_filtered: bool,
+    is_reported: bool,
+    /// Label keys whose values become columns, with the names of those.
+    extracts: Vec<(String, String)>,
+    remembered: HashMap<String, Rc<Decoded>, FixedHasher>,
+}
+
+/// The standard hasher asks for randomness, which a stage has none of; what a
+/// file can make slow is limited by the sandbox.
+type FixedHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
+/// What becomes of one label set.
+struct Decoded {
+    json: String,
+    /// One per extract of its column.
+    extracted: Vec<String>,
+}
+
+impl Stage for LabelFilter {
+    type Config = Config;
+
+    fn open(config: Config, context: OpenTransform) -> Result<LabelFilter, Failure> {
+        if context.sets.get("enabled-keys").is_none() {
+            log::warn("no set is bound to `enabled-keys`: only the keys of `always` are kept");
+        }
+        let enabled = context.sets.get("enabled-keys").unwrap_or_default();
+        Ok(LabelFilter {
+            columns: label_columns(&config, &context)?,
+            kept: enabled.iter().cloned().chain(config.always).collect(),
+            seen: BTreeSet::new(),
+        })
+    }
+
+    fn contract(&self) -> Contract {
+        let mut contract = Contract::keeps();
+        for column in &self.columns {
+            contract = contract.reads(&column.name, ColumnType::Dictionary);
+            if column.is_filtered {
+                contract = contract.writes(&column.name, ColumnType::Json);
+            }
+            for (_, name) in &column.extracts {
+                contract = contract.writes(name, ColumnType::Dictionary);
+            }
+        }
+        contract
+    }
+
+    fn process(&mut self, batch: Batch) -> Result<Output, Failure> {
+        let mut written = Vec::new();
+        for (position, column) in self.columns.iter_mut().enumerate() {
+            let labels = batch.dictionary(position);
+            column.process(
+                labels,
+                batch.rows(),
+                &self.kept,
+                &mut self.seen,
+                &mut written,
+            );
+        }
+        Ok(Output::keeps(batch.rows(), written))
+    }
+
+    fn finish(&mut self) -> Result<Vec<Fact>, Failure> {
+        Ok(vec![Fact::new(
+            "label-keys",
+            self.seen.iter().map(String::as_str),
+        )])
+    }
+}
+
+/// The columns to work on, in the order of the schema.
+fn label_columns(config: &Config, context: &OpenTransform) -> Result<Vec<LabelColumn>, Failure> {
+    for name in config.columns.iter().flatten() {
+        context.schema.require(name, ColumnType::Dictionary)?;
+        if context.schema.column_type(name) == Some(ColumnType::Json) {
+            return Err(Failure::schema(
+                name,
+                "has type json, and is no label set any more",
+            ));
+        }
+    }
+    let mut names = BTreeSet::new();
+    let mut columns = Vec::new();
+    for field in context.schema.fields() {
+        let is_filtered = match &config.columns {
+            Some(columns) => columns.contains(&field.name),
+            None => {
+                field.name.ends_with(LABELS_SUFFIX)
+                    && matches!(field.column_type, ColumnType::Utf8 | ColumnType::Dictionary)
+            }
+        };
+        let extracts: Vec<(String, String)> = config
+            .extract
+            .get(&field.name)
+            .cloned()
+            .into_iter()
+            .flatten()
+            .collect();
+        if !is_filtered && extracts.is_empty() {
+            continue;
+        }
+        if !extracts.is_empty() {
+            context
+                .schema
+                .require(&field.name, ColumnType::Dictionary)?;
+        }
+        for (label, name) in &extracts {
+            context.schema.require_absent(name)?;
+            if !names.insert(name.clone()) {
+                let key = format!("extract.{}.{label}", field.name);
+                let reason = format!("`{name}` is the name of another extracted column");
+                return Err(Failure::config(key, reason));
+            }
+        }
+        columns.push(LabelColumn {
+            name: field.name.clone(),
+            is_filtered,
+            is_reported: !config.unreported.contains(&field.name),
+            extracts,
+            remembered: HashMap::default(),
+        });
+    }
+    Ok(columns)
+}
+
+impl LabelColumn {
+    /// Adds the columns that this one becomes to `written`.
+    fn process(
+        &mut self,
+        labels: DictionaryView<'_>,
+        rows: usize,
+        kept: &BTreeSet<String>,
+        seen: &mut BTreeSet<String>,
+        written: &mut Vec<Column>,
+    ) {
+        let mut sets = Vec::with_capacity(labels.values().len());
+        for key in 0..labels.values().len() {
+            sets.push(self.decode(labels.values().value(key), kept, seen));
+        }
+        let missing = self.decode("", kept, seen);
+        if self.is_filtered {
+            written.push(spread(labels, rows, &sets, &missing, |decoded| {
+                &decoded.json
+            }));
+        }
+        for index in 0..self.extracts.len() {
+            written.push(spread(labels, rows, &sets, &missing, |decoded| {
+                &decoded.extracted[index]
+            }));
+        }
+    }
+
+    /// Decodes a label set, unless that has been done.
+    fn decode(
+        &mut self,
+        raw: &str,
+        kept: &BTreeSet<String>,
+        seen: &mut BTreeSet<String>,
+    ) -> Rc<Decoded> {
+        if let Some(decoded) = self.remembered.get(raw) {
+            return Rc::clone(decoded);
+        }
+        let mut labels = decode(raw);
+        if self.is_reported {
+            for key in labels.keys() {
+                if !seen.contains(&**key) {
+                    seen.insert(key.to_string());
+                }
+            }
+        }
+        let extracted = self
+            .extracts
+            .iter()
+            .map(|(label, _)| labels.get(&**label).copied().unwrap_or_default().to_owned())
+            .collect();
+        labels.retain(|key, _| kept.contains(&**key));
+        let decoded = Rc::new(Decoded {
+            json: to_json(&labels),
+            extracted,
+        });
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        self.remembered.insert(raw.to_owned(), Rc::clone(&decoded));
+        decoded
+    }
+}
+
+/// A column with, for each row, a text of its label set. Label sets with the same
+/// text share a value.
+fn spread(
+    labels: DictionaryView<'_>,
+    rows: usize,
+    sets: &[Rc<Decoded>],
+    missing: &Decoded,
+    text: impl Fn(&Decoded) -> &String,
+) -> Column {
+    let mut builder = DictionaryBuilder::with_capacity(rows);
+    let keys: Vec<u32> = sets
+        .iter()
+        .map(|decoded| builder.intern(text(decoded)))
+        .collect();
+    let mut missing_key = None;
+    for key in labels.keys() {
+        let key = match key {
+            Some(key) => keys[key],
+            None => *missing_key.get_or_insert_with(|| builder.intern(text(missing))),
+        };
+        builder.push_key(key);
+    }
+    builder.finish()
+}
+
+export_stage!(LabelFilter);
+
+#[cfg(test)]
+mod tests;

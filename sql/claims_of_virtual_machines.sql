@@ -1,0 +1,78 @@
+-- Which claims the virtual machines of a day had: by the report on them, or, where
+-- there is none, by the labels of the pods that they run in.
+--
+-- Reads  reporting_ocpusagelineitem_vm_staging       one row per generation, hour, namespace and machine
+-- Reads  reporting_ocpusagelineitem_pod_staging      one row per generation, hour, namespace and pod
+-- Reads  reporting_ocpusagelineitem_storage_staging  one row per generation, hour and volume
+-- Reads  gristmill_label_set                         one row per label set
+--
+-- usage_day    date      a UTC day
+-- generations  bigint[]  the generations that won it
+--
+-- Returns one row per namespace, machine and claim.
+
+CREATE OR REPLACE FUNCTION claims_of_virtual_machines(usage_day date, generations bigint[])
+RETURNS TABLE (namespace varchar, vm_name text, persistentvolumeclaim varchar)
+LANGUAGE plpgsql
+STABLE
+SET enable_seqscan = off
+AS $$
+DECLARE
+    day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
+    day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
+    machine_labels bigint[];
+BEGIN
+    RETURN QUERY
+    SELECT DISTINCT
+        staged.namespace,
+        staged.vm_name,
+        staged.vm_persistentvolumeclaim_name::varchar
+    FROM reporting_ocpusagelineitem_vm_staging AS staged
+    WHERE
+        staged.generation = ANY (generations)
+        AND staged.interval_start >= day_start
+        AND staged.interval_start < day_end;
+
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    SELECT array_agg(label_set.id)
+    INTO machine_labels
+    FROM gristmill_label_set AS label_set
+    WHERE label_set.labels ? 'vm_kubevirt_io_name';
+
+    -- Most clusters have no virtual machines: spare them reading their pods.
+    IF machine_labels IS NULL THEN
+        RETURN;
+    END IF;
+
+    RETURN QUERY
+    WITH machine_pods AS (
+        SELECT DISTINCT
+            staged.namespace,
+            staged.pod,
+            label_set.labels ->> 'vm_kubevirt_io_name' AS vm_name
+        FROM reporting_ocpusagelineitem_pod_staging AS staged
+        JOIN gristmill_label_set AS label_set
+            ON label_set.id = staged.pod_labels_id
+        WHERE
+            staged.generation = ANY (generations)
+            AND staged.interval_start >= day_start
+            AND staged.interval_start < day_end
+            AND staged.pod_labels_id = ANY (machine_labels)
+    )
+    SELECT DISTINCT
+        machine_pod.namespace,
+        machine_pod.vm_name,
+        staged.persistentvolumeclaim
+    FROM machine_pods AS machine_pod
+    JOIN reporting_ocpusagelineitem_storage_staging AS staged
+        ON staged.namespace = machine_pod.namespace
+        AND staged.pod = machine_pod.pod
+    WHERE
+        staged.generation = ANY (generations)
+        AND staged.interval_start >= day_start
+        AND staged.interval_start < day_end;
+END
+$$;

@@ -1,0 +1,61 @@
+-- Sums a day's staged hours of pods. Whatever needs pods afterwards starts from
+-- these sums, so that the hours are folded once.
+--
+-- Reads   reporting_ocpusagelineitem_pod_staging  one row per generation, hour, namespace and pod
+-- Writes  pg_temp.daily_pods                      one row per namespace, node, pod and own label set
+--
+-- usage_day    date      a UTC day
+-- generations  bigint[]  the generations that won it
+--
+-- The table lasts to the next call or the end of the transaction.
+
+CREATE OR REPLACE FUNCTION collect_daily_pods(usage_day date, generations bigint[])
+RETURNS void
+LANGUAGE plpgsql
+-- The table is there already when this is not the transaction's first day.
+SET client_min_messages = warning
+-- Nobody has counted the rows that were just loaded, and the planner guesses a
+-- few: it would read all of the month, and sort instead of hash.
+SET enable_seqscan = off
+SET enable_sort = off
+AS $$
+DECLARE
+    day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
+    day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    DROP TABLE IF EXISTS pg_temp.daily_pods;
+
+    CREATE TEMPORARY TABLE daily_pods ON COMMIT DROP AS
+    SELECT
+        staged.namespace,
+        staged.node,
+        staged.pod,
+        staged.pod_labels_id,
+        max(staged.resource_id) AS resource_id,
+        -- A role that we do not know is as good as none.
+        max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
+        COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
+        COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
+        COALESCE(sum(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
+        COALESCE(sum(staged.pod_request_cpu_core_hours_e12), 0) AS pod_request_cpu_core_hours_e12,
+        COALESCE(sum(staged.pod_limit_cpu_core_hours_e12), 0) AS pod_limit_cpu_core_hours_e12,
+        COALESCE(sum(staged.pod_effective_usage_cpu_core_hours_e12), 0) AS pod_effective_usage_cpu_core_hours_e12,
+        COALESCE(sum(staged.pod_usage_memory_gigabyte_hours_e12), 0) AS pod_usage_memory_gigabyte_hours_e12,
+        COALESCE(sum(staged.pod_request_memory_gigabyte_hours_e12), 0) AS pod_request_memory_gigabyte_hours_e12,
+        COALESCE(sum(staged.pod_limit_memory_gigabyte_hours_e12), 0) AS pod_limit_memory_gigabyte_hours_e12,
+        COALESCE(sum(staged.pod_effective_usage_memory_gigabyte_hours_e12), 0)
+            AS pod_effective_usage_memory_gigabyte_hours_e12
+    FROM reporting_ocpusagelineitem_pod_staging AS staged
+    WHERE
+        staged.generation = ANY (generations)
+        AND staged.interval_start >= day_start
+        AND staged.interval_start < day_end
+    GROUP BY
+        staged.namespace,
+        staged.node,
+        staged.pod,
+        staged.pod_labels_id;
+
+    ANALYZE pg_temp.daily_pods (namespace, node, pod, resource_id, pod_labels_id);
+END
+$$;

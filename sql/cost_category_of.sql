@@ -1,0 +1,16 @@
+-- The cost category of a namespace: the largest of those whose patterns it
+-- matches, or null. A namespace that matches several is still counted once.
+--
+-- Reads  reporting_ocp_cost_category_namespace  one row per pattern
+--
+-- namespace  text  the namespace
+
+CREATE OR REPLACE FUNCTION cost_category_of(namespace text)
+RETURNS integer
+LANGUAGE sql
+STABLE
+AS $$
+SELECT max(pattern.cost_category_id)
+FROM reporting_ocp_cost_category_namespace AS pattern
+WHERE cost_category_of.namespace LIKE pattern.namespace;
+$$;

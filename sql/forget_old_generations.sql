@@ -1,0 +1,103 @@
+-- Removes staged rows that no summary will need again, with their generations.
+--
+-- Reads   gristmill_day                             one row per source and day
+-- Reads   reporting_common_costusagereportmanifest  one row per source and upload
+-- Reads   gristmill_coverage                        one row per generation, report kind and hour
+-- Writes  every staging table                       one row per generation, hour and object
+-- Writes  gristmill_generation, gristmill_coverage  as forget_generation does
+--
+-- before   timestamptz  the end of what goes: what was loaded since stays
+-- dry_run  boolean      only say what would go
+--
+-- Returns one row per generation, with its rows and the reason: `superseded` (other
+-- manifests hold all of its days) or `old` (its days are over, and before the
+-- previous month: nobody makes them anew).
+--
+-- A manifest goes as a whole or not at all: a day made of some of its parts would
+-- be wrong, and a day made of none stays as it is. A manifest that waits for files,
+-- and a source that is being loaded, are left alone.
+
+CREATE OR REPLACE FUNCTION forget_old_generations(before timestamptz, dry_run boolean)
+RETURNS TABLE (generation bigint, manifest_id integer, reason text, rows bigint)
+LANGUAGE plpgsql
+-- Rather fail than hold up all who load.
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+    previous_month CONSTANT date := date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month';
+    old_generation record;
+    old_generations bigint[] := '{}';
+BEGIN
+    FOR old_generation IN
+        WITH idle_sources AS (
+            -- Whoever loads holds this lock: gristmill_source.lock.sql.
+            SELECT source.source_uuid
+            FROM gristmill_source AS source
+            WHERE pg_try_advisory_xact_lock(hashtextextended('gristmill source ' || source.source_uuid, 0))
+        ),
+        manifests AS (
+            SELECT
+                manifest.id,
+                max(day.usage_day) AS last_day
+            FROM reporting_common_costusagereportmanifest AS manifest
+            JOIN idle_sources AS source
+                ON source.source_uuid = manifest.provider_id
+            LEFT JOIN gristmill_day AS day
+                ON day.source_uuid = manifest.provider_id
+                AND day.manifest_id = manifest.id
+            WHERE
+                manifest.completed_datetime IS NOT NULL
+                AND NOT EXISTS (
+                    SELECT
+                    FROM gristmill_generation AS part
+                    WHERE
+                        part.manifest_id = manifest.id
+                        AND (part.state <> 'complete' OR part.started_at >= before)
+                )
+            GROUP BY manifest.id
+        ),
+        old_manifests AS (
+            SELECT
+                manifest.id,
+                CASE WHEN manifest.last_day IS NULL THEN 'superseded' ELSE 'old' END AS reason
+            FROM manifests AS manifest
+            WHERE
+                manifest.last_day IS NULL
+                OR (
+                    manifest.last_day < previous_month
+                    AND (manifest.last_day + 1)::timestamp AT TIME ZONE 'UTC' <= before
+                )
+        )
+        SELECT
+            part.id,
+            old.id AS manifest_id,
+            old.reason,
+            COALESCE(sum(coverage.rows), 0)::bigint AS rows
+        FROM old_manifests AS old
+        JOIN gristmill_generation AS part
+            ON part.manifest_id = old.id
+        LEFT JOIN gristmill_coverage AS coverage
+            ON coverage.generation = part.id
+        GROUP BY
+            part.id,
+            old.id,
+            old.reason
+        ORDER BY part.id
+    LOOP
+        old_generations := old_generations || old_generation.id;
+
+        generation := old_generation.id;
+        manifest_id := old_generation.manifest_id;
+        reason := old_generation.reason;
+        rows := old_generation.rows;
+        RETURN NEXT;
+    END LOOP;
+
+    IF NOT dry_run THEN
+        -- Whole months first: what is dropped need not be deleted row by row.
+        PERFORM drop_old_staging_partitions(old_generations);
+        PERFORM forget_generation(old.generation)
+        FROM unnest(old_generations) AS old (generation);
+    END IF;
+END
+$$;

@@ -1,0 +1,37 @@
+-- Lists the archived tarballs that are past retention: of uploads that begin in a
+-- month that is, and hold no day of a later one.
+--
+-- Reads  gristmill_archive                         one row per manifest and archived tarball
+-- Reads  gristmill_day                             one row per source and day
+-- Reads  reporting_common_costusagereportmanifest  one row per manifest
+--
+-- $1  months  integer  the month that began so many months before this one is the last to go
+
+WITH bounds AS (
+    -- One row: the end of what goes.
+    SELECT
+        date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => $1 - 1) AS end_of_old
+)
+SELECT
+    archived.manifest_id,
+    archived.digest,
+    archived.payload,
+    archived.files,
+    archived.bytes,
+    archived.directory
+FROM gristmill_archive AS archived
+JOIN reporting_common_costusagereportmanifest AS manifest
+    ON manifest.id = archived.manifest_id
+CROSS JOIN bounds
+WHERE
+    manifest.billing_period_start_datetime < bounds.end_of_old AT TIME ZONE 'UTC'
+    AND NOT EXISTS (
+        SELECT
+        FROM gristmill_day AS day
+        WHERE
+            day.manifest_id = archived.manifest_id
+            AND day.usage_day >= bounds.end_of_old
+    )
+ORDER BY
+    archived.archived_at,
+    archived.digest;

@@ -1,0 +1,13 @@
+-- Lists what runs of a source left behind that did not come to their end. Called
+-- while the source is locked, so none of them is still at work.
+--
+-- Reads  gristmill_generation  one row per generation
+--
+-- $1  source_uuid  uuid  the source
+
+SELECT id
+FROM gristmill_generation
+WHERE
+    source_uuid = $1
+    AND state = 'loading'
+ORDER BY id;

@@ -1,0 +1,18 @@
+-- Lists the sources.
+--
+-- Reads  gristmill_source  one row per source
+--
+-- $1  cluster_id  text  only the source of this cluster; null for all
+
+SELECT
+    source_uuid,
+    cluster_id,
+    cluster_alias,
+    registered_at
+FROM gristmill_source
+WHERE
+    $1::text IS NULL
+    OR cluster_id = $1
+ORDER BY
+    cluster_alias,
+    cluster_id;

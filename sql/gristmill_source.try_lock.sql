@@ -1,0 +1,8 @@
+-- Keeps other runs out of a source until the session ends or lets go, unless one is
+-- at work on it.
+--
+-- $1  source_uuid  text  the source
+--
+-- Returns whether the source is locked now; gristmill_source.lock waits for it.
+
+SELECT pg_try_advisory_lock(hashtextextended('gristmill source ' || $1, 0));

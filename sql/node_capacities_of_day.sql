@@ -1,0 +1,45 @@
+-- What each node could have given on a day: the capacity of the hours in which
+-- it was seen, by the pods that ran on it.
+--
+-- Reads  reporting_ocpusagelineitem_pod_staging  one row per generation, hour, namespace and pod
+--
+-- usage_day    date      a UTC day
+-- generations  bigint[]  the generations that won it
+--
+-- Returns one row per node. The blank node of unplaced pods is one of them: it
+-- takes part in the cluster's capacity.
+
+CREATE OR REPLACE FUNCTION node_capacities_of_day(usage_day date, generations bigint[])
+RETURNS TABLE (node text, cpu_core_hours_e12 numeric, memory_gigabyte_hours_e12 numeric)
+LANGUAGE plpgsql
+STABLE
+-- As in collect_daily_pods.
+SET enable_seqscan = off
+SET enable_sort = off
+AS $$
+DECLARE
+    day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
+    day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    RETURN QUERY
+    WITH node_hours AS (
+        -- Every pod of a node repeats the node's capacity: one value an hour.
+        SELECT
+            staged.node,
+            max(staged.node_capacity_cpu_core_hours_e12) AS cpu_core_hours_e12,
+            max(staged.node_capacity_memory_gigabyte_hours_e12) AS memory_gigabyte_hours_e12
+        FROM reporting_ocpusagelineitem_pod_staging AS staged
+        WHERE
+            staged.generation = ANY (generations)
+            AND staged.interval_start >= day_start
+            AND staged.interval_start < day_end
+        GROUP BY staged.interval_start, staged.node
+    )
+    SELECT
+        hour.node::text,
+        COALESCE(sum(hour.cpu_core_hours_e12), 0),
+        COALESCE(sum(hour.memory_gigabyte_hours_e12), 0)
+    FROM node_hours AS hour
+    GROUP BY hour.node;
+END
+$$;

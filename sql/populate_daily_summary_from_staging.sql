@@ -1,0 +1,97 @@
+-- Makes the daily summary of a range of days from staged rows, in place of what
+-- was there. A day is made of the rows of the manifest that holds it.
+--
+-- Reads   gristmill_day                                   one row per source and day
+-- Reads   gristmill_generation                            one row per generation; only complete ones count
+-- Reads   reporting_ocpusagelineitem_*_staging            one row per generation, hour and object
+-- Writes  reporting_ocpusagelineitem_daily_summary        one row per contribution
+-- Writes  reporting_ocp_nodes, _projects, _pvcs           one row per cluster and object
+-- Writes  gristmill_day, reporting_ocpusagereportperiod   when they were processed
+--
+-- start_date        date     the first UTC day, inclusive
+-- end_date          date     the last UTC day, inclusive, of the same month
+-- report_period_id  integer  the report period of that month
+-- cluster_id        text     the cluster's id, for the rows
+-- cluster_alias     text     the cluster's alias, for the rows
+-- source_uuid       uuid     the source
+--
+-- A day that nobody holds, or whose staged rows are no longer kept, stays as it
+-- is. Days are made one after the other: memory does not grow with the range.
+
+CREATE OR REPLACE FUNCTION populate_daily_summary_from_staging(
+    start_date date,
+    end_date date,
+    report_period_id integer,
+    cluster_id text,
+    cluster_alias text,
+    source_uuid uuid
+)
+RETURNS TABLE (rows_inserted bigint, rows_deleted bigint)
+LANGUAGE plpgsql
+SET work_mem = '128MB'
+-- Which partitions and block ranges a query needs depends on its parameters.
+SET plan_cache_mode = force_custom_plan
+-- Compiling takes longer than the queries.
+SET jit = off
+AS $$
+DECLARE
+    period ALIAS FOR report_period_id;
+    cluster ALIAS FOR cluster_id;
+    alias ALIAS FOR cluster_alias;
+    source ALIAS FOR source_uuid;
+    held record;
+BEGIN
+    IF date_trunc('month', start_date::timestamp) <> date_trunc('month', end_date::timestamp) THEN
+        RAISE EXCEPTION 'days % to % are not in one month', start_date, end_date
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    rows_inserted := 0;
+    rows_deleted := 0;
+
+    FOR held IN
+        SELECT
+            day.usage_day,
+            array_agg(generation.id) AS generations
+        FROM gristmill_day AS day
+        JOIN gristmill_generation AS generation
+            ON generation.manifest_id = day.manifest_id
+            AND generation.source_uuid = day.source_uuid
+            AND generation.state = 'complete'
+        WHERE
+            day.source_uuid = source
+            AND day.usage_day BETWEEN start_date AND end_date
+        GROUP BY day.usage_day
+        ORDER BY day.usage_day
+    LOOP
+        -- Only these read staging.
+        PERFORM collect_daily_pods(held.usage_day, held.generations);
+        PERFORM collect_daily_volumes(held.usage_day, held.generations);
+        PERFORM collect_daily_nodes(held.usage_day, held.generations);
+        PERFORM collect_daily_namespaces(held.usage_day, held.generations);
+
+        -- The unallocated rows need the nodes' roles.
+        PERFORM refresh_nodes(source);
+        PERFORM refresh_projects(source);
+        PERFORM refresh_pvcs(source);
+
+        rows_deleted := rows_deleted + delete_usage_rows(held.usage_day, period, source);
+        rows_inserted := rows_inserted
+            + insert_pod_rows(held.usage_day, period, cluster, alias, source)
+            + insert_storage_rows(held.usage_day, period, cluster, alias, source)
+            + insert_unallocated_rows(held.usage_day, period, cluster, alias, source);
+
+        UPDATE gristmill_day AS day
+        SET processed_at = now()
+        WHERE day.source_uuid = source AND day.usage_day = held.usage_day;
+    END LOOP;
+
+    UPDATE reporting_ocpusagereportperiod AS summarised
+    SET
+        summary_data_creation_datetime = COALESCE(summarised.summary_data_creation_datetime, now()),
+        summary_data_updated_datetime = now()
+    WHERE summarised.id = period;
+
+    RETURN NEXT;
+END
+$$;

@@ -1,0 +1,38 @@
+-- Gives a source another alias, everywhere but in summaries, which carry the
+-- alias of the time when they were made.
+--
+-- Writes  gristmill_source                one row per source
+-- Writes  reporting_tenant_api_provider   one row per source
+-- Writes  reporting_ocp_clusters          one row per source
+-- Writes  reporting_ocpusagereportperiod  one row per source and month
+--
+-- source_uuid    uuid  the source
+-- cluster_alias  text  its new alias
+
+CREATE OR REPLACE FUNCTION rename_source(source_uuid uuid, cluster_alias text)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE gristmill_source AS source
+    SET cluster_alias = rename_source.cluster_alias
+    WHERE source.source_uuid = rename_source.source_uuid;
+
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'source % is not registered', rename_source.source_uuid
+            USING ERRCODE = 'no_data_found';
+    END IF;
+
+    UPDATE reporting_tenant_api_provider AS provider
+    SET name = rename_source.cluster_alias
+    WHERE provider.uuid = rename_source.source_uuid;
+
+    UPDATE reporting_ocp_clusters AS cluster
+    SET cluster_alias = rename_source.cluster_alias
+    WHERE cluster.provider_id = rename_source.source_uuid;
+
+    UPDATE reporting_ocpusagereportperiod AS period
+    SET cluster_alias = rename_source.cluster_alias
+    WHERE period.provider_id = rename_source.source_uuid;
+END
+$$;

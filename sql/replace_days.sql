@@ -1,0 +1,111 @@
+-- Puts the rows of a new generation in the place of those that a manifest had of
+-- some days. Its other days keep the rows that they had.
+--
+-- Reads   pg_class              which tables are staging tables
+-- Writes  every staging table   one row per generation, hour and object
+-- Writes  gristmill_coverage    one row per generation, report kind and hour
+-- Writes  gristmill_generation  one row per generation
+-- Writes  gristmill_day         one row per source and day
+--
+-- manifest_id      integer  the manifest
+-- generation       bigint   the new generation, which is complete
+-- days             date[]   the UTC days to be replaced; the manifest holds them
+-- coverage_report  text     the report kind whose distinct hours say how much of a day there is
+--
+-- Returns the days that the new generation has rows of. Generations of the
+-- manifest that are left with nothing are forgotten.
+--
+-- The statement made for each staging table is given
+-- $1  the new generation
+-- $2  the manifest's other generations
+-- $3  the days
+
+CREATE OR REPLACE FUNCTION replace_days(
+    manifest_id integer,
+    generation bigint,
+    days date[],
+    coverage_report text
+)
+RETURNS SETOF date
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    manifest ALIAS FOR manifest_id;
+    new_generation ALIAS FOR generation;
+    old_generations CONSTANT bigint[] := ARRAY(
+        SELECT old.id
+        FROM gristmill_generation AS old
+        WHERE
+            old.manifest_id = manifest
+            AND old.id <> new_generation
+            AND old.state = 'complete'
+    );
+    staging_table regclass;
+    emptied bigint;
+BEGIN
+    FOR staging_table IN
+        SELECT candidate.oid
+        FROM pg_class AS candidate
+        WHERE
+            candidate.relnamespace = quote_ident(current_schema())::regnamespace
+            AND candidate.relkind = 'p'
+            AND candidate.relname LIKE 'reporting\_ocpusagelineitem\_%\_staging'
+        ORDER BY candidate.relname
+    LOOP
+        EXECUTE format(
+            'DELETE FROM %s
+            WHERE
+                (generation = $1 AND (interval_start AT TIME ZONE ''UTC'')::date <> ALL ($3))
+                OR (generation = ANY ($2) AND (interval_start AT TIME ZONE ''UTC'')::date = ANY ($3))',
+            staging_table
+        ) USING new_generation, old_generations, days;
+    END LOOP;
+
+    DELETE FROM gristmill_coverage AS coverage
+    WHERE
+        (
+            coverage.generation = new_generation
+            AND (coverage.interval_start AT TIME ZONE 'UTC')::date <> ALL (days)
+        )
+        OR (
+            coverage.generation = ANY (old_generations)
+            AND (coverage.interval_start AT TIME ZONE 'UTC')::date = ANY (days)
+        );
+
+    FOR emptied IN
+        SELECT old.id
+        FROM unnest(old_generations) AS old (id)
+        WHERE NOT EXISTS (
+            SELECT
+            FROM gristmill_coverage AS coverage
+            WHERE coverage.generation = old.id
+        )
+    LOOP
+        PERFORM forget_generation(emptied);
+    END LOOP;
+
+    RETURN QUERY
+    WITH covered_days AS (
+        -- What the new generation has of each day.
+        SELECT
+            (coverage.interval_start AT TIME ZONE 'UTC')::date AS usage_day,
+            count(DISTINCT coverage.interval_start)
+                FILTER (WHERE coverage.report = coverage_report)::integer AS hours,
+            sum(coverage.rows)::bigint AS rows
+        FROM gristmill_coverage AS coverage
+        WHERE coverage.generation = new_generation
+        GROUP BY usage_day
+    )
+    UPDATE gristmill_day AS day
+    SET
+        hours = covered.hours,
+        rows = covered.rows,
+        published_at = now(),
+        processed_at = NULL
+    FROM covered_days AS covered
+    WHERE
+        day.manifest_id = manifest
+        AND day.usage_day = covered.usage_day
+    RETURNING day.usage_day;
+END
+$$;

@@ -1,0 +1,81 @@
+-- Makes every summary of a range of days from staged rows, in place of what was
+-- there: all that the publish of a payload has to do once its days are claimed.
+--
+-- Reads   gristmill_source                          one row per source
+-- Reads   held_days                                 one row per day that can be summarised
+-- Writes  reporting_ocpusagelineitem_daily_summary  as populate_daily_summary_from_staging does
+-- Writes  reporting_ocp_*_summary_p                 as the refresh_… functions do
+-- Writes  reporting_ocp*label_summary, reporting_ocptags_values
+-- Writes  gristmill_cloud_hint                      one row per source
+--
+-- start_date   date  the first UTC day, inclusive
+-- end_date     date  the last UTC day, inclusive, of the same month
+-- source_uuid  uuid  the source
+--
+-- Returns how many rows the daily summary gained and lost. Days that nobody holds,
+-- or whose staged rows are no longer kept, stay as they are in every table.
+
+CREATE OR REPLACE FUNCTION summarize_days(start_date date, end_date date, source_uuid uuid)
+RETURNS TABLE (rows_inserted bigint, rows_deleted bigint)
+LANGUAGE plpgsql
+-- As in populate_daily_summary_from_staging.
+SET work_mem = '128MB'
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $$
+DECLARE
+    source ALIAS FOR source_uuid;
+    cluster record;
+    period integer;
+    days date[];
+    labels_changed bigint;
+BEGIN
+    SELECT
+        known.cluster_id,
+        known.cluster_alias
+    INTO cluster
+    FROM gristmill_source AS known
+    WHERE known.source_uuid = source;
+
+    PERFORM ensure_month(start_date);
+    -- Says so when the source is not registered.
+    period := ensure_report_period(source, start_date);
+
+    SELECT
+        populated.rows_inserted,
+        populated.rows_deleted
+    INTO rows_inserted, rows_deleted
+    FROM populate_daily_summary_from_staging(
+        start_date,
+        end_date,
+        period,
+        cluster.cluster_id,
+        cluster.cluster_alias,
+        source
+    ) AS populated;
+
+    SELECT COALESCE(array_agg(held.usage_day ORDER BY held.usage_day), '{}')
+    INTO days
+    FROM held_days(
+        ARRAY(SELECT generate_series(start_date, end_date, interval '1 day')::date),
+        source
+    ) AS held;
+
+    -- Label summaries show keys as they were reported.
+    labels_changed := refresh_pod_label_summary(days, period, source)
+        + refresh_volume_label_summary(days, period, source);
+    PERFORM apply_tag_mapping(days, source);
+
+    PERFORM refresh_ui_summaries(days, source);
+    PERFORM refresh_gpu_summary(days, source);
+
+    PERFORM refresh_cloud_hint(days, source);
+
+    -- Last, because other sources wait from here on.
+    IF labels_changed > 0 THEN
+        PERFORM refresh_tags_values(period);
+    END IF;
+
+    RETURN NEXT;
+END
+$$;

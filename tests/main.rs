@@ -1,0 +1,63 @@
+//! The tests of the program as its users meet it, in reading order.
+
+/// The payloads that are kept.
+mod archive;
+/// Payloads and rows that are wrong.
+mod bad_input;
+/// What is past retention.
+mod clean;
+/// Arguments, exit codes and streams.
+mod cli;
+/// A stage that gristmill has never seen.
+mod custom_stage;
+/// Pipeline files, and what `gristmill check` says of them.
+mod definitions;
+/// The numbers: shipped payloads against those of the existing product.
+mod golden;
+/// The Postgres server that gristmill starts itself.
+mod local_server;
+/// How a schema is brought up to date.
+mod migrations;
+/// Reports that go over the end of a month.
+mod months;
+/// The document that tells what is corrected.
+mod parity;
+/// The case files of the stages.
+mod plugins;
+/// What holds for any payloads in any order.
+mod properties;
+/// Payloads that come again, in any order.
+mod repeat;
+/// Days that are made once more.
+mod replay;
+/// Stages that break, lie or take too much.
+mod sandbox;
+/// The statements of `sql/` and the tables they work on.
+mod sql;
+/// How every source stands.
+mod status;
+/// Every table that a consumer reads, against the existing product's.
+mod tables;
+/// Which label keys become tags.
+mod tags;
+/// House rules that no compiler knows.
+mod tidy;
+/// The numbers once more, in a day small enough to check by hand.
+mod vector;
+
+mod support {
+    /// Runs the program.
+    pub(crate) mod command;
+    /// Builds stages that do not ship.
+    pub(crate) mod component;
+    /// Rows of a table that another one lacks, kept in files.
+    pub(crate) mod difference;
+    /// Tables against goldens.
+    pub(crate) mod golden;
+    /// Payloads made by tests.
+    pub(crate) mod payload;
+    /// A place for something to go wrong in.
+    pub(crate) mod scene;
+    /// Databases.
+    pub(crate) mod server;
+}

@@ -1,0 +1,89 @@
+//! The statements of `sql/` and the tables that they work on.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use gristmill::staging::{SYSTEM_COLUMNS, Storage};
+
+use crate::support::command::file;
+use crate::support::server::TestDatabase;
+
+/// The files of `sql/`: name and text.
+pub(crate) fn statements() -> BTreeMap<String, String> {
+    fs::read_dir(file("sql"))
+        .expect("the folder")
+        .map(|entry| {
+            let path = entry.expect("a file").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            (name.into_owned(), fs::read_to_string(&path).expect("SQL"))
+        })
+        .collect()
+}
+
+/// The text behind the opening comment.
+pub(crate) fn body(sql: &str) -> String {
+    let lines = sql
+        .lines()
+        .skip_while(|line| line.starts_with("--") || line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_statement_prepares() {
+    let database = TestDatabase::migrated();
+    for (name, sql) in statements() {
+        let body = body(&sql);
+        if !body.starts_with("CREATE OR REPLACE FUNCTION") {
+            // The name shows in the message when it does not.
+            database.execute(&format!("-- sql/{name}\nPREPARE statement AS {body}"));
+        }
+    }
+}
+
+/// The plan is checked against what the migrations say; here, against what they do.
+#[test]
+fn the_staging_tables_are_as_read_from_the_migrations() {
+    let database = TestDatabase::migrated();
+    let tables = gristmill::staging::tables(gristmill::database::migrations());
+    assert_eq!(tables.len(), 6);
+    for (name, table) in tables {
+        let actual: Vec<(String, String, bool)> = database
+            .query_rows(&format!(
+                "SELECT
+                    column_name,
+                    data_type || coalesce('(' || character_maximum_length || ')', ''),
+                    is_nullable = 'NO' AND column_default IS NULL
+                FROM information_schema.columns
+                WHERE table_schema = 'gristmill' AND table_name = '{name}'
+                ORDER BY ordinal_position"
+            ))
+            .into_iter()
+            .map(|row| {
+                let text = |index: usize| row[index].clone().expect("a value");
+                (text(0), text(1), text(2) == "t")
+            })
+            .filter(|(column, ..)| !SYSTEM_COLUMNS.contains(&column.as_str()))
+            .collect();
+        let read: Vec<(String, String, bool)> = table
+            .columns
+            .into_iter()
+            .map(|column| (column.name, stored_as(column.storage), column.required))
+            .collect();
+        assert_eq!(read, actual, "{name}");
+    }
+}
+
+fn stored_as(storage: Storage) -> String {
+    match storage {
+        Storage::Boolean => "boolean".into(),
+        Storage::Int64 | Storage::FixedPoint { .. } | Storage::LabelSet => "bigint".into(),
+        Storage::Float64 => "double precision".into(),
+        Storage::Timestamp => "timestamp with time zone".into(),
+        Storage::Text {
+            characters_max: None,
+        } => "text".into(),
+        Storage::Text {
+            characters_max: Some(most),
+        } => format!("character varying({most})"),
+    }
+}

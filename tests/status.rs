@@ -1,0 +1,164 @@
+//! `gristmill status`: how every source stands, and what needs a person.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::command::{Ended, gristmill, run};
+use crate::support::payload::{CLUSTER, Payload, Report};
+use crate::support::server::TestDatabase;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[track_caller]
+fn load(database: &TestDatabase, payload: &Payload, code: i32) {
+    let folder = folder();
+    let path = payload.write(folder.path(), "p.tar.gz");
+    run(database, "pipelines/ocp.toml", &[path])
+        .env("GRISTMILL_DATA", folder.path())
+        .ends_with(code);
+}
+
+#[track_caller]
+fn status(database: &TestDatabase, arguments: &[&str], code: i32) -> Ended {
+    gristmill(["status"])
+        .arguments(arguments)
+        .database(database)
+        .ends_with(code)
+}
+
+/// An upload of these hours, each of a day and an hour of it.
+fn hours(number: u32, hours: &[(u32, u32)]) -> Payload {
+    let report = hours.iter().fold(Report::pods(), |report, (day, hour)| {
+        let start = format!("2026-01-{day:02} {hour:02}:00:00 +0000 UTC");
+        report.row(0, &[("interval_start", &start)])
+    });
+    Payload::numbered(number).file("pods.csv", report.text())
+}
+
+#[test]
+fn a_source_that_is_well_is_shown() {
+    let database = TestDatabase::migrated();
+    load(&database, &hours(1, &[(10, 3), (10, 4)]), 0);
+    load(&database, &hours(2, &[(10, 3), (10, 4), (10, 5)]), 0);
+    let shown = status(&database, &["--json"], 0).json();
+    let source = &shown["sources"][0];
+    let has = |key: &str, value: Value| assert_eq!(source[key], value, "{key}\n{shown:#}");
+    has("cluster_id", json!(CLUSTER));
+    has(
+        "last_payload",
+        json!("00000000-0000-4000-8000-000000000002"),
+    );
+    has("days", json!(1));
+    has("first_day", json!("2026-01-10"));
+    has("last_day", json!("2026-01-10"));
+    has("gaps", json!([]));
+    has("waiting", json!([]));
+    has("generations", json!(2));
+    has("generations_superseded", json!(1));
+    has("rows_quarantined", json!(0));
+    assert_eq!(source["last_runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(source["last_runs"][0]["state"], "published");
+    assert_eq!(shown["attention"], json!([]));
+
+    let table = status(&database, &[], 0).stdout;
+    assert!(table.contains("1, 2026-01-10"), "{table}");
+    assert!(table.contains("2 (1 superseded)"), "{table}");
+}
+
+#[test]
+fn missing_hours_are_named() {
+    let database = TestDatabase::migrated();
+    let mut seen: Vec<(u32, u32)> = (20..24).map(|hour| (10, hour)).collect();
+    seen.extend(
+        (0..24)
+            .filter(|hour| !matches!(hour, 4..=6 | 9))
+            .map(|hour| (11, hour)),
+    );
+    // Nothing at all of the 12th.
+    seen.extend([(13, 0), (13, 1), (13, 3)]);
+    load(&database, &hours(1, &seen), 0);
+    let message = "cluster `test-cluster`: 29 hours are missing: \
+        2026-01-11 (04–06, 09), 2026-01-12 (00–23), 2026-01-13 (02)";
+    let ended = status(&database, &["--json"], 1).stderr_is(&format!("error: {message}"));
+    let shown = ended.json();
+    assert_eq!(
+        shown["sources"][0]["gaps"][0],
+        json!({ "day": "2026-01-11", "hours_missing": 4, "missing": [4, 5, 6, 9] })
+    );
+    assert_eq!(shown["attention"][0]["kind"], "gap");
+    assert_eq!(shown["attention"][0]["message"], message);
+    status(&database, &["--since", "2026-01-14"], 0);
+
+    // With the staged rows goes which hours there were, not how many.
+    database.execute("SELECT forget_generation(id) FROM gristmill_generation");
+    status(&database, &[], 1).stderr_is(
+        "error: cluster `test-cluster`: 28 hours are missing: \
+        2026-01-11 (4 hours), 2026-01-12 (00–23)",
+    );
+}
+
+#[test]
+fn what_failed_waits_or_was_rejected_needs_a_person() {
+    let database = TestDatabase::migrated();
+    let mut rows = Report::pods().hours(0..23);
+    for pod in 0..10 {
+        let pod = format!("p{pod}");
+        rows = (0..23).fold(rows, |rows, hour| rows.row(hour, &[("pod", &pod)]));
+    }
+    let rows = rows
+        .row(23, &[("pod_usage_cpu_core_seconds", "much")])
+        .row(23, &[]);
+    load(
+        &database,
+        &Payload::numbered(1).file("pods.csv", rows.text()),
+        0,
+    );
+    status(&database, &[], 1)
+        .stderr_is("error: cluster `test-cluster`: 1 row of `p.tar.gz` (run 1) in quarantine");
+
+    // A part of an upload whose other part does not come.
+    let part = Payload::numbered(2)
+        .file("pods.csv", Report::pods().hours(0..3).text())
+        .manifest("files", json!(["pods.csv", "volumes.csv"]));
+    load(&database, &part, 0);
+    let shown = status(&database, &["--json"], 0).json();
+    let waiting = &shown["sources"][0]["waiting"][0];
+    assert_eq!(waiting["missing_files"], json!(["volumes.csv"]));
+    assert_eq!(waiting["overdue"], false);
+    database.execute(
+        "UPDATE reporting_common_costusagereportmanifest
+        SET creation_datetime = '2026-01-12 08:30:00Z' WHERE id = 2",
+    );
+    status(&database, &[], 1).stderr_is(
+        "error: cluster `test-cluster`: upload 00000000-0000-4000-8000-000000000002 waits \
+        since 2026-01-12 08:30 for 1 of its files",
+    );
+
+    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    load(
+        &database,
+        &Payload::numbered(3).file("pods.csv", bad.text()),
+        1,
+    );
+    let ended = status(&database, &[], 1);
+    assert!(
+        ended.stderr.starts_with("error: 3 things need a person\n"),
+        "{ended}"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("`p.tar.gz` (run 3) failed: 1 of 1 rows were rejected"),
+        "{ended}"
+    );
+
+    // And a payload that got to no source at all.
+    let folder = folder();
+    let path = crate::support::payload::write(folder.path(), "broken.tar.gz", b"no tarball");
+    run(&database, "pipelines/ocp.toml", &[path]).ends_with(1);
+    let shown = status(&database, &["--json"], 1).json();
+    assert_eq!(shown["runs_without_source"][0]["payload"], "broken.tar.gz");
+    assert_eq!(shown["attention"].as_array().map(Vec::len), Some(4));
+}

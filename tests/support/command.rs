@@ -1,0 +1,265 @@
+//! Runs the program as a user would and asserts on all that it says.
+//!
+//! Nothing of the caller's environment reaches it: no database, no cache, no
+//! pipeline switch. What differs from machine to machine and run to run (folders,
+//! durations) is replaced in what it says.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use super::server::{TestDatabase, scratch};
+
+/// Nobody listens there. A command that should need no database gets this one.
+pub(crate) const NO_DATABASE: &str = "postgresql://nobody:secret@127.0.0.1:1/nothing";
+
+/// The folder of the shipped stages; built by `make stages`.
+static STAGES: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let folder = match env::var_os("GRISTMILL_TEST_STAGES") {
+        Some(folder) => PathBuf::from(folder),
+        None => target().join("stages"),
+    };
+    match folder.join("csv_parse.wasm").is_file() {
+        true => Ok(folder),
+        false => Err(format!(
+            "there are no stages in `{}`; run `make stages` first",
+            folder.display()
+        )),
+    }
+});
+
+/// The folder of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .ancestors()
+        .nth(2)
+        .expect("the host crate lies in the repository")
+}
+
+/// Where Cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn stages() -> &'static Path {
+    match &*STAGES {
+        Ok(folder) => folder,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+/// A file of the repository, by its path from the top.
+pub(crate) fn file(path: &str) -> PathBuf {
+    root().join(path)
+}
+
+/// The program, about to be run.
+pub(crate) struct Gristmill {
+    command: Command,
+    /// Folders that have names of their own in what it says.
+    folders: Vec<(PathBuf, &'static str)>,
+}
+
+/// The program with these arguments.
+pub(crate) fn gristmill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Gristmill {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+    for (name, _) in env::vars_os() {
+        let ours = ["GRISTMILL_", "OCP_", "PG", "DATABASE_URL"];
+        if ours.iter().any(|prefix| starts_with(&name, prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(arguments)
+        .current_dir(root())
+        .env("DATABASE_URL", NO_DATABASE)
+        .env("GRISTMILL_CACHE", scratch().join("cache"))
+        .env("GRISTMILL_DATA", scratch().join("data"))
+        .stdin(Stdio::null());
+    Gristmill {
+        command,
+        folders: Vec::new(),
+    }
+}
+
+/// `gristmill run` of a pipeline and payloads into a database.
+pub(crate) fn run(
+    database: &TestDatabase,
+    pipeline: impl AsRef<Path>,
+    payloads: &[PathBuf],
+) -> Gristmill {
+    gristmill(["run"])
+        .argument(pipeline.as_ref())
+        .arguments(payloads)
+        .with_stages()
+        .database(database)
+}
+
+impl Gristmill {
+    pub(crate) fn argument(mut self, argument: impl AsRef<OsStr>) -> Gristmill {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn arguments<A: AsRef<OsStr>>(
+        mut self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Gristmill {
+        self.command.args(arguments);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn with_stages(self) -> Gristmill {
+        self.argument("--stages").argument(stages())
+    }
+
+    pub(crate) fn database(self, database: &TestDatabase) -> Gristmill {
+        self.env("DATABASE_URL", database.url())
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Gristmill {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Gristmill {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Shows the folder under this name.
+    pub(crate) fn calling(mut self, folder: &Path, name: &'static str) -> Gristmill {
+        self.folders.push((folder.to_path_buf(), name));
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> Ended {
+        let output = self.command.output().expect("gristmill runs");
+        let mut folders = self.folders;
+        folders.extend(STAGES.iter().map(|stages| (stages.clone(), "[STAGES]")));
+        let built = Path::new(env!("CARGO_BIN_EXE_gristmill"));
+        folders.extend(built.parent().map(|folder| (folder.into(), "[BIN]")));
+        folders.push((target().join("stages"), "[STAGES]"));
+        folders.push((target(), "[TARGET]"));
+        folders.push((root().to_path_buf(), "[ROOT]"));
+        let said = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).expect("it says UTF-8");
+            normalised(text, &folders)
+        };
+        Ended {
+            code: output.status.code(),
+            stdout: said(output.stdout),
+            stderr: said(output.stderr),
+        }
+    }
+
+    /// Runs it to its good end.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Ended {
+        self.ends_with(0)
+    }
+
+    /// Runs it to its end with this exit code.
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) -> Ended {
+        let ended = self.ends();
+        assert_eq!(ended.code, Some(code), "exit code\n{ended}");
+        ended
+    }
+}
+
+/// How it ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub(crate) fn stdout_is(self, expected: &str) -> Ended {
+        same("stdout", &self.stdout, expected);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn stderr_is(self, expected: &str) -> Ended {
+        same("stderr", &self.stderr, expected);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "code {:?}\n--- stdout\n{}--- stderr\n{}---",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+/// Compares texts, but for the newline at their ends.
+#[track_caller]
+pub(crate) fn same(what: &str, found: &str, expected: &str) {
+    assert!(
+        found.trim_end() == expected.trim_end(),
+        "{what} is not as expected\n--- expected\n{}\n--- found\n{}\n---",
+        expected.trim_end(),
+        found.trim_end()
+    );
+}
+
+fn starts_with(name: &OsString, prefix: &str) -> bool {
+    name.as_encoded_bytes().starts_with(prefix.as_bytes())
+}
+
+/// Replaces folders by their names, durations by `[TIME]` and the digests of
+/// components by `[DIGEST]`; leaves out the lines that only show progress.
+fn normalised(mut text: String, folders: &[(PathBuf, &'static str)]) -> String {
+    for (folder, name) in folders {
+        text = text.replace(&folder.display().to_string(), name);
+    }
+    let lines = text.lines().filter(|line| !line.ends_with(": running"));
+    let lines = lines.map(|line| without_digest(&without_duration(line)) + "\n");
+    lines.collect()
+}
+
+fn without_digest(line: &str) -> String {
+    let is_digest =
+        |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = line.split_inclusive(|character: char| !character.is_ascii_alphanumeric());
+    words
+        .map(
+            |word| match word.get(..64).filter(|start| is_digest(start)) {
+                Some(digest) => word.replace(digest, "[DIGEST]"),
+                None => word.to_string(),
+            },
+        )
+        .collect()
+}
+
+/// A cell of the last column of a table: `0.47 s │`.
+fn without_duration(line: &str) -> String {
+    let Some(row) = line.strip_suffix(" s │") else {
+        return line.to_string();
+    };
+    let number =
+        row.trim_end_matches(|character: char| character.is_ascii_digit() || character == '.');
+    format!("{} [TIME] │", number.trim_end())
+}

@@ -1,0 +1,286 @@
+//! House rules that no compiler knows. Each test reads files and nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gristmill::stage::CONTRACT_VERSION;
+
+use crate::plugins;
+use crate::sql;
+use crate::support::command::{file, root};
+
+/// Folders that hold what is made, not what is written.
+const MADE: [&str; 3] = ["target", ".git", ".gristmill"];
+
+/// Files that were not written as text.
+const BINARY: [&str; 3] = ["gz", "wasm", "png"];
+
+/// Every written file, as its path from the top and its text.
+fn files() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() {
+                if !MADE.contains(&name.as_ref()) {
+                    folders.push(path);
+                }
+            } else if !BINARY
+                .iter()
+                .any(|extension| has_extension(&path, extension))
+            {
+                let text = fs::read_to_string(&path)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let shown = path.strip_prefix(root()).expect("a path from the top");
+                found.push((shown.display().to_string(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> impl Iterator<Item = (String, String)> {
+    files()
+        .into_iter()
+        .filter(|(path, _)| path.ends_with(".rs"))
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == wanted)
+}
+
+/// Names everything that breaks a rule.
+#[track_caller]
+fn check(rule: &str, breaches: Vec<String>) {
+    assert!(breaches.is_empty(), "{rule}:\n  {}", breaches.join("\n  "));
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for() {
+    let silent = sources()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(path, _)| path);
+    check("a source file begins with `//!`", silent.collect());
+}
+
+#[test]
+fn only_the_report_prints() {
+    let printers = sources().filter(|(path, text)| {
+        let prints = ["println!", "print!(", "eprint!("]
+            .iter()
+            .any(|call| text.contains(call));
+        let theirs = path.starts_with("host/src/") || path.starts_with("plugins/");
+        theirs && prints && path != "host/src/report.rs"
+    });
+    check(
+        "only `host/src/report.rs` prints",
+        printers.map(|(path, _)| path).collect(),
+    );
+}
+
+#[test]
+fn only_the_stage_knows_that_stages_are_webassembly() {
+    let knowing = sources().filter(|(path, text)| {
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let names = code.into_iter().any(|line| line.contains("wasmtime"));
+        path.starts_with("host/src/") && names && !path.starts_with("host/src/stage/")
+    });
+    check(
+        "only `host/src/stage` names wasmtime",
+        knowing.map(|(path, _)| path).collect(),
+    );
+}
+
+#[test]
+fn no_file_knows_the_machine_that_it_was_written_on() {
+    let places = ["/work/", "/root/", "/tmp/"];
+    let breaches = files().into_iter().flat_map(|(path, text)| {
+        let lines: Vec<String> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| places.iter().any(|place| names(line, place)))
+            .map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim()))
+            .collect();
+        match path.starts_with("tests/") {
+            true => Vec::new(),
+            false => lines,
+        }
+    });
+    check("a file names no folder of a machine", breaches.collect());
+}
+
+/// Whether the line has a path that begins there.
+fn names(line: &str, place: &str) -> bool {
+    line.match_indices(place).any(|(position, _)| {
+        let before = line[..position].chars().next_back();
+        before.is_none_or(|character| !character.is_alphanumeric() && !"._-/*}".contains(character))
+    })
+}
+
+#[test]
+fn every_statement_has_a_header_and_is_alone() {
+    let breaches = sql::statements().into_iter().filter_map(|(name, text)| {
+        let header: Vec<&str> = text
+            .lines()
+            .take_while(|line| line.starts_with("--"))
+            .collect();
+        let body = sql::body(&text);
+        let problem = if header.first().is_none_or(|line| line.len() < 20) {
+            "has no sentence on top"
+        } else if !header.iter().any(|line| {
+            // A parameter is its name, its type and its meaning, in columns.
+            let parameter = line.split("  ").filter(|part| !part.is_empty()).count() >= 3;
+            parameter || line.starts_with("-- Reads ") || line.starts_with("-- Writes ")
+        }) {
+            "does not say what it reads, writes or takes"
+        } else if !body.trim_end().ends_with(';') {
+            "does not end with a semicolon"
+        } else if without_quoted(&body).matches(';').count() != 1 {
+            "has more than one statement"
+        } else {
+            return None;
+        };
+        Some(format!("sql/{name} {problem}"))
+    });
+    check(
+        "a file of `sql/` is one explained statement",
+        breaches.collect(),
+    );
+}
+
+/// Without the bodies of functions, comments and texts in quotes.
+fn without_quoted(sql: &str) -> String {
+    let outside: Vec<&str> = sql.split("$$").step_by(2).collect();
+    let lines = outside
+        .join("")
+        .lines()
+        .map(|line| {
+            let code = line.split("--").next().unwrap_or_default();
+            code.split('\'').step_by(2).collect::<Vec<_>>().join("")
+        })
+        .collect::<Vec<_>>();
+    lines.join("\n")
+}
+
+#[test]
+fn every_parameter_of_a_statement_is_explained() {
+    let breaches = sql::statements().into_iter().flat_map(|(name, text)| {
+        let body = sql::body(&text);
+        let header = text[..text.len() - body.trim_end().len().min(text.len())].to_string();
+        let used = (1..=30)
+            .filter(|number| uses(&body, *number))
+            .collect::<Vec<_>>();
+        used.into_iter()
+            .filter(|number| !uses(&header, *number))
+            .map(|number| format!("sql/{name} says nothing of ${number}"))
+            .collect::<Vec<_>>()
+    });
+    let functions = |breach: &String| !breach.contains("forget_generation");
+    check(
+        "a parameter is explained",
+        breaches.filter(functions).collect(),
+    );
+}
+
+/// Whether the text has parameter `$number`.
+fn uses(text: &str, number: u32) -> bool {
+    let parameter = format!("${number}");
+    text.match_indices(&parameter).any(|(position, _)| {
+        let after = text[position + parameter.len()..].chars().next();
+        !after.is_some_and(|character| character.is_ascii_digit())
+    })
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap() {
+    let mut names: Vec<String> = fs::read_dir(file("migrations"))
+        .expect("the folder")
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|name| name != "README.md")
+        .collect();
+    names.sort();
+    let breaches = names.iter().enumerate().filter(|(position, name)| {
+        let number = format!("{:04}_", position + 1);
+        let words = name
+            .strip_prefix(&number)
+            .and_then(|rest| rest.strip_suffix(".sql"));
+        let is_word = |word: &str| {
+            word.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        !words.is_some_and(|words| words.contains('_') && is_word(words))
+    });
+    check(
+        "a migration is `NNNN_verb_object.sql` with the next number",
+        breaches.map(|(_, name)| name.clone()).collect(),
+    );
+}
+
+#[test]
+fn every_stage_has_cases_and_is_used() {
+    let pipeline = fs::read_to_string(file("pipelines/ocp.toml")).expect("a pipeline");
+    let breaches = plugins::folders().into_iter().flat_map(|folder: PathBuf| {
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut breaches = Vec::new();
+        if !folder.join("cases.toml").is_file() {
+            breaches.push(format!("plugins/{name} has no `cases.toml`"));
+        }
+        let chained = pipeline
+            .lines()
+            .any(|line| line.starts_with("stages = ") && line.contains(&format!("\"{name}\"")));
+        if !chained {
+            breaches.push(format!(
+                "plugins/{name} is in no chain of `pipelines/ocp.toml`"
+            ));
+        }
+        breaches
+    });
+    check("a stage has cases and is used", breaches.collect());
+}
+
+#[test]
+fn the_host_speaks_the_version_of_the_contract() {
+    let contract = fs::read_to_string(file("wit/stage.wit")).expect("the contract");
+    let package = format!("package gristmill:stage@{CONTRACT_VERSION};");
+    assert!(
+        contract.lines().any(|line| line == package),
+        "`wit/stage.wit` has no `{package}`"
+    );
+}
+
+#[test]
+fn every_test_module_is_listed() {
+    let listed = include_str!("main.rs");
+    let unlisted = fs::read_dir(file("tests"))
+        .expect("the folder")
+        .chain(fs::read_dir(file("tests/support")).expect("the folder"))
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| has_extension(path, "rs") && !path.ends_with("main.rs"))
+        .map(|path| {
+            path.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|name| !listed.contains(&format!("mod {name};")));
+    check(
+        "a module of tests is listed in `tests/main.rs`",
+        unlisted.collect(),
+    );
+}
