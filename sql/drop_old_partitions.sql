@@ -1,7 +1,7 @@
 -- Drops the months of summaries that are past retention, a partition at a time.
 --
 -- Reads   pg_class, pg_inherits  which tables are summaries by month
--- Writes  <table>_YYYY_MM        gone, for each summary and month
+-- Writes  <table>_YYYY_MM        gone, for each summary and month, as by drop_partition
 --
 -- cutoff_month  date     any day of the last month that is to go; earlier ones go as well
 -- dry_run       boolean  only say what would go
@@ -73,7 +73,7 @@ BEGIN
             old.parent
     LOOP
         IF NOT dry_run THEN
-            EXECUTE format('DROP TABLE %I.%I', current_schema(), old_partition.partition);
+            PERFORM drop_partition(old_partition.partition);
         END IF;
 
         table_name := old_partition.parent;

@@ -3,7 +3,7 @@
 --
 -- Reads   pg_class, pg_inherits  which tables are staging tables
 -- Reads   gristmill_coverage     one row per generation, report kind and hour
--- Writes  <table>_YYYY_MM        gone, for each staging table and month
+-- Writes  <table>_YYYY_MM        gone, for each staging table and month, as by drop_partition
 --
 -- generations  bigint[]  the generations whose rows may go
 --
@@ -28,7 +28,7 @@ BEGIN
     FOR old_partition IN
         WITH partitions AS (
             SELECT
-                partition.oid::regclass AS partition,
+                partition.relname AS partition,
                 regexp_match(
                     pg_get_expr(partition.relpartbound, partition.oid),
                     '^FOR VALUES FROM \(''(.+)''\) TO \(''(.+)''\)$'
@@ -40,6 +40,7 @@ BEGIN
                 ON partition.oid = inheritance.inhrelid
             WHERE
                 parent.relnamespace = quote_ident(current_schema())::regnamespace
+                AND partition.relnamespace = parent.relnamespace
                 AND parent.relkind = 'p'
                 AND parent.relname LIKE 'reporting\_ocpusagelineitem\_%\_staging'
                 AND partition.relkind = 'r'
@@ -56,9 +57,9 @@ BEGIN
                     AND coverage.interval_start < old.bounds[2]
                     AND coverage.generation <> ALL (generations)
             )
-        ORDER BY old.partition::text
+        ORDER BY old.partition
     LOOP
-        EXECUTE format('DROP TABLE %s', old_partition.partition);
+        PERFORM drop_partition(old_partition.partition);
         partitions_dropped := partitions_dropped + 1;
     END LOOP;
 

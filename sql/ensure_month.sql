@@ -2,6 +2,7 @@
 --
 -- Reads   pg_class  which tables are partitioned by range: in this schema those by month
 -- Writes  <table>_YYYY_MM  for each staging table and each summary
+-- Writes  as register_partition does
 --
 -- month  date  any day of the month
 --
@@ -23,10 +24,14 @@ BEGIN
     FOR missing IN
         SELECT
             parent.relname AS parent,
-            parent.relname || to_char(first_day, '_YYYY_MM') AS partition
+            parent.relname || to_char(first_day, '_YYYY_MM') AS partition,
+            partition_key.attname AS partition_column
         FROM pg_class AS parent
         JOIN pg_partitioned_table AS partitioning
             ON partitioning.partrelid = parent.oid
+        JOIN pg_attribute AS partition_key
+            ON partition_key.attrelid = parent.oid
+            AND partition_key.attnum = partitioning.partattrs[0]
         WHERE
             parent.relnamespace = quote_ident(current_schema())::regnamespace
             AND NOT parent.relispartition
@@ -42,6 +47,15 @@ BEGIN
     LOOP
         -- Whoever waited here looks again: the other session may have made it.
         PERFORM pg_advisory_xact_lock(hashtextextended('ensure_month ' || current_schema(), 0));
+        CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), missing.partition)) IS NOT NULL;
+
+        PERFORM register_partition(
+            missing.parent,
+            missing.partition,
+            missing.partition_column,
+            first_day,
+            next_first_day
+        );
         CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), missing.partition)) IS NOT NULL;
 
         EXECUTE format(

@@ -1,6 +1,6 @@
 -- Removes staged rows that no summary will need again, with their generations.
 --
--- Reads   gristmill_day                             one row per source and day
+-- Reads   gristmill_day_manifest                    one row per source, day and manifest
 -- Reads   reporting_common_costusagereportmanifest  one row per source and upload
 -- Reads   gristmill_coverage                        one row per generation, report kind and hour
 -- Writes  every staging table                       one row per generation, hour and object
@@ -14,7 +14,8 @@
 -- previous month: nobody makes them anew).
 --
 -- A manifest goes as a whole or not at all: a day made of some of its parts would
--- be wrong, and a day made of none stays as it is. A manifest that waits for files,
+-- be wrong, and a day made of none stays as it is. An additive manifest is never
+-- superseded: with others that are yet to come it may win its days. A manifest that waits for files,
 -- and a source that is being loaded, are left alone.
 
 CREATE OR REPLACE FUNCTION forget_old_generations(before timestamptz, dry_run boolean)
@@ -38,13 +39,23 @@ BEGIN
         manifests AS (
             SELECT
                 manifest.id,
-                max(day.usage_day) AS last_day
+                CASE
+                    WHEN manifest.is_additive
+                        THEN (
+                            SELECT max(coverage.interval_start AT TIME ZONE 'UTC')::date
+                            FROM gristmill_generation AS part
+                            JOIN gristmill_coverage AS coverage
+                                ON coverage.generation = part.id
+                            WHERE part.manifest_id = manifest.id
+                        )
+                    ELSE max(holder.usage_day)
+                END AS last_day
             FROM reporting_common_costusagereportmanifest AS manifest
             JOIN idle_sources AS source
                 ON source.source_uuid = manifest.provider_id
-            LEFT JOIN gristmill_day AS day
-                ON day.source_uuid = manifest.provider_id
-                AND day.manifest_id = manifest.id
+            LEFT JOIN gristmill_day_manifest AS holder
+                ON holder.source_uuid = manifest.provider_id
+                AND holder.manifest_id = manifest.id
             WHERE
                 manifest.completed_datetime IS NOT NULL
                 AND NOT EXISTS (

@@ -2,7 +2,7 @@
 -- month that is, and hold no day of a later one.
 --
 -- Reads  gristmill_archive                         one row per manifest and archived tarball
--- Reads  gristmill_day                             one row per source and day
+-- Reads  gristmill_day_manifest                    one row per source, day and manifest
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
 --
 -- $1  months  integer  the month that began so many months before this one is the last to go
@@ -27,10 +27,10 @@ WHERE
     manifest.billing_period_start_datetime < bounds.end_of_old AT TIME ZONE 'UTC'
     AND NOT EXISTS (
         SELECT
-        FROM gristmill_day AS day
+        FROM gristmill_day_manifest AS holder
         WHERE
-            day.manifest_id = archived.manifest_id
-            AND day.usage_day >= bounds.end_of_old
+            holder.manifest_id = archived.manifest_id
+            AND holder.usage_day >= bounds.end_of_old
     )
 ORDER BY
     archived.archived_at,

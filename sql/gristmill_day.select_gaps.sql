@@ -1,7 +1,8 @@
--- Finds the hours between the first and the last one of a source that the upload
--- which holds the day does not cover.
+-- Finds the hours between the first and the last one of a source that the uploads
+-- which hold the day do not cover.
 --
 -- Reads  gristmill_day                             one row per source and day
+-- Reads  gristmill_day_manifest                    one row per source, day and manifest
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
 -- Reads  gristmill_generation                      one row per generation; only complete ones count
 -- Reads  gristmill_coverage                        one row per generation, report kind and hour
@@ -22,16 +23,19 @@ WITH spans AS (
     GROUP BY day.source_uuid
 ),
 covered_hours AS (
-    -- The hours of each day that its holder covers, where they are known.
+    -- The hours of each day that its holders cover, where all of them are known.
     SELECT
         day.source_uuid,
         day.usage_day,
         array_agg(DISTINCT extract(hour FROM coverage.interval_start AT TIME ZONE 'UTC')::integer) AS hours
     FROM gristmill_day AS day
+    JOIN gristmill_day_manifest AS holder
+        ON holder.source_uuid = day.source_uuid
+        AND holder.usage_day = day.usage_day
     JOIN reporting_common_costusagereportmanifest AS manifest
-        ON manifest.id = day.manifest_id
+        ON manifest.id = holder.manifest_id
     JOIN gristmill_generation AS generation
-        ON generation.manifest_id = day.manifest_id
+        ON generation.manifest_id = holder.manifest_id
         AND generation.state = 'complete'
     JOIN gristmill_coverage AS coverage
         ON coverage.generation = generation.id
@@ -41,6 +45,7 @@ covered_hours AS (
     GROUP BY
         day.source_uuid,
         day.usage_day
+    HAVING count(DISTINCT coverage.interval_start) >= day.hours
 ),
 expected_days AS (
     -- Every day of a span, from its first to its last expected hour.

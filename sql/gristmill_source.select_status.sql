@@ -2,6 +2,7 @@
 --
 -- Reads  gristmill_source                          one row per source
 -- Reads  gristmill_day                             one row per source and day
+-- Reads  gristmill_day_manifest                    one row per source, day and manifest
 -- Reads  gristmill_generation                      one row per generation
 -- Reads  gristmill_quarantine                      one row per rejected row
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
@@ -12,8 +13,11 @@ WITH days AS (
         day.source_uuid,
         min(day.usage_day) AS first_day,
         max(day.usage_day) AS last_day,
-        count(*) AS days
+        count(*) AS days,
+        count(*) FILTER (WHERE manifest.is_additive) AS days_additive
     FROM gristmill_day AS day
+    JOIN reporting_common_costusagereportmanifest AS manifest
+        ON manifest.id = day.manifest_id
     GROUP BY day.source_uuid
 ),
 last_payloads AS (
@@ -39,10 +43,10 @@ generations AS (
                 manifest.completed_datetime IS NOT NULL
                 AND NOT EXISTS (
                     SELECT
-                    FROM gristmill_day AS day
+                    FROM gristmill_day_manifest AS holder
                     WHERE
-                        day.source_uuid = generation.source_uuid
-                        AND day.manifest_id = generation.manifest_id
+                        holder.source_uuid = generation.source_uuid
+                        AND holder.manifest_id = generation.manifest_id
                 )
         ) AS generations_superseded
     FROM gristmill_generation AS generation
@@ -72,6 +76,7 @@ SELECT
     days.first_day,
     days.last_day,
     COALESCE(days.days, 0) AS days,
+    COALESCE(days.days_additive, 0) AS days_additive,
     COALESCE(generations.generations, 0) AS generations,
     COALESCE(generations.generations_superseded, 0) AS generations_superseded,
     COALESCE(quarantines.rows_quarantined, 0) AS rows_quarantined

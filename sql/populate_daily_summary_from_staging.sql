@@ -1,8 +1,7 @@
 -- Makes the daily summary of a range of days from staged rows, in place of what
--- was there. A day is made of the rows of the manifest that holds it.
+-- was there. A day is made of the rows of the manifests that hold it.
 --
--- Reads   gristmill_day                                   one row per source and day
--- Reads   gristmill_generation                            one row per generation; only complete ones count
+-- Reads   held_days                                       one row per day that can be summarised
 -- Reads   reporting_ocpusagelineitem_*_staging            one row per generation, hour and object
 -- Writes  reporting_ocpusagelineitem_daily_summary        one row per contribution
 -- Writes  reporting_ocp_nodes, _projects, _pvcs           one row per cluster and object
@@ -52,16 +51,11 @@ BEGIN
     FOR held IN
         SELECT
             day.usage_day,
-            array_agg(generation.id) AS generations
-        FROM gristmill_day AS day
-        JOIN gristmill_generation AS generation
-            ON generation.manifest_id = day.manifest_id
-            AND generation.source_uuid = day.source_uuid
-            AND generation.state = 'complete'
-        WHERE
-            day.source_uuid = source
-            AND day.usage_day BETWEEN start_date AND end_date
-        GROUP BY day.usage_day
+            day.generations
+        FROM held_days(
+            ARRAY(SELECT generate_series(start_date, end_date, interval '1 day')::date),
+            source
+        ) AS day
         ORDER BY day.usage_day
     LOOP
         -- Only these read staging.

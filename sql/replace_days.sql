@@ -6,6 +6,7 @@
 -- Writes  gristmill_coverage    one row per generation, report kind and hour
 -- Writes  gristmill_generation  one row per generation
 -- Writes  gristmill_day         one row per source and day
+-- Writes  as remove_repeated_rows does
 --
 -- manifest_id      integer  the manifest
 -- generation       bigint   the new generation, which is complete
@@ -84,28 +85,23 @@ BEGIN
         PERFORM forget_generation(emptied);
     END LOOP;
 
+    PERFORM remove_repeated_rows(manifest);
+
     RETURN QUERY
-    WITH covered_days AS (
-        -- What the new generation has of each day.
-        SELECT
-            (coverage.interval_start AT TIME ZONE 'UTC')::date AS usage_day,
-            count(DISTINCT coverage.interval_start)
-                FILTER (WHERE coverage.report = coverage_report)::integer AS hours,
-            sum(coverage.rows)::bigint AS rows
-        FROM gristmill_coverage AS coverage
-        WHERE coverage.generation = new_generation
-        GROUP BY usage_day
-    )
     UPDATE gristmill_day AS day
     SET
         hours = covered.hours,
         rows = covered.rows,
         published_at = now(),
         processed_at = NULL
-    FROM covered_days AS covered
+    FROM days_of_manifest(manifest, coverage_report) AS covered
+    JOIN gristmill_day_manifest AS holder
+        ON holder.usage_day = covered.usage_day
+        AND holder.manifest_id = manifest
     WHERE
-        day.manifest_id = manifest
-        AND day.usage_day = covered.usage_day
+        covered.usage_day = ANY (days)
+        AND day.source_uuid = holder.source_uuid
+        AND day.usage_day = holder.usage_day
     RETURNING day.usage_day;
 END
 $$;

@@ -14,6 +14,7 @@
 -- $10  certified          boolean
 -- $11  airgapped          boolean
 -- $12  daily_reports      boolean
+-- $13  is_additive        boolean      it adds to its days
 --
 -- Returns the manifest's id.
 
@@ -30,9 +31,10 @@ INSERT INTO reporting_common_costusagereportmanifest AS manifest (
     cluster_channel,
     operator_certified,
     operator_airgapped,
-    operator_daily_reports
+    operator_daily_reports,
+    is_additive
 )
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 -- The update changes nothing; it is there so that the id comes back.
 ON CONFLICT (provider_id, assembly_id) DO UPDATE
     SET assembly_id = manifest.assembly_id

@@ -348,3 +348,27 @@ fn a_crash_in_the_middle_is_cleared_away_by_the_next_run() {
             + (SELECT count(*) FROM gristmill_generation WHERE state <> 'complete')";
     assert_eq!(scene.database.query_value(orphans).as_deref(), Some("0"));
 }
+
+/// What is loaded is in a transaction then, and its locks must go before it is
+/// taken back.
+#[test]
+fn a_publish_that_fails_ends_and_leaves_nothing() {
+    let scene = Scene::new();
+    scene.database.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON reporting_ocpusagelineitem_daily_summary
+        FOR EACH ROW EXECUTE FUNCTION fail()",
+    );
+    let before = scene.database.digests_of_published();
+    let ended = scene.load(&Payload::usual(2).tarball());
+    assert_eq!(ended.code, Some(1), "{ended}");
+    assert!(ended.stderr.contains("the disk is full"), "{ended}");
+    assert_eq!(scene.database.digests_of_published(), before);
+
+    scene
+        .database
+        .execute("DROP TRIGGER fail ON reporting_ocpusagelineitem_daily_summary");
+    let ended = scene.load(&Payload::usual(2).tarball());
+    assert_eq!(ended.code, Some(0), "{ended}");
+}

@@ -1,5 +1,9 @@
 //! The tests of the program as its users meet it, in reading order.
 
+/// Uploads that add to a day instead of replacing it.
+mod additive;
+/// Each aggregate of `sql/`, with given and expected rows.
+mod aggregates;
 /// The payloads that are kept.
 mod archive;
 /// Payloads and rows that are wrong.
@@ -30,6 +34,8 @@ mod properties;
 mod repeat;
 /// Days that are made once more.
 mod replay;
+/// Partitions, and what goes when a month is over for long.
+mod retention;
 /// Stages that break, lie or take too much.
 mod sandbox;
 /// The statements of `sql/` and the tables they work on.

@@ -75,6 +75,18 @@ pub async fn totals(
         .collect())
 }
 
+/// One difference a day, in the order of days: of several changes of a day, what was
+/// before the first and after the last.
+pub fn joined(changes: Vec<DayDifference>) -> Vec<DayDifference> {
+    let mut days: BTreeMap<NaiveDate, DayDifference> = BTreeMap::new();
+    for change in changes {
+        days.entry(change.day)
+            .and_modify(|day| day.after = change.after)
+            .or_insert(change);
+    }
+    days.into_values().collect()
+}
+
 /// The days with what they were and what they are.
 pub fn between(
     days: &[NaiveDate],

@@ -48,6 +48,8 @@ pub struct SourceSummary {
     pub first_day: Option<NaiveDate>,
     pub last_day: Option<NaiveDate>,
     pub days: i64,
+    /// Of them, those that additive uploads make up together.
+    pub days_additive: i64,
     pub generations: i64,
     /// Of them, those that hold no day any more.
     pub generations_superseded: i64,

@@ -23,7 +23,6 @@ use crate::summarize::{self, Summarized};
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
-    database: Database,
     /// Holds the lock of the source; it is let go when this closes.
     lock: PgConnection,
     source: Source,
@@ -146,7 +145,6 @@ impl Upload {
                 .fetch_one(&mut lock)
                 .await?;
         Ok(Self {
-            database: database.clone(),
             lock,
             source,
             manifest_id,
@@ -240,7 +238,9 @@ impl Upload {
         ))
         .bind(self.manifest_id)
         .bind(here)
-        .execute(self.database.pool())
+        // Of the failed transaction, which holds these files until it is rolled back:
+        // another connection would wait for ever.
+        .execute(&mut self.lock)
         .await
         .map_err(failed)?;
         forget(&mut self.lock, self.generation)
@@ -341,6 +341,7 @@ async fn insert_manifest(
     .bind(manifest.certified)
     .bind(uploads.map(|uploads| !uploads))
     .bind(manifest.daily_reports)
+    .bind(manifest.is_additive())
     .fetch_one(&mut *connection)
     .await?;
     sqlx::query(include_str!(
@@ -523,8 +524,15 @@ async fn publish(
     let mut days = Vec::with_capacity(rows.len());
     for row in rows {
         let outcome: String = row.try_get(2).map_err(failed)?;
+        let day: NaiveDate = row.try_get(0).map_err(failed)?;
+        if outcome == "unstaged" {
+            return Err(Failure::run(format!(
+                "cannot add to {day}: the staged rows that it is made of are no longer kept"
+            ))
+            .hint("`gristmill replay` of the day brings them back; then run this payload again"));
+        }
         days.push(DayOutcome {
-            day: row.try_get(0).map_err(failed)?,
+            day,
             hours: row.try_get(1).map_err(failed)?,
             outcome: match outcome.as_str() {
                 "won" => Outcome::Won,

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -34,6 +35,7 @@ pub struct Cleaned {
     pub generations: Vec<OldGeneration>,
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
+    pub report_periods: Vec<OldReportPeriod>,
     /// Archived files that could not be removed, and why.
     pub files_left: Vec<String>,
 }
@@ -61,6 +63,14 @@ pub struct OldPartition {
     pub partition_name: String,
     /// Null where nobody has counted.
     pub rows_estimate: Option<i64>,
+}
+
+/// A month of a cluster, which goes with its tags.
+#[derive(Debug, FromRow, Serialize)]
+pub struct OldReportPeriod {
+    pub report_period_id: i32,
+    pub cluster_id: String,
+    pub month: NaiveDate,
 }
 
 /// Removes what is past retention.
@@ -91,6 +101,14 @@ pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned>
         .fetch_all(database.pool())
         .await
         .map_err(|error| SqlError(error).failure("cannot drop old summaries"))?;
+    cleaned.report_periods = sqlx::query_as(include_str!(
+        "../../sql/reporting_ocpusagereportperiod.forget_old.sql"
+    ))
+    .bind(months)
+    .bind(dry_run)
+    .fetch_all(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot forget old report periods"))?;
     Ok(cleaned)
 }
 

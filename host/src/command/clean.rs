@@ -76,6 +76,13 @@ fn show(cleaned: &Cleaned) {
             },
         ]);
     }
+    for period in &cleaned.report_periods {
+        rows.push(vec![
+            "report period and its tags".to_string(),
+            period.month.format("%Y-%m").to_string(),
+            period.cluster_id.clone(),
+        ]);
+    }
     match rows.is_empty() {
         true => report::say("nothing is past retention"),
         false => report::table(&["what", "which", "size"], &[2], &rows),

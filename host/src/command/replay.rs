@@ -13,7 +13,7 @@ use super::{archive_of, difference, engine, open, plan};
 use crate::archive::{self, Archive, Kept};
 use crate::cli::ReplayArguments;
 use crate::days::Days;
-use crate::difference::DayDifference;
+use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::load::Loader;
 use crate::payload::Payload;
@@ -101,7 +101,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             break;
         }
     }
-    replayed.days.sort_by_key(|difference| difference.day);
+    replayed.days = changes::joined(replayed.days);
     replayed.seconds = started.elapsed().as_secs_f64();
     if arguments.json {
         report::json(&replayed);

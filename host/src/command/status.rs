@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use super::open;
 use crate::cli::StatusArguments;
 use crate::failure::{Failure, Result};
-use crate::ledger::{self, LastRun, SourceStatus};
+use crate::ledger::{self, LastRun, SourceStatus, SourceSummary};
 use crate::report::{self, grouped};
 
 /// # Errors
@@ -77,11 +77,7 @@ fn source(source: &SourceStatus) -> Vec<String> {
         summary
             .last_payload_came_at
             .map_or_else(|| "–".into(), minute),
-        match (summary.first_day, summary.last_day) {
-            (Some(first), Some(last)) if first == last => format!("{}, {first}", summary.days),
-            (Some(first), Some(last)) => format!("{}, {first} to {last}", summary.days),
-            _ => "–".to_string(),
-        },
+        days(summary),
         missing.to_string(),
         source.waiting.len().to_string(),
         match summary.generations_superseded {
@@ -90,6 +86,20 @@ fn source(source: &SourceStatus) -> Vec<String> {
         },
         grouped(summary.rows_quarantined.unsigned_abs()),
     ]
+}
+
+fn days(summary: &SourceSummary) -> String {
+    let additive = match summary.days_additive {
+        0 => String::new(),
+        days => format!(" ({days} additive)"),
+    };
+    match (summary.first_day, summary.last_day) {
+        (Some(first), Some(last)) if first == last => {
+            format!("{}, {first}{additive}", summary.days)
+        }
+        (Some(first), Some(last)) => format!("{}, {first} to {last}{additive}", summary.days),
+        _ => "–".to_string(),
+    }
 }
 
 fn run(cluster: &str, run: &LastRun) -> Vec<String> {

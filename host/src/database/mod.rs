@@ -68,6 +68,10 @@ impl Database {
     ) -> Result<Database, DatabaseError> {
         let (server, mut connection) = Server::reach(target, say).await?;
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
+        sqlx::query("SELECT ensure_current_months()")
+            .execute(&mut connection)
+            .await
+            .map_err(DatabaseError::statement("create partitions of these months"))?;
         // A connection that is not closed well is closed all the same.
         let _ = connection.close().await;
 

@@ -123,6 +123,12 @@ impl Manifest {
         })
     }
 
+    /// Whether the upload adds to its days, as operators before 3.0 wrote it. Those
+    /// that say no version yet held the month so far, of which each day is whole.
+    pub fn is_additive(&self) -> bool {
+        !self.daily_reports && self.version.is_some()
+    }
+
     /// The operator's own words about itself, where it says them.
     pub fn operator_says(&self, path: &[&str]) -> Option<&Value> {
         path.iter()
@@ -235,6 +241,20 @@ mod tests {
             "2026-10-02T00:00:00+00:00"
         );
         assert!(parsed.files.is_empty());
+    }
+
+    #[test]
+    fn an_upload_adds_when_it_has_a_version_and_no_daily_reports() {
+        for (changes, expected) in [
+            (r#"{"version": "2.0.0", "daily_reports": false}"#, true),
+            (r#"{"version": "2.0.0"}"#, true),
+            (r#"{"version": "3.0.0", "daily_reports": true}"#, false),
+            (r#"{"version": "", "daily_reports": false}"#, false),
+            (r#"{"version": null}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(manifest(changes).unwrap().is_additive(), expected, "{changes}");
+        }
     }
 
     #[test]

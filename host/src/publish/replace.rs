@@ -5,6 +5,8 @@
 //! generation is as invisible as any that is being loaded, and is cleared away
 //! like those when its run dies.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
@@ -34,7 +36,7 @@ struct HeldDay {
     assembly_id: String,
 }
 
-/// Who holds these days, in the order of their first one.
+/// Who holds these days, the latest first, as additive ones are to be replaced.
 ///
 /// # Errors
 /// The database fails.
@@ -172,10 +174,10 @@ pub async fn summarize_again(
     let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
     transaction.commit().await.map_err(failed)?;
     let _ = lock.close().await;
+    let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
     Ok(SummarizedAgain {
         unstaged: held
             .into_iter()
-            .map(|held| held.usage_day)
             .filter(|day| !staged.contains(day))
             .collect(),
         days: difference::between(&staged, &before, &after),

@@ -146,21 +146,31 @@ fn major_version(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
+    /// Writes programs that print a version.
+    ///
+    /// Another process does it. A file that this one has open for writing is open in
+    /// every process that a test beside this one forks at that moment, until that
+    /// process runs its program, and Linux does not run a file that is open for
+    /// writing ("text file busy").
     fn install(directory: &Path, version: &str) {
+        const WRITE: &str = r#"
+            for program in "$@"; do
+                printf '#!/bin/sh\necho "postgres (PostgreSQL) %s"\n' "$VERSION" > "$program"
+                chmod 755 "$program"
+            done
+        "#;
         fs::create_dir_all(directory).unwrap();
-        for program in PROGRAMS {
-            let path = directory.join(program);
-            fs::write(
-                &path,
-                format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"),
-            )
+        let status = Command::new("/bin/sh")
+            .args(["-e", "-c", WRITE, "install"])
+            .args(PROGRAMS.map(|program| directory.join(program)))
+            .env("VERSION", version)
+            .status()
             .unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
+        assert!(status.success());
     }
 
     fn search(root: &Path) -> Search {

@@ -1,0 +1,65 @@
+-- What there is of each day of a manifest: of a daily one its own rows, of an
+-- additive one those of all additive uploads of its source together.
+--
+-- Reads  reporting_common_costusagereportmanifest  one row per manifest
+-- Reads  gristmill_generation                      one row per generation; only complete ones count
+-- Reads  gristmill_coverage                        one row per generation, report kind and hour
+--
+-- manifest_id      integer  the manifest
+-- coverage_report  text     the report kind whose distinct hours say how much of a day it has;
+--                           of other manifests, that of their own pipeline
+--
+-- Returns one row per UTC day that the manifest has rows of, with the manifests that
+-- take part and the latest of them. Rows that additive uploads repeat are counted
+-- each time. Additive uploads that wait for files take no part.
+
+CREATE OR REPLACE FUNCTION days_of_manifest(manifest_id integer, coverage_report text)
+RETURNS TABLE (usage_day date, hours integer, rows bigint, manifest_ids integer[], latest_manifest_id integer)
+LANGUAGE sql
+STABLE
+AS $$
+WITH parts AS (
+    -- The manifests that may take part, the latest with the largest rank.
+    SELECT
+        part.id,
+        part.id = asked.id AS is_asked,
+        CASE part.id WHEN asked.id THEN days_of_manifest.coverage_report ELSE part.coverage_report END
+            AS coverage_report,
+        row_number() OVER (
+            ORDER BY COALESCE(part.manifest_date, '-infinity'), part.assembly_id COLLATE "C"
+        ) AS rank
+    FROM reporting_common_costusagereportmanifest AS asked
+    JOIN reporting_common_costusagereportmanifest AS part
+        ON part.provider_id = asked.provider_id
+        AND (
+            part.id = asked.id
+            OR (asked.is_additive AND part.is_additive AND part.completed_datetime IS NOT NULL)
+        )
+    WHERE asked.id = days_of_manifest.manifest_id
+),
+covered_hours AS (
+    SELECT
+        part.id,
+        part.is_asked,
+        part.rank,
+        coverage.interval_start,
+        (coverage.interval_start AT TIME ZONE 'UTC')::date AS usage_day,
+        coverage.report = part.coverage_report AS is_counted,
+        coverage.rows
+    FROM parts AS part
+    JOIN gristmill_generation AS generation
+        ON generation.manifest_id = part.id
+        AND generation.state = 'complete'
+    JOIN gristmill_coverage AS coverage
+        ON coverage.generation = generation.id
+)
+SELECT
+    hour.usage_day,
+    count(DISTINCT hour.interval_start) FILTER (WHERE hour.is_counted)::integer,
+    sum(hour.rows)::bigint,
+    array_agg(DISTINCT hour.id),
+    (array_agg(hour.id ORDER BY hour.rank DESC))[1]
+FROM covered_hours AS hour
+GROUP BY hour.usage_day
+HAVING bool_or(hour.is_asked);
+$$;

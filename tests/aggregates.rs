@@ -1,0 +1,143 @@
+//! Each aggregate of `sql/` with given and expected rows: `aggregates/scene.sql`
+//! and `aggregates/cases.toml`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde::Deserialize;
+
+use crate::sql::{body, statements};
+use crate::support::command::file;
+use crate::support::server::TestDatabase;
+
+/// Functions that add nothing up: what they do has tests of its own.
+const OTHERS: &[&str] = &[
+    // The ledger: `repeat`, `additive`, `replay`.
+    "claim_days",
+    "days_of_manifest",
+    "forget_generation",
+    "held_days",
+    "remove_repeated_rows",
+    "replace_days",
+    "shared_hours",
+    // Partitions and retention: `retention`.
+    "drop_old_partitions",
+    "drop_old_staging_partitions",
+    "drop_partition",
+    "ensure_current_months",
+    "ensure_month",
+    "forget_old_generations",
+    "forget_old_report_periods",
+    "has_partition_register",
+    "register_partition",
+    // Sources and periods: `cli`, `golden`.
+    "ensure_report_period",
+    "register_source",
+    "rename_source",
+    // Categories and mappings anew: `replay`.
+    "recategorize_day",
+    "reclassify_days",
+    // Calls of the others in their order: `tables`.
+    "refresh_ui_summaries",
+    "summarize_days",
+];
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    function: String,
+    given: Option<String>,
+    when: String,
+    then: String,
+    rows: Vec<String>,
+}
+
+impl Case {
+    /// In one transaction that leaves nothing behind.
+    fn sql(&self) -> String {
+        let given = self.given.as_deref().unwrap_or_default();
+        format!(
+            "BEGIN;
+            {given};
+            DO $case$
+            DECLARE
+                source CONSTANT uuid := '00000000-0000-4000-8000-000000000001';
+                day CONSTANT date := '2026-01-10';
+            BEGIN
+                {}
+            END
+            $case$;
+            {};
+            ROLLBACK",
+            self.when, self.then
+        )
+    }
+
+    /// What it returns, numbers without the zeros at their end.
+    #[track_caller]
+    fn found(&self, database: &TestDatabase) -> Vec<String> {
+        let rows = database.query_rows(&self.sql());
+        rows.into_iter()
+            .map(|row| {
+                let cells: Vec<String> = row
+                    .into_iter()
+                    .map(|cell| cell.map_or_else(|| "null".to_string(), shortest))
+                    .collect();
+                cells.join(" | ")
+            })
+            .collect()
+    }
+}
+
+fn shortest(cell: String) -> String {
+    match cell.parse::<f64>() {
+        Ok(_) if cell.contains('.') => cell
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_string(),
+        _ => cell,
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let text = fs::read_to_string(file("tests/aggregates/cases.toml")).expect("the cases");
+    toml::from_str::<Cases>(&text).expect("cases").case
+}
+
+#[test]
+fn every_aggregate_makes_what_is_expected() {
+    let database = TestDatabase::migrated();
+    let scene = fs::read_to_string(file("tests/aggregates/scene.sql")).expect("the scene");
+    database.execute(&scene);
+    let wrong: Vec<String> = cases()
+        .iter()
+        .filter_map(|case| {
+            let found = case.found(&database);
+            (found != case.rows).then(|| {
+                format!(
+                    "`{}`\n  expected {:#?}\n  found {found:#?}",
+                    case.function, case.rows
+                )
+            })
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_aggregate_has_a_case() {
+    let functions: BTreeSet<String> = statements()
+        .into_iter()
+        .filter(|(_, sql)| body(sql).starts_with("CREATE OR REPLACE FUNCTION"))
+        .map(|(name, _)| name.trim_end_matches(".sql").to_string())
+        .collect();
+    let with_case: BTreeSet<String> = cases().into_iter().map(|case| case.function).collect();
+    let others: BTreeSet<String> = OTHERS.iter().map(ToString::to_string).collect();
+    assert!(with_case.is_disjoint(&others));
+    assert_eq!(functions, &with_case | &others);
+}

@@ -1,0 +1,327 @@
+//! Monthly partitions, and what `gristmill clean` takes of them and of staging.
+//! `clean` has the arguments and the archive; here are the functions themselves.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::support::command::{Gristmill, gristmill, run};
+use crate::support::payload::{Payload, Report};
+use crate::support::server::TestDatabase;
+
+/// A table as another product has it: what it enters, triggers create.
+const REGISTER: &str = "
+    CREATE TABLE partitioned_tables (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        schema_name text NOT NULL,
+        table_name text NOT NULL,
+        partition_of_table_name text NOT NULL,
+        partition_type text NOT NULL,
+        partition_col text NOT NULL,
+        partition_parameters jsonb NOT NULL,
+        active boolean NOT NULL DEFAULT true,
+        UNIQUE (schema_name, table_name)
+    )";
+
+const TRIGGERS: &str = "
+    CREATE FUNCTION follow_register() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' THEN
+            EXECUTE format('DROP TABLE %I.%I', OLD.schema_name, OLD.table_name);
+        ELSE
+            EXECUTE format(
+                'CREATE TABLE %I.%I PARTITION OF %I.%I FOR VALUES FROM (%L) TO (%L)',
+                NEW.schema_name, NEW.table_name, NEW.schema_name, NEW.partition_of_table_name,
+                NEW.partition_parameters ->> 'from', NEW.partition_parameters ->> 'to'
+            );
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER follow_register AFTER INSERT OR DELETE ON partitioned_tables
+    FOR EACH ROW EXECUTE FUNCTION follow_register()";
+
+struct Site {
+    database: TestDatabase,
+    data: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let site = Site {
+            database: TestDatabase::migrated(),
+            data: tempfile::tempdir().expect("a folder"),
+        };
+        site.database.execute(
+            "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type)
+            VALUES ('app', true, 'OCP')",
+        );
+        site
+    }
+
+    #[track_caller]
+    fn rows(&self, sql: &str) -> Vec<String> {
+        let text = |value: Option<String>| value.unwrap_or_else(|| "NULL".into());
+        let rows = self.database.query_rows(sql);
+        rows.into_iter()
+            .map(|row| row.into_iter().map(text).collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
+    /// The second day of the month so many months ago.
+    #[track_caller]
+    fn day(&self, months_ago: u32) -> String {
+        self.rows(&format!(
+            "SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{months_ago} months')::date + 1"
+        ))
+        .remove(0)
+    }
+
+    /// Loads so many hours of that day, with a label that tells the month.
+    #[track_caller]
+    fn load(&self, number: u32, months_ago: u32, hours: u32) {
+        let day = self.day(months_ago);
+        let label = format!("label_app:{}", &day[..7]);
+        let report = (0..hours).fold(Report::pods(), |report, hour| {
+            let start = format!("{day} {hour:02}:00:00 +0000 UTC");
+            report.row(0, &[("interval_start", &start), ("pod_labels", &label)])
+        });
+        let path: PathBuf = Payload::numbered(number)
+            .manifest("start", format!("{day}T00:00:00Z"))
+            .manifest("end", format!("{day}T23:59:59Z"))
+            .file(&format!("{number}.csv"), report.text())
+            .write(self.data.path(), "p.tar.gz");
+        run(&self.database, "pipelines/ocp.toml", &[path])
+            .env("GRISTMILL_DATA", self.data.path())
+            .succeeds();
+    }
+
+    fn clean(&self, arguments: &[&str]) -> Gristmill {
+        gristmill(["clean"])
+            .arguments(arguments)
+            .database(&self.database)
+            .env("GRISTMILL_DATA", self.data.path())
+    }
+
+    /// The days of the summary, and those that staging has.
+    #[track_caller]
+    fn days(&self) -> [Vec<String>; 2] {
+        [
+            self.rows(
+                "SELECT DISTINCT usage_start FROM reporting_ocpusagelineitem_daily_summary ORDER BY 1",
+            ),
+            self.rows(
+                "SELECT DISTINCT (interval_start AT TIME ZONE 'UTC')::date
+                FROM reporting_ocpusagelineitem_pod_staging ORDER BY 1",
+            ),
+        ]
+    }
+
+    /// The months that a table has partitions of, as numbers of months ago.
+    #[track_caller]
+    fn months(&self, table: &str) -> Vec<String> {
+        self.rows(&format!(
+            "SELECT
+                extract(year FROM distance) * 12 + extract(month FROM distance)
+            FROM pg_inherits
+            JOIN pg_class AS partition
+                ON partition.oid = inhrelid
+            CROSS JOIN LATERAL age(
+                date_trunc('month', now() AT TIME ZONE 'UTC'),
+                to_timestamp(right(partition.relname, 7), 'YYYY_MM')::timestamp
+            ) AS distance
+            WHERE inhparent = '{table}'::regclass
+            ORDER BY 1"
+        ))
+    }
+}
+
+#[test]
+fn the_previous_the_current_and_the_next_month_always_exist() {
+    let site = Site::new();
+    let tables = site.rows(
+        "SELECT parent.relname
+        FROM pg_class AS parent
+        JOIN pg_partitioned_table AS partitioning
+            ON partitioning.partrelid = parent.oid
+        WHERE
+            parent.relnamespace = 'gristmill'::regnamespace
+            AND partitioning.partstrat = 'r'",
+    );
+    assert_eq!(tables.len(), 20, "the daily summary, 13 made of it, six of staging");
+    for table in &tables {
+        assert_eq!(site.months(table), ["-1", "0", "1"], "{table}");
+    }
+    // Also when a month begins long after the schema was made.
+    let next = site.rows(
+        "SELECT format('reporting_ocp_gpu_summary_p_%s', to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM'))",
+    );
+    site.database.execute(&format!("DROP TABLE {}", next[0]));
+    gristmill(["status"]).database(&site.database).succeeds();
+    assert_eq!(site.months("reporting_ocp_gpu_summary_p"), ["-1", "0", "1"]);
+}
+
+#[test]
+fn summaries_go_by_calendar_months_with_all_that_is_of_them() {
+    let site = Site::new();
+    for (number, months_ago) in [(1, 5), (2, 4), (3, 3), (4, 1), (5, 0)] {
+        site.load(number, months_ago, 2);
+    }
+    let values = "SELECT value FROM reporting_ocptags_values ORDER BY 1";
+    assert_eq!(site.rows(values).len(), 5);
+    let before = site.database.digests();
+
+    let shown = site
+        .clean(&["--retention-months", "4", "--dry-run", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(shown["report_periods"].as_array().map(Vec::len), Some(2));
+    assert_eq!(shown["report_periods"][0]["cluster_id"], "test-cluster");
+    assert_eq!(shown["report_periods"][0]["month"], site.day(5)[..8].to_string() + "01");
+    assert_eq!(shown["partitions"].as_array().map(Vec::len), Some(28));
+    assert_eq!(site.database.digests(), before);
+
+    site.clean(&["--retention-months", "4"]).succeeds();
+    let kept = [site.day(3), site.day(1), site.day(0)];
+    let [summary, _] = site.days();
+    assert_eq!(summary, kept);
+    assert_eq!(
+        site.months("reporting_ocp_pod_summary_p"),
+        ["-1", "0", "1", "3"]
+    );
+    let months = kept.map(|day| day[..7].to_string());
+    assert_eq!(site.rows(values), months);
+    let labels = "SELECT values[1] FROM reporting_ocpusagepodlabel_summary ORDER BY 1";
+    assert_eq!(site.rows(labels), months);
+    assert_eq!(
+        site.rows(
+            "SELECT to_char(report_period_start AT TIME ZONE 'UTC', 'YYYY-MM')
+            FROM reporting_ocpusagereportperiod ORDER BY 1"
+        ),
+        months
+    );
+    site.clean(&["--retention-months", "4"])
+        .succeeds()
+        .stderr_is("nothing is past retention");
+}
+
+#[test]
+fn on_doubt_no_month_goes() {
+    let site = Site::new();
+    site.load(1, 5, 1);
+    for function in ["drop_old_partitions", "forget_old_report_periods"] {
+        for cutoff in ["now()::date", "(now() - interval '1 month')::date", "NULL"] {
+            let refused = site.rows(&format!(
+                "DO $$
+                BEGIN
+                    PERFORM {function}({cutoff}, false);
+                    RAISE EXCEPTION 'it was not refused';
+                EXCEPTION WHEN invalid_parameter_value THEN
+                    NULL;
+                END $$"
+            ));
+            assert!(refused.is_empty());
+        }
+    }
+    // A partition of another span is somebody's decision.
+    site.database.execute(
+        "CREATE TABLE odd PARTITION OF reporting_ocp_pod_summary_p
+        FOR VALUES FROM ('2001-01-01') TO ('2001-03-01')",
+    );
+    site.clean(&["--retention-months", "4"]).succeeds();
+    assert_eq!(site.rows("SELECT to_regclass('odd')"), ["odd"]);
+}
+
+#[test]
+fn staged_rows_go_when_no_summary_will_need_them() {
+    let site = Site::new();
+    site.load(1, 0, 2);
+    site.load(2, 0, 3);
+    site.load(3, 1, 2);
+    site.load(4, 2, 2);
+    let generations = "SELECT id FROM gristmill_generation ORDER BY id";
+    // All of them were loaded within a week.
+    site.clean(&[]).succeeds();
+    assert_eq!(site.rows(generations), ["1", "2", "3", "4"]);
+
+    let shown = site
+        .clean(&["--retention-days", "0", "--dry-run", "--json"])
+        .succeeds()
+        .json();
+    let shown: Vec<(&str, i64)> = shown["generations"]
+        .as_array()
+        .expect("generations")
+        .iter()
+        .map(|old| {
+            let reason = old["reason"].as_str().expect("a reason");
+            (reason, old["rows"].as_i64().expect("rows"))
+        })
+        .collect();
+    assert_eq!(shown, [("superseded", 2), ("old", 2)]);
+    assert_eq!(site.rows(generations), ["1", "2", "3", "4"]);
+
+    let before = site.database.digests_of_summaries();
+    site.clean(&["--retention-days", "0"]).succeeds();
+    assert_eq!(site.rows(generations), ["2", "3"]);
+    let [_, staged] = site.days();
+    assert_eq!(staged, [site.day(1), site.day(0)]);
+    assert_eq!(site.database.digests_of_summaries(), before);
+    // The month that nobody needs is dropped, not emptied.
+    assert_eq!(
+        site.months("reporting_ocpusagelineitem_pod_staging"),
+        ["-1", "0", "1"]
+    );
+}
+
+#[test]
+fn partitions_are_registered_where_another_product_keeps_a_register() {
+    for triggers in [false, true] {
+        let site = Site::new();
+        site.database.execute(REGISTER);
+        if triggers {
+            site.database.execute(TRIGGERS);
+        }
+        site.load(1, 5, 1);
+        let month = site.day(5)[..7].to_string();
+        let register = "SELECT
+                schema_name, table_name, partition_type, partition_col, active,
+                partition_parameters ->> 'default', partition_parameters ->> 'from'
+            FROM partitioned_tables
+            WHERE partition_of_table_name IN (
+                'reporting_ocp_pod_summary_p', 'reporting_ocpusagelineitem_pod_staging'
+            )
+            ORDER BY table_name";
+        let suffix = month.replace('-', "_");
+        assert_eq!(
+            site.rows(register),
+            [
+                format!(
+                    "gristmill reporting_ocp_pod_summary_p_{suffix} range usage_start t false {month}-01"
+                ),
+                format!(
+                    "gristmill reporting_ocpusagelineitem_pod_staging_{suffix} range interval_start t false {month}-01"
+                ),
+            ]
+        );
+        assert_eq!(
+            site.rows("SELECT count(*) FROM partitioned_tables"),
+            ["20"],
+            "months that were there before are nobody's business"
+        );
+        let [summary, staged] = site.days();
+        assert_eq!((summary, staged), (vec![site.day(5)], vec![site.day(5)]));
+
+        site.clean(&["--retention-months", "4", "--retention-days", "0"])
+            .succeeds();
+        assert_eq!(site.rows("SELECT count(*) FROM partitioned_tables"), ["0"]);
+        assert_eq!(site.months("reporting_ocp_pod_summary_p"), ["-1", "0", "1"]);
+    }
+}
+
+#[test]
+fn another_table_of_that_name_is_left_alone() {
+    let site = Site::new();
+    site.database
+        .execute("CREATE TABLE partitioned_tables (name text)");
+    site.load(1, 5, 1);
+    assert_eq!(site.rows("SELECT count(*) FROM partitioned_tables"), ["0"]);
+}
