@@ -154,7 +154,11 @@ fn additive_uploads_add_up_and_the_same_one_counts_once() {
 fn without_a_version_an_upload_holds_the_month_so_far() {
     let site = Site::new();
     let cumulative = |number, hours| additive(number, hours, 3600).manifest("version", "");
-    site.load(&[cumulative(1, 0..6), cumulative(2, 0..12), cumulative(3, 0..3)]);
+    site.load(&[
+        cumulative(1, 0..6),
+        cumulative(2, 0..12),
+        cumulative(3, 0..3),
+    ]);
     assert_eq!(site.usage(), ["app 12"]);
     assert_eq!(site.ledger(), ["12 12 2"]);
 }
@@ -208,7 +212,14 @@ fn a_daily_upload_replaces_additive_ones_unless_they_have_more_hours() {
         additive(2, 6..12, 3600),
         daily(3, 0..8, 7200),
     ];
-    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
         let site = Site::new();
         site.load(&order.map(|number| payloads[number].clone()));
         assert_eq!(site.usage(), ["app 12"], "{order:?}");
@@ -235,7 +246,10 @@ fn an_additive_upload_that_loses_says_so() {
     site.load(&[daily(1, 0..12, 3600)]);
     let before = site.database.digests_of_summaries();
     let ended = site.run(&additive(2, 12..14, 3600)).succeeds();
-    says(&ended, "another payload covers 2026-01-10 better; these 2 hours do not count");
+    says(
+        &ended,
+        "another payload covers 2026-01-10 better; these 2 hours do not count",
+    );
     assert_eq!(site.database.digests_of_summaries(), before);
 }
 
@@ -273,7 +287,9 @@ fn gaps_are_those_of_all_uploads_together() {
         "error: cluster `test-cluster`: 2 hours are missing: 2026-01-10 (06–07)",
     );
     assert!(
-        ended.stdout.contains("2, 2026-01-10 to 2026-01-11 (1 additive)"),
+        ended
+            .stdout
+            .contains("2, 2026-01-10 to 2026-01-11 (1 additive)"),
         "{ended}"
     );
     site.load(&[additive(4, 6..8, 3600)]);

@@ -96,10 +96,7 @@ impl Case {
 
 fn shortest(cell: String) -> String {
     match cell.parse::<f64>() {
-        Ok(_) if cell.contains('.') => cell
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_string(),
+        Ok(_) if cell.contains('.') => cell.trim_end_matches('0').trim_end_matches('.').to_string(),
         _ => cell,
     }
 }

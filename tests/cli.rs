@@ -11,12 +11,15 @@ use crate::support::server::TestDatabase;
 /// Derived from `CLUSTER`; rows in the tables of sites carry such ones.
 const DERIVED_UUID: &str = "d605e503-d520-5c19-9fcf-69d6c252e092";
 
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 14] = [
     &[],
     &["run"],
     &["check"],
     &["stage"],
     &["stage", "test"],
+    &["stage", "run"],
+    &["stage", "inspect"],
+    &["stage", "bench"],
     &["sources"],
     &["sources", "list"],
     &["sources", "add"],

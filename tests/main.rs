@@ -30,6 +30,8 @@ mod parity;
 mod plugins;
 /// What holds for any payloads in any order.
 mod properties;
+/// Relations between payloads.
+mod relations;
 /// Payloads that come again, in any order.
 mod repeat;
 /// Days that are made once more.
@@ -40,6 +42,14 @@ mod retention;
 mod sandbox;
 /// The statements of `sql/` and the tables they work on.
 mod sql;
+/// What a stage costs.
+mod stage_bench;
+/// What a component is, and whether it may run.
+mod stage_inspect;
+/// What a stage does to rows.
+mod stage_run;
+/// Case files of stages: verdicts, differences, budgets, updates, rounds.
+mod stage_test;
 /// How every source stands.
 mod status;
 /// Every table that a consumer reads, against the existing product's.

@@ -201,6 +201,7 @@ fn case(name: &str) -> String {
             two_clusters()
                 .query_rows("SELECT key, value, cluster_ids FROM reporting_ocptags_values"),
         ),
+        "additive" => (&["pod_usage_cpu_core_hours"], &[&["4"]], shared_hour()),
         "rejects" => (
             &[
                 "namespace",
@@ -334,6 +335,22 @@ fn two_clusters() -> TestDatabase {
             )
     };
     loaded(&[payload(1, "two", "worker"), payload(2, "one", "master")])
+}
+
+/// Two additive uploads that share an hour.
+fn shared_hour() -> Vec<Row> {
+    let payload = |number: u32, hours: std::ops::Range<u32>| {
+        let rows = hours.fold(Report::pods(), |report, hour| {
+            report.row(hour, &[("pod_usage_cpu_core_seconds", "3600")])
+        });
+        Payload::numbered(number)
+            .manifest("version", "2.0.0")
+            .manifest("daily_reports", false)
+            .file(&format!("{number}.csv"), rows.text())
+    };
+    loaded(&[payload(1, 0..2), payload(2, 1..3)]).query_rows(&format!(
+        "SELECT trim_scale(sum(pod_usage_cpu_core_hours)) FROM {SUMMARY} WHERE namespace = 'app'"
+    ))
 }
 
 /// A pod whose usage is no number, and one whose usage has no bound.

@@ -128,3 +128,50 @@ fn other_days_of_a_payload_that_lost_one_still_count() {
         .map(|row| row.map(|cell| Some(cell.to_string())))
     );
 }
+
+#[test]
+fn a_publish_rewrites_the_days_that_it_won_and_no_others() {
+    let database = TestDatabase::migrated();
+    load(&database, &payload(1, 0..4, 3600));
+    let tables = database.query_rows(
+        "SELECT parent.relname
+        FROM pg_class AS parent
+        JOIN pg_partitioned_table AS partitioning
+            ON partitioning.partrelid = parent.oid
+        JOIN pg_attribute AS partition_key
+            ON partition_key.attrelid = parent.oid
+            AND partition_key.attnum = partitioning.partattrs[0]
+        WHERE
+            parent.relnamespace = 'gristmill'::regnamespace
+            AND partition_key.attname = 'usage_start'",
+    );
+    let versions: Vec<String> = tables
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|table| {
+            format!(
+                "SELECT tableoid::regclass::text, ctid::text, xmin::text
+                FROM {table} WHERE usage_start = '2026-01-10'"
+            )
+        })
+        .collect();
+    assert_eq!(versions.len(), 14);
+    let versions = versions.join(" UNION ALL ") + " ORDER BY 1, 2";
+    let before = database.query_rows(&versions);
+    assert!(before.len() >= 8, "{before:?}");
+
+    // A better payload of the next day, which has the day of the first one as well.
+    let tomorrow = ("interval_start", "2026-01-11 00:00:00 +0000 UTC");
+    let report = Report::pods().hours(0..3).row(0, &[tomorrow]);
+    load(
+        &database,
+        &Payload::numbered(2).file("two-days.csv", report.text()),
+    );
+    let days = "SELECT count(DISTINCT usage_start) FROM reporting_ocpusagelineitem_daily_summary";
+    assert_eq!(database.query_value(days).as_deref(), Some("2"));
+    assert_eq!(database.query_rows(&versions), before);
+
+    load(&database, &payload(3, 0..5, 3600));
+    assert_ne!(database.query_rows(&versions), before);
+}

@@ -481,3 +481,93 @@ fn days_are_summarized_again_after_a_change_of_categories() {
     );
     assert_eq!(site.summary().len(), before.len());
 }
+
+/// Each row of a table, and the transaction that wrote it.
+#[track_caller]
+fn versions(site: &Site, table: &str, columns: &str) -> Vec<String> {
+    let rows = site.rows(&format!(
+        "SELECT concat_ws(' ', {columns}), xmin FROM {table} AS row ORDER BY 1"
+    ));
+    rows.into_iter().map(|row| row.join(" of ")).collect()
+}
+
+#[test]
+fn a_change_of_categories_or_mappings_touches_only_its_rows() {
+    const SUMMARY: &str = "reporting_ocpusagelineitem_daily_summary";
+    let site = Site::new();
+    site.enable("app");
+    site.enable("tier");
+    let report = Report::pods()
+        .row(0, &[("pod_labels", "label_tier:web")])
+        .row(0, &[("namespace", "other"), ("pod", "b")])
+        .row(
+            0,
+            &[
+                ("interval_start", "2026-01-11 00:00:00 +0000 UTC"),
+                ("namespace", "other"),
+            ],
+        );
+    site.load(&[Payload::numbered(1).file("pods.csv", report.text())]);
+    // Neither needs what is staged.
+    site.rows("SELECT forget_generation(id) FROM gristmill_generation");
+    let summary = || versions(&site, SUMMARY, "usage_start, namespace");
+    let projects = || {
+        let table = "reporting_ocp_pod_summary_by_project_p";
+        versions(&site, table, "usage_start, namespace")
+    };
+    let reclassify = || {
+        site.command("summarize").arguments([
+            "--source",
+            CLUSTER,
+            "--from",
+            "2026-01",
+            "--reclassify",
+        ])
+    };
+    let changed = |before: &[String], after: &[String]| -> Vec<String> {
+        let new = after.iter().filter(|row| !before.contains(row));
+        new.filter_map(|row| Some(row.split_once(" of ")?.0.to_string()))
+            .collect()
+    };
+    let (first, first_projects) = (summary(), projects());
+    assert_eq!(first.len(), 5, "three of pods, two of what is left");
+    reclassify()
+        .succeeds()
+        .stderr_is("every row has its category and its tags already");
+    assert_eq!(
+        (summary(), projects()),
+        (first.clone(), first_projects.clone())
+    );
+
+    site.database.execute(
+        "INSERT INTO reporting_ocp_cost_category (name, description, source_type, system_default, label)
+        VALUES ('Shop', '', 'OCP', false, '{}');
+        INSERT INTO reporting_ocp_cost_category_namespace (namespace, system_default, cost_category_id)
+        SELECT 'app', false, id FROM reporting_ocp_cost_category WHERE name = 'Shop'",
+    );
+    let shown = reclassify().argument("--json").succeeds().json();
+    assert_eq!(
+        shown["days"],
+        serde_json::json!([{"day": "2026-01-10", "rows_recategorized": 1, "rows_renamed": 0}])
+    );
+    let second = summary();
+    assert_eq!(changed(&first, &second), ["2026-01-10 app"]);
+    // Of the tables made of it, the day; the next one is as it was.
+    assert_eq!(
+        changed(&first_projects, &projects()),
+        ["2026-01-10 app", "2026-01-10 other"]
+    );
+
+    let third_projects = projects();
+    site.command("tags")
+        .arguments(["map", "tier", "app"])
+        .succeeds();
+    let shown = reclassify().argument("--json").succeeds().json();
+    assert_eq!(
+        shown["days"],
+        serde_json::json!([{"day": "2026-01-10", "rows_recategorized": 0, "rows_renamed": 1}])
+    );
+    assert_eq!(changed(&second, &summary()), ["2026-01-10 app"]);
+    assert_eq!(projects(), third_projects);
+    assert_eq!(site.labels(), [["2026-01-10", r#"{"app": "web"}"#]]);
+}

@@ -147,7 +147,11 @@ fn the_previous_the_current_and_the_next_month_always_exist() {
             parent.relnamespace = 'gristmill'::regnamespace
             AND partitioning.partstrat = 'r'",
     );
-    assert_eq!(tables.len(), 20, "the daily summary, 13 made of it, six of staging");
+    assert_eq!(
+        tables.len(),
+        20,
+        "the daily summary, 13 made of it, six of staging"
+    );
     for table in &tables {
         assert_eq!(site.months(table), ["-1", "0", "1"], "{table}");
     }
@@ -176,7 +180,10 @@ fn summaries_go_by_calendar_months_with_all_that_is_of_them() {
         .json();
     assert_eq!(shown["report_periods"].as_array().map(Vec::len), Some(2));
     assert_eq!(shown["report_periods"][0]["cluster_id"], "test-cluster");
-    assert_eq!(shown["report_periods"][0]["month"], site.day(5)[..8].to_string() + "01");
+    assert_eq!(
+        shown["report_periods"][0]["month"],
+        site.day(5)[..8].to_string() + "01"
+    );
     assert_eq!(shown["partitions"].as_array().map(Vec::len), Some(28));
     assert_eq!(site.database.digests(), before);
 

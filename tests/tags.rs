@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::command::{Ended, gristmill};
+use crate::support::command::{Ended, gristmill, run};
+use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 
 #[track_caller]
@@ -120,5 +121,24 @@ fn the_201st_key_is_refused() {
     tags(&database, &["enable", "one"], 1).stderr_is(
         "error: cannot enable `one`: 200 keys are enabled, and there can be at most 200\n\n\
         hint: `gristmill tags disable KEY` makes room",
+    );
+}
+
+#[test]
+fn a_key_too_long_for_a_tag_is_passed_over_and_the_rest_counts() {
+    let database = TestDatabase::migrated();
+    let labels = format!("label_app:shop|label_{}:x", "k".repeat(513));
+    let report = Report::pods().row(0, &[("pod_labels", &labels)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let payload = Payload::numbered(1)
+        .file("pods.csv", report.text())
+        .write(folder.path(), "p.tar.gz");
+    run(&database, "pipelines/ocp.toml", &[payload])
+        .env("GRISTMILL_DATA", folder.path())
+        .succeeds();
+    let keys = "SELECT string_agg(key, ' '), bool_or(enabled) FROM reporting_enabledtagkeys";
+    assert_eq!(
+        database.query_rows(keys),
+        [[Some("app".into()), Some("f".into())]]
     );
 }

@@ -97,6 +97,15 @@ fn only_the_stage_knows_that_stages_are_webassembly() {
     );
 }
 
+/// A kind of report is a section of a pipeline, a table and statements.
+#[test]
+fn the_host_has_no_code_for_gpus() {
+    let knowing = sources()
+        .filter(|(path, text)| path.starts_with("host/") && text.to_lowercase().contains("gpu"))
+        .map(|(path, _)| path);
+    check("the host knows no kind of report", knowing.collect());
+}
+
 #[test]
 fn no_file_knows_the_machine_that_it_was_written_on() {
     let places = ["/work/", "/root/", "/tmp/"];

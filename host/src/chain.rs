@@ -1,7 +1,11 @@
 //! One report file on its way through the stages of its kind: bytes in, batches
 //! out, with every row accounted for.
 //!
-//! A chain knows nothing of archives or tables. It lives for one file.
+//! A file has one [`Reader`], whose parser takes its chunks in order, and as many
+//! [`Chain`]s as there are workers: a transform gives the same output for the same
+//! batch, so it does not matter which of them a batch goes through.
+//!
+//! Nothing here knows of archives or tables. All of it lives for one file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,23 +16,30 @@ use crate::definition::{BoundSet, LearnedSet};
 use crate::plan::{LoadPlan, StagePlan};
 use crate::stage::{Fact, LogLine, Parser, StageError, Transform};
 
-/// The stages of a report, opened.
-pub struct Chain<'p> {
+/// The parser of a report, opened.
+pub struct Reader<'p> {
     plan: &'p LoadPlan,
     parser: Parser,
-    transforms: Vec<Transform>,
     batches: u64,
-    tally: Tally,
 }
 
-/// Sums over a file.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Records of the file: rows that the parser made, and those it rejected.
-    pub rows_read: u64,
-    pub rows_filtered: u64,
-    /// Time in each stage, in the order of the chain.
-    pub stage_time: Vec<Duration>,
+/// The transforms of a report, opened.
+pub struct Chain<'p> {
+    plan: &'p LoadPlan,
+    transforms: Vec<Transform>,
+}
+
+/// What the parser made of a chunk.
+#[derive(Debug)]
+pub struct Read {
+    /// Counted from 1.
+    pub number: u64,
+    pub batch: Batch,
+    /// Records of the chunk: rows, and what the parser rejected.
+    pub records: u64,
+    pub rejects: Vec<Reject>,
+    pub log: Vec<(String, LogLine)>,
+    pub stage_time: Duration,
 }
 
 /// A row that a stage rejected.
@@ -40,12 +51,15 @@ pub struct Reject {
     pub row: RejectedRow,
 }
 
-/// What a chunk became.
+/// What a batch became.
 #[derive(Debug)]
 pub struct Output {
     pub batch: Batch,
     pub rejects: Vec<Reject>,
     pub log: Vec<(String, LogLine)>,
+    pub rows_filtered: u64,
+    /// Time in each transform, in the order of the chain.
+    pub stage_time: Vec<Duration>,
 }
 
 /// What a file taught.
@@ -91,11 +105,11 @@ impl fmt::Display for ChainError {
 
 impl std::error::Error for ChainError {}
 
-impl<'p> Chain<'p> {
-    /// Opens every stage. `words` gives the words of the sets bound to them.
+impl<'p> Reader<'p> {
+    /// Opens the parser. `words` gives the words of the sets bound to it.
     ///
     /// # Errors
-    /// A stage refuses what the plan opens it with.
+    /// It refuses what the plan opens it with.
     pub fn open(
         plan: &'p LoadPlan,
         words: &dyn Fn(BoundSet) -> Vec<String>,
@@ -105,6 +119,71 @@ impl<'p> Chain<'p> {
             .component
             .open_parser(&plan.parser.settings(words), &plan.columns)
             .map_err(at_file(&plan.parser))?;
+        Ok(Self {
+            plan,
+            parser,
+            batches: 0,
+        })
+    }
+
+    /// The number of the batch that comes next.
+    pub fn next_number(&self) -> u64 {
+        self.batches + 1
+    }
+
+    /// Parses the next chunk of the file.
+    ///
+    /// # Errors
+    /// The parser refuses the file or breaks.
+    pub fn read(&mut self, chunk: &[u8], last: bool) -> Result<Read, ChainError> {
+        self.batches += 1;
+        let started = Instant::now();
+        let parsed = self.parser.parse(chunk, last);
+        let stage_time = started.elapsed();
+        let parsed = parsed.map_err(|error| ChainError {
+            stage: self.plan.parser.name.clone(),
+            batch: Some(self.batches),
+            lines: None,
+            error,
+        })?;
+        let rejects = labelled_rejects(&self.plan.parser, parsed.rejects);
+        Ok(Read {
+            number: self.batches,
+            records: (parsed.batch.rows + rejects.len()) as u64,
+            batch: parsed.batch,
+            rejects,
+            log: labelled(&self.plan.parser, self.parser.take_log()),
+            stage_time,
+        })
+    }
+
+    /// Ends the file and collects what the parser learned.
+    ///
+    /// # Errors
+    /// The parser breaks.
+    pub fn finish(&mut self) -> Result<Learned, ChainError> {
+        let mut learned = Learned::default();
+        let facts = self.parser.finish().map_err(at_file(&self.plan.parser))?;
+        learned.log = labelled(&self.plan.parser, self.parser.take_log());
+        for fact in &facts {
+            if fact.topic == "ignored-columns" {
+                learned.ignored_columns.extend(fact.words.iter().cloned());
+            }
+        }
+        learn(&self.plan.parser, facts, &mut learned);
+        Ok(learned)
+    }
+}
+
+impl<'p> Chain<'p> {
+    /// Opens every transform. `words` gives the words of the sets bound to them.
+    ///
+    /// # Errors
+    /// A stage refuses what the plan opens it with.
+    pub fn open(
+        plan: &'p LoadPlan,
+        words: &dyn Fn(BoundSet) -> Vec<String>,
+    ) -> Result<Self, ChainError> {
         let mut schema = &plan.parsed;
         let mut transforms = Vec::with_capacity(plan.transforms.len());
         for transform in &plan.transforms {
@@ -121,78 +200,50 @@ impl<'p> Chain<'p> {
             transforms.push(opened);
             schema = &transform.output;
         }
-        Ok(Self {
-            plan,
-            parser,
-            transforms,
-            batches: 0,
-            tally: Tally {
-                stage_time: vec![Duration::ZERO; plan.transforms.len() + 1],
-                ..Tally::default()
-            },
-        })
+        Ok(Self { plan, transforms })
     }
 
-    pub fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    /// Sends a chunk of the file through all stages.
+    /// Sends a batch through all transforms.
     ///
     /// # Errors
-    /// A stage refuses the file or breaks.
-    pub fn feed(&mut self, chunk: &[u8], last: bool) -> Result<Output, ChainError> {
-        self.batches += 1;
-        let started = Instant::now();
-        let parsed = self.parser.parse(chunk, last);
-        self.tally.stage_time[0] += started.elapsed();
-        let parsed = parsed.map_err(|error| ChainError {
-            stage: self.plan.parser.name.clone(),
-            batch: Some(self.batches),
-            lines: None,
-            error,
-        })?;
-        let mut log = labelled(&self.plan.parser, self.parser.take_log());
-        let mut rejects = labelled_rejects(&self.plan.parser, parsed.rejects);
-        self.tally.rows_read += (parsed.batch.rows + rejects.len()) as u64;
-        let mut batch = parsed.batch;
+    /// A stage refuses the batch or breaks.
+    pub fn feed(&mut self, read: Read) -> Result<Output, ChainError> {
+        let mut log = read.log;
+        let mut rejects = read.rejects;
+        let mut rows_filtered = 0;
+        let mut stage_time = Vec::with_capacity(self.transforms.len());
+        let mut batch = read.batch;
         for (position, transform) in self.transforms.iter_mut().enumerate() {
             let stage = &self.plan.transforms[position].stage;
             let started = Instant::now();
             let processed = transform.process(&batch);
-            self.tally.stage_time[position + 1] += started.elapsed();
+            stage_time.push(started.elapsed());
             log.extend(labelled(stage, transform.take_log()));
             let processed = processed.map_err(|error| ChainError {
                 stage: stage.name.clone(),
-                batch: Some(self.batches),
+                batch: Some(read.number),
                 lines: lines(&batch),
                 error,
             })?;
             rejects.extend(labelled_rejects(stage, processed.rejects));
-            self.tally.rows_filtered += processed.filtered;
+            rows_filtered += processed.filtered;
             batch = processed.batch;
         }
         Ok(Output {
             batch,
             rejects,
             log,
+            rows_filtered,
+            stage_time,
         })
     }
 
-    /// Ends the file and collects what the stages learned.
+    /// Ends the file and collects what the transforms learned.
     ///
     /// # Errors
     /// A stage breaks.
     pub fn finish(&mut self) -> Result<Learned, ChainError> {
         let mut learned = Learned::default();
-        let facts = self.parser.finish().map_err(at_file(&self.plan.parser))?;
-        learned.log = labelled(&self.plan.parser, self.parser.take_log());
-        for fact in &facts {
-            if fact.topic == "ignored-columns" {
-                learned.ignored_columns.extend(fact.words.iter().cloned());
-            }
-        }
-        learn(&self.plan.parser, facts, &mut learned);
         for (transform, planned) in self.transforms.iter_mut().zip(&self.plan.transforms) {
             let facts = transform.finish().map_err(at_file(&planned.stage))?;
             learned

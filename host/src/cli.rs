@@ -1,11 +1,18 @@
 //! The command line as it is typed. Nothing here touches the world.
 
+mod stage;
+
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
+pub(crate) use self::stage::typed;
+pub use self::stage::{
+    RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
+    StageRunArguments, StageTestArguments,
+};
 use crate::database::SchemaName;
 use crate::days::DayOrMonth;
 
@@ -104,22 +111,12 @@ pub struct CheckArguments {
 pub enum StageCommand {
     /// Run the case files of stages; no database, no network
     Test(StageTestArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct StageTestArguments {
-    /// Folders with a `cases.toml`, or components beside one
-    #[arg(value_name = "STAGE", required = true)]
-    pub targets: Vec<PathBuf>,
-    /// A folder with stage components, for folders that hold none
-    #[arg(long, value_name = "DIR")]
-    pub stages: Vec<PathBuf>,
-    /// Only cases whose name holds this text
-    #[arg(long, value_name = "TEXT")]
-    pub filter: Option<String>,
-    /// Print the results as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Show what a stage does to rows
+    Run(StageRunArguments),
+    /// Show what a component is, what it wants and whether it may run
+    Inspect(StageInspectArguments),
+    /// Measure what a stage costs, by the size of its batches
+    Bench(StageBenchArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -265,6 +262,9 @@ pub struct SummarizeArguments {
     /// The last day or month; `--from` when absent
     #[arg(long, value_name = "DATE")]
     pub to: Option<DayOrMonth>,
+    /// Only give rows the cost categories and tag mappings of now, in place
+    #[arg(long)]
+    pub reclassify: bool,
     /// Print the difference as JSON
     #[arg(long)]
     pub json: bool,

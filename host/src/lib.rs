@@ -26,6 +26,8 @@ pub mod run_record;
 pub mod schema;
 pub mod source;
 pub mod stage;
+pub mod stage_folder;
 pub mod staging;
 pub mod summarize;
 pub mod tags;
+pub mod trial;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    check, clean, db, replay, run, sources, stage_test, status, summarize, tags,
+    check, clean, db, replay, run, sources, stage_bench, stage_inspect, stage_run, stage_test,
+    status, summarize, tags,
 };
 use gristmill::failure::{Failure, Result};
 use gristmill::report;
@@ -27,6 +28,9 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Run(arguments) => run::execute(arguments, &runtime()?),
         Command::Check(arguments) => check::execute(arguments),
         Command::Stage(StageCommand::Test(arguments)) => stage_test::execute(arguments),
+        Command::Stage(StageCommand::Run(arguments)) => stage_run::execute(arguments),
+        Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
+        Command::Stage(StageCommand::Bench(arguments)) => stage_bench::execute(arguments),
         Command::Sources(command) => sources::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),

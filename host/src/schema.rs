@@ -2,8 +2,10 @@
 //! share them. Values are in `batch`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 
 /// What the values of a column are. The same words as `column-type` in
 /// `wit/stage.wit`.
@@ -46,6 +48,14 @@ impl fmt::Display for ColumnType {
             Self::Dictionary => "dictionary",
             Self::Json => "json",
         })
+    }
+}
+
+impl FromStr for ColumnType {
+    type Err = serde::de::value::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(text.into_deserializer())
     }
 }
 

@@ -6,8 +6,9 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 use super::server::{TestDatabase, scratch};
@@ -138,6 +139,23 @@ impl Gristmill {
     pub(crate) fn calling(mut self, folder: &Path, name: &'static str) -> Gristmill {
         self.folders.push((folder.to_path_buf(), name));
         self
+    }
+
+    /// Lets it read this file as its standard input.
+    #[track_caller]
+    pub(crate) fn reading(mut self, path: &Path) -> Gristmill {
+        self.command.stdin(File::open(path).expect("a file"));
+        self
+    }
+
+    /// Starts it, to be watched while it runs.
+    #[track_caller]
+    pub(crate) fn starts(mut self) -> Child {
+        self.command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("gristmill starts")
     }
 
     #[track_caller]

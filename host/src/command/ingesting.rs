@@ -115,7 +115,7 @@ impl Ingesting<'_> {
         };
         let of_files = files
             .iter()
-            .map(|file| (file.rejects.len() as u64, file.tally.rows_read));
+            .map(|file| (file.rejects.len() as u64, file.rows_read));
         let sums = sums(files);
         let of_payload = (sums.rows_rejected, sums.rows_read);
         let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many)
@@ -147,9 +147,9 @@ impl Ingesting<'_> {
 pub(super) fn sums(files: &[IngestedFile]) -> RunSums {
     let mut sums = RunSums::default();
     for file in files {
-        sums.rows_read += file.tally.rows_read;
+        sums.rows_read += file.rows_read;
         sums.rows_loaded += file.rows_loaded;
-        sums.rows_filtered += file.tally.rows_filtered;
+        sums.rows_filtered += file.rows_filtered;
         sums.rows_rejected += file.rejects.len() as u64;
     }
     sums

@@ -9,7 +9,12 @@ mod ingesting;
 pub mod replay;
 pub mod run;
 pub mod sources;
+mod stage_alone;
+pub mod stage_bench;
+pub mod stage_inspect;
+pub mod stage_run;
 pub mod stage_test;
+mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
@@ -70,16 +75,27 @@ fn refuse(
 
 /// The engine, with its cache in the user's cache folder.
 fn engine() -> Result<Engine> {
-    let cache = std::env::var_os("GRISTMILL_CACHE")
+    Engine::new(cache().as_deref()).map_err(no_engine)
+}
+
+/// An engine for measuring, with the same cache.
+fn metered_engine() -> Result<Engine> {
+    Engine::metered(cache().as_deref()).map_err(no_engine)
+}
+
+fn no_engine(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::environment("cannot run WebAssembly here").because(error)
+}
+
+fn cache() -> Option<PathBuf> {
+    std::env::var_os("GRISTMILL_CACHE")
         .map(PathBuf::from)
         .or_else(|| {
             std::env::var_os("XDG_CACHE_HOME").map(|home| PathBuf::from(home).join("gristmill"))
         })
         .or_else(|| {
             std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/gristmill"))
-        });
-    Engine::new(cache.as_deref())
-        .map_err(|error| Failure::environment("cannot run WebAssembly here").because(error))
+        })
 }
 
 /// `--stages`, then where components stand beside the program.

@@ -15,6 +15,7 @@ use crate::cli::ReplayArguments;
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
+use crate::ingest::connections;
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::publish::replace::{self, Holder};
@@ -52,7 +53,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
     let workers = workers();
-    let database = open(runtime, &arguments.database, workers as u32 + 2)?;
+    let database = open(runtime, &arguments.database, connections(workers) + 1)?;
     let archive = archive_of(&plan, &database)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
     let replay = Replay {

@@ -15,7 +15,7 @@ use crate::archive::{self, Archive, Kept};
 use crate::cli::RunArguments;
 use crate::database::Database;
 use crate::failure::{Exit, Failure, Result};
-use crate::ingest::{FileKind, IngestedFile};
+use crate::ingest::{FileKind, IngestedFile, connections};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::plan::Plan;
@@ -64,9 +64,8 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
     let workers = workers();
-    // A session a worker, one for the lock of the source, one for what is asked
-    // in between.
-    let database = open(runtime, &arguments.database, workers as u32 + 2)?;
+    // One more for the lock of the source.
+    let database = open(runtime, &arguments.database, connections(workers) + 1)?;
     let archive = archive_of(&plan, &database)?;
     let mut results = Vec::new();
     let mut failures = Vec::new();
@@ -334,9 +333,9 @@ impl Run<'_> {
     fn add_up(&mut self, files: &[IngestedFile]) {
         for file in files {
             self.outcome.bytes_read += file.bytes;
-            self.outcome.rows_read += file.tally.rows_read;
+            self.outcome.rows_read += file.rows_read;
             self.outcome.rows_loaded += file.rows_loaded;
-            self.outcome.rows_filtered += file.tally.rows_filtered;
+            self.outcome.rows_filtered += file.rows_filtered;
             self.outcome.rows_rejected += file.rejects.len() as u64;
             if let FileKind::Report(kind) = &file.kind
                 && !file.learned.ignored_columns.is_empty()

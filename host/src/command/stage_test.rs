@@ -1,140 +1,298 @@
 //! `gristmill stage test`: runs the case files of stages. No database, no network.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{engine, stage_folders};
-use crate::case;
+use super::stage_alone::{name, unusable};
+use super::{engine, metered_engine, stage_folders, stage_watch};
+use crate::case::{self, CaseFile, Difference, Verdict, junit};
 use crate::cli::StageTestArguments;
 use crate::failure::{Failure, Result};
 use crate::report;
+use crate::stage::{Component, Engine};
+use crate::stage_folder::StageFolder;
 
 const CASE_FILE: &str = "cases.toml";
 
+/// One case that was run.
 #[derive(Debug, Serialize)]
-struct Verdict {
+struct Tested {
     stage: String,
     case: String,
     passed: bool,
     differences: Vec<String>,
+    /// Its expectation was rewritten.
+    #[serde(skip)]
+    updated: bool,
+    #[serde(skip)]
+    shown: Vec<String>,
+    /// The command that runs this case alone.
+    #[serde(skip)]
+    again: String,
+    #[serde(skip)]
+    time: Duration,
 }
 
 /// # Errors
 /// A case fails, a case file is wrong, or a component is missing.
 pub fn execute(arguments: &StageTestArguments) -> Result<()> {
-    let engine = engine()?;
-    let mut verdicts = Vec::new();
-    for target in &arguments.targets {
-        let tested = Tested::find(target, &stage_folders(&arguments.stages))?;
-        let component = engine.load(&tested.component, None).map_err(|unusable| {
-            let mut failure = Failure::definition(unusable.message);
-            failure.hint = unusable.hint;
-            failure
-        })?;
-        let cases = case::load(&tested.cases).map_err(|(sources, problem)| {
-            let failure = if problem.environment {
-                Failure::environment
-            } else {
-                Failure::definition
-            };
-            failure(sources.render(&problem))
-        })?;
-        for case in &cases {
-            let name = case.name.get_ref();
-            if arguments
-                .filter
-                .as_ref()
-                .is_some_and(|filter| !name.contains(filter))
-            {
-                continue;
+    let bench = Bench::new()?;
+    match arguments.watch {
+        true => stage_watch::execute(arguments, || bench.round(arguments)),
+        false => bench.round(arguments),
+    }
+}
+
+/// The engines, which serve every round.
+struct Bench {
+    engine: Engine,
+    /// Made when a case first asks what fuel it takes.
+    metered: OnceCell<Engine>,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            engine: engine()?,
+            metered: OnceCell::new(),
+        })
+    }
+
+    fn metered(&self) -> Result<&Engine> {
+        match self.metered.get() {
+            Some(engine) => Ok(engine),
+            None => {
+                let engine = metered_engine()?;
+                Ok(self.metered.get_or_init(|| engine))
             }
-            let differences = case.run(&component);
-            verdicts.push(Verdict {
-                stage: tested.name.clone(),
-                case: name.clone(),
-                passed: differences.is_empty(),
-                differences,
-            });
         }
     }
-    if arguments.json {
-        report::json(&verdicts);
-    } else {
-        show(&verdicts);
+
+    /// Runs all cases once and says how they went.
+    fn round(&self, arguments: &StageTestArguments) -> Result<()> {
+        let mut tested = Vec::new();
+        for target in &arguments.targets {
+            self.target(target, arguments, &mut tested)?;
+        }
+        if let Some(path) = &arguments.junit {
+            write_junit(path, &tested)?;
+        }
+        if arguments.json {
+            report::json(&tested);
+        } else {
+            show(&tested);
+        }
+        let failed = tested.iter().filter(|case| !case.passed).count();
+        let updated = tested.iter().filter(|case| case.updated).count();
+        if tested.is_empty() {
+            return Err(Failure::definition("no case was run")
+                .hint("`--filter` leaves out the cases whose name does not hold its text"));
+        }
+        if failed > 0 {
+            return Err(Failure::run(format!(
+                "{failed} of {} cases failed",
+                tested.len()
+            )));
+        }
+        report::say(&match updated {
+            0 => format!("{} cases passed", tested.len()),
+            _ => format!("{} cases passed, {updated} of them updated", tested.len()),
+        });
+        Ok(())
     }
-    let failed = verdicts.iter().filter(|verdict| !verdict.passed).count();
-    if verdicts.is_empty() {
-        return Err(Failure::definition("no case was run")
-            .hint("`--filter` leaves out the cases whose name does not hold its text"));
+
+    fn target(
+        &self,
+        target: &Path,
+        arguments: &StageTestArguments,
+        tested: &mut Vec<Tested>,
+    ) -> Result<()> {
+        let found = Target::find(target, &stage_folders(&arguments.stages))?;
+        let component = self.engine.load(&found.component, None).map_err(unusable)?;
+        let file =
+            CaseFile::load(&found.cases, arguments.update).map_err(|(sources, problem)| {
+                let failure = if problem.environment {
+                    Failure::environment
+                } else {
+                    Failure::definition
+                };
+                failure(sources.render(&problem))
+            })?;
+        let mut metered: Option<Component> = None;
+        let mut verdicts: Vec<(usize, Verdict, Duration)> = Vec::new();
+        for (position, case) in file.cases.iter().enumerate() {
+            let filter = arguments.filter.as_ref();
+            if filter.is_some_and(|filter| !case.name.get_ref().contains(filter)) {
+                continue;
+            }
+            if case.is_metered() && metered.is_none() {
+                let engine = self.metered()?;
+                metered = Some(engine.load(&found.component, None).map_err(unusable)?);
+            }
+            let component = match &metered {
+                Some(metered) if case.is_metered() => metered,
+                _ => &component,
+            };
+            let started = Instant::now();
+            let verdict = case.run(component);
+            verdicts.push((position, verdict, started.elapsed()));
+        }
+        let to_update = |verdict: &Verdict| arguments.update && verdict.can_be_updated();
+        if arguments.update {
+            let changed: Vec<(usize, &Verdict)> = verdicts
+                .iter()
+                .filter(|(_, verdict, _)| !verdict.passed() && to_update(verdict))
+                .map(|(position, verdict, _)| (*position, verdict))
+                .collect();
+            file.update(&changed).map_err(|reason| {
+                Failure::environment(format!(
+                    "cannot update case file `{}`: {reason}",
+                    found.cases.display()
+                ))
+            })?;
+        }
+        for (position, verdict, time) in verdicts {
+            let name = file.cases[position].name.get_ref();
+            let updated = !verdict.passed() && to_update(&verdict);
+            let differences = match updated {
+                true => &[][..],
+                false => &verdict.differences,
+            };
+            tested.push(Tested {
+                stage: found.name.clone(),
+                case: name.clone(),
+                passed: differences.is_empty(),
+                differences: differences.iter().map(Difference::to_string).collect(),
+                updated,
+                shown: case::lines(differences),
+                again: again(target, &arguments.stages, name),
+                time,
+            });
+        }
+        Ok(())
     }
-    if failed > 0 {
-        return Err(Failure::run(format!(
-            "{failed} of {} cases failed",
-            verdicts.len()
-        )));
-    }
-    report::say(&format!("{} cases passed", verdicts.len()));
-    Ok(())
 }
 
 /// A component and its cases.
-struct Tested {
+struct Target {
     name: String,
     component: PathBuf,
     cases: PathBuf,
 }
 
-impl Tested {
+impl Target {
     fn find(target: &Path, stage_folders: &[PathBuf]) -> Result<Self> {
         if target.is_file() {
-            let folder = target.parent().unwrap_or(Path::new(""));
             return Ok(Self {
-                name: stem(target),
+                name: name(target),
                 component: target.to_path_buf(),
-                cases: folder.join(CASE_FILE),
+                cases: cases_of(target),
             });
         }
-        let folder = target.canonicalize().map_err(|error| {
-            Failure::environment(format!("cannot find stage `{}`", target.display())).because(error)
-        })?;
-        let name = stem(&folder);
-        let file = format!("{}.wasm", name.replace('-', "_"));
-        // Where cargo leaves a stage of its own, then where components are placed.
-        let component = [folder.clone(), folder.join("target/wasm32-wasip2/release")]
-            .iter()
-            .chain(stage_folders)
-            .map(|folder| folder.join(&file))
-            .find(|path| path.is_file())
+        let folder = stage_folder(target)?;
+        let file = folder.component_file();
+        let component = folder
+            .component()
+            .or_else(|| {
+                let placed = stage_folders.iter().map(|folder| folder.join(&file));
+                placed.into_iter().find(|path| path.is_file())
+            })
             .ok_or_else(|| {
                 Failure::environment(format!(
-                    "component `{file}` of stage `{name}` was not found"
+                    "component `{file}` of stage `{}` was not found",
+                    folder.name()
                 ))
                 .hint("build it for `wasm32-wasip2`, or name its folder with `--stages DIR`")
             })?;
         Ok(Self {
-            name,
+            name: folder.name().to_string(),
             component,
-            cases: target.join(CASE_FILE),
+            cases: cases_of(target),
         })
     }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+pub(super) fn stage_folder(folder: &Path) -> Result<StageFolder> {
+    StageFolder::at(folder).map_err(|error| {
+        Failure::environment(format!("cannot find stage `{}`", folder.display())).because(error)
+    })
 }
 
-fn show(verdicts: &[Verdict]) {
-    for verdict in verdicts {
-        let mark = if verdict.passed { "ok    " } else { "FAILED" };
-        report::data(&format!("{mark} {}: {}", verdict.stage, verdict.case));
-        for difference in &verdict.differences {
-            for line in difference.lines() {
+/// The case file of a folder, or the one beside a component.
+pub(super) fn cases_of(target: &Path) -> PathBuf {
+    let folder = match target.is_dir() {
+        true => target,
+        false => target.parent().unwrap_or(Path::new("")),
+    };
+    folder.join(CASE_FILE)
+}
+
+/// The command line that runs one case.
+fn again(target: &Path, stages: &[PathBuf], case: &str) -> String {
+    let mut words = vec![
+        "gristmill stage test".to_string(),
+        quoted(&target.to_string_lossy()),
+    ];
+    for folder in stages {
+        words.extend(["--stages".into(), quoted(&folder.to_string_lossy())]);
+    }
+    words.extend(["--filter".into(), quoted(case)]);
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn write_junit(path: &Path, tested: &[Tested]) -> Result<()> {
+    let results: Vec<junit::Result<'_>> = tested
+        .iter()
+        .map(|case| junit::Result {
+            stage: &case.stage,
+            case: &case.case,
+            differences: &case.differences,
+            time: case.time,
+        })
+        .collect();
+    std::fs::write(path, junit::document(&results)).map_err(|error| {
+        Failure::environment(format!("cannot write results to `{}`", path.display())).because(error)
+    })
+}
+
+fn show(tested: &[Tested]) {
+    for case in tested {
+        let mark = match (case.passed, case.updated) {
+            (true, true) => "updated",
+            (true, false) => "ok     ",
+            (false, _) => "FAILED ",
+        };
+        report::data(&format!("{mark} {}: {}", case.stage, case.case));
+        if !case.passed {
+            for line in &case.shown {
                 report::data(&format!("         {line}"));
             }
+            report::data(&format!("         again: {}", case.again));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_for_one_case_can_be_pasted() {
+        assert_eq!(
+            again(Path::new("my stage"), &["out".into()], "it's cheap"),
+            r"gristmill stage test 'my stage' --stages out --filter 'it'\''s cheap'"
+        );
     }
 }

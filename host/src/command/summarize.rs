@@ -7,11 +7,14 @@ use uuid::Uuid;
 
 use super::{difference, open};
 use crate::cli::SummarizeArguments;
+use crate::database::Database;
 use crate::days::Days;
 use crate::difference::DayDifference;
 use crate::failure::{Failure, Result};
 use crate::plan::AggregationEngine;
-use crate::publish::replace;
+use crate::publish::replace::{self, ReclassifiedDay};
+use crate::report::grouped;
+use crate::source::Source;
 use crate::{report, source};
 
 #[derive(Debug, Serialize)]
@@ -23,12 +26,58 @@ struct Summarized {
     days_not_staged: Vec<chrono::NaiveDate>,
 }
 
+/// What giving rows their category and their tags of now changed.
+#[derive(Debug, Serialize)]
+struct Reclassified {
+    cluster_id: String,
+    source_uuid: Uuid,
+    days: Vec<ReclassifiedDay>,
+}
+
+fn reclassify(
+    arguments: &SummarizeArguments,
+    runtime: &Runtime,
+    database: &Database,
+    source: &Source,
+    days: Days,
+) -> Result<()> {
+    let reclassified = runtime.block_on(replace::reclassify(database, source, days))?;
+    if arguments.json {
+        report::json(&Reclassified {
+            cluster_id: source.cluster_id.clone(),
+            source_uuid: source.source_uuid,
+            days: reclassified,
+        });
+        return Ok(());
+    }
+    if reclassified.is_empty() {
+        report::say("every row has its category and its tags already");
+    }
+    let rows: Vec<Vec<String>> = reclassified
+        .iter()
+        .map(|day| {
+            let count = |rows: i64| grouped(rows.unsigned_abs());
+            let (categories, tags) = (count(day.rows_recategorized), count(day.rows_renamed));
+            vec![day.day.to_string(), categories, tags]
+        })
+        .collect();
+    report::table(
+        &["day", "rows of another category", "rows of other tags"],
+        &[1, 2],
+        &rows,
+    );
+    Ok(())
+}
+
 /// # Errors
 /// The database cannot be reached, or a statement fails; then nothing has changed.
 pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> {
     let days = Days::between(arguments.from, arguments.to)?;
     let database = open(runtime, &arguments.database, 2)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
+    if arguments.reclassify {
+        return reclassify(arguments, runtime, &database, &source, days);
+    }
     let again = runtime.block_on(replace::summarize_again(
         &database,
         &source,

@@ -71,7 +71,9 @@ impl Database {
         sqlx::query("SELECT ensure_current_months()")
             .execute(&mut connection)
             .await
-            .map_err(DatabaseError::statement("create partitions of these months"))?;
+            .map_err(DatabaseError::statement(
+                "create partitions of these months",
+            ))?;
         // A connection that is not closed well is closed all the same.
         let _ = connection.close().await;
 

@@ -253,7 +253,11 @@ mod tests {
             (r#"{"version": null}"#, false),
             ("{}", false),
         ] {
-            assert_eq!(manifest(changes).unwrap().is_additive(), expected, "{changes}");
+            assert_eq!(
+                manifest(changes).unwrap().is_additive(),
+                expected,
+                "{changes}"
+            );
         }
     }
 

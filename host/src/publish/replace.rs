@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use serde::Serialize;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -182,6 +183,43 @@ pub async fn summarize_again(
             .collect(),
         days: difference::between(&staged, &before, &after),
     })
+}
+
+/// A day of which rows changed in place.
+#[derive(Debug, FromRow, Serialize)]
+pub struct ReclassifiedDay {
+    pub day: NaiveDate,
+    pub rows_recategorized: i64,
+    pub rows_renamed: i64,
+}
+
+/// Gives the rows of these days the cost categories and tag mappings of now, beside
+/// no other run of the source. Needs no staged rows; a mapping that was taken away
+/// does not undo itself.
+///
+/// # Errors
+/// The statement fails; then nothing has changed.
+pub async fn reclassify(
+    database: &Database,
+    source: &Source,
+    days: Days,
+) -> Result<Vec<ReclassifiedDay>> {
+    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+    let source_uuid = source.source_uuid;
+    sqlx::query(include_str!("../../../sql/gristmill_source.lock.sql"))
+        .bind(source_uuid.to_string())
+        .execute(&mut lock)
+        .await
+        .map_err(failed)?;
+    let reclassified = sqlx::query_as(include_str!("../../../sql/gristmill_day.reclassify.sql"))
+        .bind(days.first)
+        .bind(days.last)
+        .bind(source_uuid)
+        .fetch_all(&mut lock)
+        .await
+        .map_err(failed)?;
+    let _ = lock.close().await;
+    Ok(reclassified)
 }
 
 async fn held_days(

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -48,25 +49,45 @@ impl Cache {
         bytes: &[u8],
         digest: &str,
     ) -> wasmtime::Result<Component> {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let path = self
-            .directory
-            .as_ref()
-            .map(|directory| directory.join(format!("{digest}-{:016x}.cwasm", hasher.finish())));
-        if let Some(component) = path.as_deref().and_then(|path| load(engine, path)) {
-            return Ok(component);
+        let kept = self.path(engine, digest);
+        match kept.and_then(|path| load(engine, &path)) {
+            Some(component) => Ok(component),
+            None => Ok(self.compile(engine, bytes, digest)?.0),
         }
-        let compiled = engine.precompile_component(bytes)?;
-        if let Some(path) = path {
+    }
+
+    /// The component compiled now, whatever is kept, and how long that took.
+    ///
+    /// # Errors
+    /// As `component`.
+    pub(super) fn compile(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: &str,
+    ) -> wasmtime::Result<(Component, Duration)> {
+        if let Some(path) = self.path(engine, digest) {
+            let started = Instant::now();
+            let compiled = engine.precompile_component(bytes)?;
+            let took = started.elapsed();
             // A cache that cannot be written costs time at the next start and
             // nothing else.
             let _ = store(&path, &compiled);
             if let Some(component) = load(engine, &path) {
-                return Ok(component);
+                return Ok((component, took));
             }
         }
-        Component::new(engine, bytes)
+        let started = Instant::now();
+        let component = Component::new(engine, bytes)?;
+        Ok((component, started.elapsed()))
+    }
+
+    /// Where a component that this engine compiled is kept.
+    fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
+        let directory = self.directory.as_ref()?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Some(directory.join(format!("{digest}-{:016x}.cwasm", hasher.finish())))
     }
 }
 

@@ -10,6 +10,7 @@ use wasmtime::component::{Instance, InstancePre, Linker};
 
 use super::bindings::gristmill::stage::log;
 use super::engine::Engine;
+use super::inspect::{Import, Verdict, exported};
 use super::limits::{COMPONENT_BYTES_MAX, Limits};
 use super::state::State;
 use super::{Opened, StageError, wasi};
@@ -45,6 +46,7 @@ pub struct Component {
     /// The imports, as the component names them.
     pub imports: Vec<String>,
     pre: InstancePre<State>,
+    metered: bool,
 }
 
 impl fmt::Debug for Component {
@@ -108,16 +110,11 @@ impl Engine {
         let shown = path.display();
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if size > COMPONENT_BYTES_MAX {
-            return Err(Unusable::new(format!(
-                "component `{shown}` has {size} bytes; more than {COMPONENT_BYTES_MAX} are not accepted"
-            )));
+            return Err(too_large(path, size));
         }
-        let bytes = std::fs::read(path).map_err(|error| {
-            Unusable::new(format!("cannot read component `{shown}`: {error}"))
-                .reason(Reason::Unreadable)
-        })?;
+        let bytes = read(path)?;
         if !bytes.starts_with(b"\0asm") {
-            return Err(Unusable::new(format!("`{shown}` is not WebAssembly")));
+            return Err(not_webassembly(path));
         }
         let digest = hexadecimal(&Sha256::digest(&bytes));
         if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
@@ -130,13 +127,19 @@ impl Engine {
         let compiled = self
             .cache
             .component(&self.engine, &bytes, &digest)
-            .map_err(|error| {
-                Unusable::new(format!(
-                    "`{shown}` is not a WebAssembly component: {}",
-                    error.root_cause()
-                ))
-                .hint("build it for `wasm32-wasip2`; a core module is not a component")
-            })?;
+            .map_err(|error| not_a_component(path, &error))?;
+        self.admit(path, bytes.len() as u64, digest, &compiled)
+    }
+
+    /// What was compiled, if it is a stage that may run here.
+    pub(super) fn admit(
+        &self,
+        path: &Path,
+        bytes: u64,
+        digest: String,
+        compiled: &wasmtime::component::Component,
+    ) -> Result<Component, Unusable> {
+        let shown = path.display();
         let component_type = compiled.component_type();
         let exports: Vec<&str> = component_type
             .exports(&self.engine)
@@ -166,15 +169,16 @@ impl Engine {
             wasmtime::component::HasSelf<_>,
         >(&mut linker, |state| state)
         .map_err(linked)?;
-        wasi::add_to_linker(&mut linker, &compiled, &self.engine).map_err(linked)?;
-        let pre = linker.instantiate_pre(&compiled).map_err(linked)?;
+        wasi::add_to_linker(&mut linker, compiled, &self.engine).map_err(linked)?;
+        let pre = linker.instantiate_pre(compiled).map_err(linked)?;
         Ok(Component {
             path: path.to_path_buf(),
             digest,
-            bytes: bytes.len() as u64,
+            bytes,
             world,
             imports,
             pre,
+            metered: self.metered,
         })
     }
 }
@@ -191,6 +195,12 @@ impl Component {
         store.limiter(|state| state);
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         store.epoch_deadline_trap();
+        if self.metered {
+            // What is gone of all that there can be is what was used.
+            store
+                .set_fuel(u64::MAX)
+                .map_err(|error| StageError::malformed(error.to_string()))?;
+        }
         let mut opened = Opened::new(store, limits);
         opened.begin();
         let guest = self
@@ -204,37 +214,55 @@ impl Component {
     }
 }
 
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
+    std::fs::read(path).map_err(|error| {
+        let shown = path.display();
+        Unusable::new(format!("cannot read component `{shown}`: {error}"))
+            .reason(Reason::Unreadable)
+    })
+}
+
+pub(super) fn too_large(path: &Path, size: u64) -> Unusable {
+    Unusable::new(format!(
+        "component `{}` has {size} bytes; more than {COMPONENT_BYTES_MAX} are not accepted",
+        path.display()
+    ))
+}
+
+pub(super) fn not_webassembly(path: &Path) -> Unusable {
+    Unusable::new(format!("`{}` is not WebAssembly", path.display()))
+}
+
+pub(super) fn not_a_component(path: &Path, error: &wasmtime::Error) -> Unusable {
+    Unusable::new(format!(
+        "`{}` is not a WebAssembly component: {}",
+        path.display(),
+        error.root_cause()
+    ))
+    .hint("build it for `wasm32-wasip2`; a core module is not a component")
+}
+
 fn is_allowed(import: &str) -> bool {
-    import == format!("gristmill:stage/log@{CONTRACT_VERSION}")
-        || import == format!("gristmill:stage/types@{CONTRACT_VERSION}")
-        || wasi::is_inert(import)
+    matches!(
+        Import::judged(import).verdict,
+        Verdict::Contract | Verdict::Inert
+    )
 }
 
 fn world_of(exports: &[&str]) -> Result<World, Unusable> {
-    for (world, interface) in [
-        (World::Parser, "gristmill:stage/parser@"),
-        (World::Transform, "gristmill:stage/transform@"),
-    ] {
-        let version = exports
-            .iter()
-            .find_map(|export| export.strip_prefix(interface));
-        match version {
-            Some(version) if version == CONTRACT_VERSION => return Ok(world),
-            Some(version) => {
-                return Err(Unusable::new(format!(
-                    "was built for version {version} of the stage contract; this host speaks {CONTRACT_VERSION}"
-                ))
-                .hint(format!(
-                    "build it again with version {CONTRACT_VERSION} of `wit/stage.wit`"
-                )));
-            }
-            None => {}
-        }
+    match exports.iter().find_map(|export| exported(export)) {
+        Some((world, CONTRACT_VERSION)) => Ok(world),
+        Some((_, version)) => Err(Unusable::new(format!(
+            "was built for version {version} of the stage contract; this host speaks {CONTRACT_VERSION}"
+        ))
+        .hint(format!(
+            "build it again with version {CONTRACT_VERSION} of `wit/stage.wit`"
+        ))),
+        None => Err(Unusable::new(
+            "exports neither `gristmill:stage/parser` nor `gristmill:stage/transform`".into(),
+        )
+        .hint("a stage exports one of the worlds of `wit/stage.wit`")),
     }
-    Err(Unusable::new(
-        "exports neither `gristmill:stage/parser` nor `gristmill:stage/transform`".into(),
-    )
-    .hint("a stage exports one of the worlds of `wit/stage.wit`"))
 }
 
 #[cfg(test)]

@@ -90,6 +90,19 @@ impl<'a> Lent<'a> {
         })
     }
 
+    /// How many bytes cross.
+    pub(super) fn bytes(&self) -> u64 {
+        let validity = self.validity.as_deref().map_or(0, <[u8]>::len);
+        let values = match &self.values {
+            LentValues::Boolean(bits) => bits.len(),
+            LentValues::Int64(values) | LentValues::Timestamp(values) => size_of_val(*values),
+            LentValues::Float64(values) => size_of_val(*values),
+            LentValues::Utf8(text) => text.bytes(),
+            LentValues::Dictionary(keys, text) => size_of_val(*keys) + text.bytes(),
+        };
+        (validity + values) as u64
+    }
+
     pub(super) fn column(&self) -> ColumnParam<'_> {
         ColumnParam {
             validity: self.validity.as_deref(),
@@ -129,6 +142,10 @@ impl<'a> LentText<'a> {
         }
     }
 
+    fn bytes(&self) -> usize {
+        size_of_val(self.offsets.as_slice()) + self.data.len()
+    }
+
     fn values(&self) -> Utf8ValuesParam<'_> {
         Utf8ValuesParam {
             offsets: &self.offsets,
@@ -143,6 +160,24 @@ fn bitmap(bits: &BooleanBuffer) -> Cow<'_, [u8]> {
     } else {
         Cow::Owned(bits.sliced().as_slice().to_vec())
     }
+}
+
+/// How many bytes a column that a stage returned has.
+pub(super) fn bytes_of(column: &ColumnResult) -> u64 {
+    let text = |text: &Utf8ValuesResult| size_of_val(text.offsets.as_slice()) + text.data.len();
+    let validity = column.validity.as_ref().map_or(0, Vec::len);
+    let values = match &column.values {
+        ValuesResult::Boolean(bits) => bits.len(),
+        ValuesResult::Int64(values) | ValuesResult::Timestamp(values) => {
+            size_of_val(values.as_slice())
+        }
+        ValuesResult::Float64(values) => size_of_val(values.as_slice()),
+        ValuesResult::Utf8(values) => text(values),
+        ValuesResult::Dictionary(values) => {
+            size_of_val(values.keys.as_slice()) + text(&values.values)
+        }
+    };
+    (validity + values) as u64
 }
 
 /// Makes an array of a column that a stage returned.

@@ -46,6 +46,16 @@ pub struct Limits {
     pub output_bytes: u64,
 }
 
+impl Limits {
+    /// More than a pipeline should allow: while a stage is measured, what it takes
+    /// shall be seen and not cut off.
+    pub const MEASURING: Self = Self {
+        memory_bytes: 4 << 30,
+        time_per_batch: Duration::from_secs(60),
+        output_bytes: 1 << 30,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -10,6 +10,7 @@ mod component;
 mod crossing;
 mod engine;
 mod error;
+mod inspect;
 pub mod limits;
 mod parser;
 mod state;
@@ -23,6 +24,7 @@ use self::bindings::gristmill::stage::types::{BoundSet, Fact as WitFact, Failure
 pub use self::component::{CONTRACT_VERSION, Component, Reason, Unusable, World};
 pub use self::engine::Engine;
 pub use self::error::StageError;
+pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::Limits;
 pub use self::parser::{Parsed, Parser, WantedColumn};
 pub use self::state::{LogLevel, LogLine};
@@ -46,11 +48,26 @@ pub struct Fact {
     pub words: Vec<String>,
 }
 
+/// What a stage has taken since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Instructions executed; counted by a metered engine alone.
+    pub fuel: Option<u64>,
+    /// Linear memory.
+    pub memory_bytes: u64,
+    /// Bytes of columns, or of the file, that were handed to it.
+    pub bytes_in: u64,
+    /// Bytes of columns, and of what says where rows come from, that it returned.
+    pub bytes_out: u64,
+}
+
 /// A store with an opened stage in it.
 struct Opened {
     store: Store<State>,
     stage: Option<ResourceAny>,
     limits: Limits,
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 impl Opened {
@@ -59,6 +76,18 @@ impl Opened {
             store,
             stage: None,
             limits,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost {
+            // Without fuel in its configuration a store has none to tell of.
+            fuel: self.store.get_fuel().ok().map(|left| u64::MAX - left),
+            memory_bytes: self.store.data().memory_bytes(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
         }
     }
 

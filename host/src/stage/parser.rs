@@ -6,7 +6,9 @@ use super::bindings::exports::gristmill::stage::parser as wit;
 use super::crossing;
 use super::limits::UNFINISHED_BYTES_MAX;
 use super::state::printable;
-use super::{Component, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use super::{
+    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
+};
 use crate::batch::{Batch, Places, Raw, RejectedRow};
 use crate::schema::{ColumnType, Field, Schema};
 
@@ -95,12 +97,14 @@ impl Parser {
     /// The stage refuses the file, breaks, or returns what it may not.
     pub fn parse(&mut self, chunk: &[u8], last: bool) -> Result<Parsed, StageError> {
         let stage = self.opened.stage()?;
+        self.opened.bytes_in += chunk.len() as u64;
         self.opened.begin();
         let result = self
             .guest
             .stage()
             .call_parse(&mut self.opened.store, stage, chunk, last);
         let parsed = self.opened.end(result)?;
+        self.opened.bytes_out += bytes_of(&parsed);
         let rows = parsed.rows as usize;
         let lengths = [
             parsed.lines.len(),
@@ -172,6 +176,11 @@ impl Parser {
         self.opened.end(result).map(facts)
     }
 
+    /// What the stage has taken so far.
+    pub fn cost(&self) -> Cost {
+        self.opened.cost()
+    }
+
     /// What the stage logged since the last call.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.opened.store.data_mut().take_log()
@@ -217,4 +226,21 @@ impl Parser {
         }
         Ok(Raw { start, bytes })
     }
+}
+
+/// What crossed with the rows of a chunk; the texts of rejects count, their numbers
+/// do not.
+fn bytes_of(parsed: &wit::Parsed) -> u64 {
+    let columns: u64 = parsed.columns.iter().map(crossing::bytes_of).sum();
+    let places = size_of_val(parsed.lines.as_slice())
+        + size_of_val(parsed.starts.as_slice())
+        + size_of_val(parsed.lengths.as_slice());
+    let rejects: usize = parsed
+        .rejects
+        .iter()
+        .map(|reject| {
+            reject.code.len() + reject.message.len() + reject.column.as_ref().map_or(0, String::len)
+        })
+        .sum();
+    columns + (places + rejects) as u64
 }

@@ -49,6 +49,11 @@ impl State {
         }
     }
 
+    /// The linear memory that the stage has; it never gives any back.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
     pub(super) fn write_stderr(&mut self, bytes: &[u8]) {
         let room = LOG_LINE_BYTES_MAX.saturating_sub(self.stderr.len());
         self.stderr

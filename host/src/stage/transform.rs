@@ -11,7 +11,9 @@ use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldRe
 use super::crossing::{self, Lent};
 use super::limits::{COLUMNS_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
-use super::{Component, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use super::{
+    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
+};
 use crate::batch::{Batch, RejectedRow, Values};
 use crate::schema::{ColumnType, Field, Schema};
 
@@ -206,6 +208,7 @@ impl Transform {
             .ok_or_else(|| StageError::malformed("a column of an unknown kind"))?;
         let columns: Vec<_> = lent.iter().map(Lent::column).collect();
         let stage = self.opened.stage()?;
+        self.opened.bytes_in += lent.iter().map(Lent::bytes).sum::<u64>();
         self.opened.begin();
         let result = self.guest.stage().call_process(
             &mut self.opened.store,
@@ -216,6 +219,7 @@ impl Transform {
             },
         );
         let output = self.opened.end(result)?;
+        self.opened.bytes_out += bytes_of(&output);
         self.accept(batch, output)
     }
 
@@ -231,6 +235,11 @@ impl Transform {
             .stage()
             .call_finish(&mut self.opened.store, stage);
         self.opened.end(result).map(facts)
+    }
+
+    /// What the stage has taken so far.
+    pub fn cost(&self) -> Cost {
+        self.opened.cost()
     }
 
     /// What the stage logged since the last call.
@@ -371,6 +380,20 @@ impl Transform {
         }
         Ok(accepted)
     }
+}
+
+/// What crossed with an output; the texts of rejects count, their numbers do not.
+fn bytes_of(output: &wit::Output) -> u64 {
+    let columns: u64 = output.columns.iter().map(crossing::bytes_of).sum();
+    let sources = output.source_rows.as_ref().map_or(0, Vec::len) * size_of::<u32>();
+    let rejects: usize = output
+        .rejects
+        .iter()
+        .map(|reject| {
+            reject.code.len() + reject.message.len() + reject.column.as_ref().map_or(0, String::len)
+        })
+        .sum();
+    columns + (sources + rejects) as u64
 }
 
 /// Every value of a JSON column is one JSON document that a database can hold.

@@ -48,7 +48,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-struct Config {
+pub struct Config {
     delimiter: char,
     record_bytes_max: u32,
 }
@@ -65,7 +65,7 @@ impl Default for Config {
 }
 
 /// One file being read.
-struct CsvParse {
+pub struct CsvParse {
     delimiter: u8,
     record_bytes_max: usize,
     wanted: Rc<[WantedColumn]>,

@@ -35,7 +35,7 @@ const RESOURCES: [[&str; 3]; 2] = [
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
+pub struct Config {
     method: Method,
 }
 
@@ -56,7 +56,7 @@ impl Method {
     }
 }
 
-struct EffectiveUsage {
+pub struct EffectiveUsage {
     method: Method,
 }
 

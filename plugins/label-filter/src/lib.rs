@@ -46,7 +46,7 @@ const LABELS_SUFFIX: &str = "_labels";
 
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
+pub struct Config {
     columns: Option<Vec<String>>,
     always: BTreeSet<String>,
     unreported: BTreeSet<String>,
@@ -73,7 +73,7 @@ impl Default for Config {
     }
 }
 
-struct LabelFilter {
+pub struct LabelFilter {
     kept: BTreeSet<String>,
     columns: Vec<LabelColumn>,
     seen: BTreeSet<String>,

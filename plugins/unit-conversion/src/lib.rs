@@ -38,7 +38,7 @@ const INTERVAL_START: &str = "interval_start";
 
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-struct Config {
+pub struct Config {
     gigabyte: Gigabyte,
     storage_prefixes: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl Gigabyte {
     }
 }
 
-struct UnitConversion {
+pub struct UnitConversion {
     conversions: Vec<Conversion>,
     needs_months: bool,
 }

@@ -35,6 +35,8 @@ enum Behaviour {
     /// Leaves a row out without a word.
     LosesRow,
     RejectsTwice,
+    /// Leaves row 1 out, and has row 0 once more at the end.
+    Rearranges,
     SpinsAtOpen,
     DropsUnknown,
 }
@@ -57,7 +59,7 @@ impl Stage for Hostile {
 
     fn contract(&self) -> Contract {
         let contract = match self.behaviour {
-            Behaviour::LosesRow => Contract::rearranges(),
+            Behaviour::LosesRow | Behaviour::Rearranges => Contract::rearranges(),
             _ => Contract::keeps(),
         };
         let contract = contract
@@ -94,6 +96,11 @@ impl Stage for Hostile {
                 let kept = (1..rows as u32).collect();
                 let columns = vec![numbers(rows - 1), text(rows - 1, vec![0, 1], b"a")];
                 return Ok(Output::rearranged(kept, columns, 0));
+            }
+            Behaviour::Rearranges => {
+                let kept = (0..rows as u32).filter(|row| *row != 1).chain([0]);
+                let columns = vec![numbers(rows), text(rows, vec![0, 1], b"a")];
+                return Ok(Output::rearranged(kept.collect(), columns, 1));
             }
             Behaviour::RejectsTwice | Behaviour::Rejects => {
                 let reject = || Reject {

@@ -1,13 +1,15 @@
 //! The reports of a payload through their chains and into staging, in parallel.
 //!
-//! One thread reads the payload; each report has a worker that runs its chain and
-//! hands encoded batches to its COPY. Nothing is published here, and what a failed
-//! run leaves behind is invisible.
+//! One thread reads the payload and hands chunks to the report that they are of
+//! ([`report`]), which spreads its batches over workers. Nothing is published here,
+//! and what a failed run leaves behind is invisible.
+
+mod chunks;
+mod report;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,23 +17,21 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 
-use crate::chain::{Chain, Learned, Reject, Tally};
+use self::chunks::{Chunk, Chunks, header};
+use crate::chain::{Learned, Reject};
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::load::Loader;
 use crate::payload::Payload;
-use crate::plan::{LoadPlan, Plan, ReportAction, ReportPlan};
+use crate::plan::{Plan, ReportAction, ReportPlan};
 use crate::stage::LogLine;
 
-/// Chunks waiting for a chain: one while another is worked on.
+/// Chunks waiting for the parser: one while another is worked on.
 const CHUNKS_WAITING_MAX: usize = 1;
 
-/// Rejected rows that are held in memory until the file is done. A file with more
-/// is not a file with some bad rows.
-const REJECTS_MAX: usize = 100_000;
-
-/// The stage that rejects what the table cannot hold, as quarantine names it.
-const LOAD_STAGE: &str = "load";
+/// Reports at work at the same time: one begins while the one before it ends. Each
+/// keeps all workers busy by itself.
+const REPORTS_MAX: usize = 2;
 
 /// What became of one file.
 #[derive(Debug)]
@@ -40,7 +40,10 @@ pub struct IngestedFile {
     pub kind: FileKind,
     pub bytes: u64,
     pub started: DateTime<Utc>,
-    pub tally: Tally,
+    /// Records of the file, whatever became of them.
+    pub rows_read: u64,
+    /// Rows that a stage left out on purpose.
+    pub rows_filtered: u64,
     pub rows_loaded: u64,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
@@ -76,8 +79,14 @@ pub struct Ingest<'a> {
     pub loader: &'a Loader,
     pub runtime: &'a Handle,
     pub progress: &'a Progress,
-    /// Reports at work at the same time.
+    /// Batches of a report at work at the same time.
     pub workers: usize,
+}
+
+/// Connections that an ingest with so many workers needs at most: a COPY for each
+/// worker of each report, and one for what is asked in between.
+pub fn connections(workers: usize) -> u32 {
+    (workers.max(1) * REPORTS_MAX) as u32 + 1
 }
 
 impl Ingest<'_> {
@@ -91,7 +100,7 @@ impl Ingest<'_> {
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<IngestedFile>> {
         let done: Mutex<Vec<Result<IngestedFile>>> = Mutex::default();
-        let slots = Slots::new(self.workers);
+        let slots = Slots::new(REPORTS_MAX);
         let mut worker_ended = false;
         let read = thread::scope(|scope| {
             payload.for_each_report(&mut |name, reader| {
@@ -120,7 +129,7 @@ impl Ingest<'_> {
                 let done = &done;
                 let (name, kind) = (name.to_string(), report.name.clone());
                 scope.spawn(move || {
-                    let file = self.file(&name, kind, load, &receiver);
+                    let file = report::ingest(self, &name, kind, load, &receiver);
                     // The sender must see the end before the slot is free.
                     drop(receiver);
                     push(done, file.map_err(|failure| at_file(failure, &name)));
@@ -206,96 +215,10 @@ impl Ingest<'_> {
             known.join(", ")
         )))
     }
-
-    /// One report, from its chunks to the end of its COPY.
-    fn file(
-        &self,
-        name: &str,
-        kind: String,
-        load: &LoadPlan,
-        chunks: &Receiver<Chunk>,
-    ) -> Result<IngestedFile> {
-        let mut file = unread(name, FileKind::Report(kind), 0);
-        let mut chain = Chain::open(load, &self.words).map_err(|error| chain_failure(&error))?;
-        let mut report = self.loader.begin(load, self.runtime);
-        let mut shown = Tally::default();
-        loop {
-            let chunk = chunks
-                .recv()
-                .map_err(|_| Failure::run("the payload ended early"))?;
-            file.bytes += chunk.bytes.len() as u64;
-            let output = chain
-                .feed(&chunk.bytes, chunk.last)
-                .map_err(|error| chain_failure(&error))?;
-            file.rejects.extend(output.rejects);
-            let unfit = report.send(&output.batch)?;
-            file.rejects.extend(unfit.into_iter().map(|row| Reject {
-                stage: LOAD_STAGE.to_string(),
-                digest: String::new(),
-                row,
-            }));
-            if file.rejects.len() > REJECTS_MAX {
-                return Err(
-                    Failure::run(format!("more than {REJECTS_MAX} rows were rejected"))
-                        .because(anyhow::anyhow!(describe(&file.rejects[0]))),
-                );
-            }
-            self.tell(load, chain.tally(), &mut shown, output.log);
-            if chunk.last {
-                break;
-            }
-        }
-        file.learned = chain.finish().map_err(|error| chain_failure(&error))?;
-        lock(&self.progress.log).append(&mut file.learned.log);
-        let loaded = report.finish()?;
-        file.tally = chain.tally().clone();
-        file.rows_loaded = loaded.rows;
-        file.hours = loaded.hours;
-        balance(&file)?;
-        Ok(file)
-    }
-
-    fn tell(
-        &self,
-        load: &LoadPlan,
-        tally: &Tally,
-        shown: &mut Tally,
-        mut log: Vec<(String, LogLine)>,
-    ) {
-        self.progress
-            .rows
-            .fetch_add(tally.rows_read - shown.rows_read, Ordering::Relaxed);
-        let mut stages = lock(&self.progress.stages);
-        for (position, stage) in load.stages().enumerate() {
-            let before = shown.stage_time.get(position).copied().unwrap_or_default();
-            *stages.entry(stage.name.clone()).or_default() += tally.stage_time[position] - before;
-        }
-        drop(stages);
-        lock(&self.progress.log).append(&mut log);
-        *shown = tally.clone();
-    }
-}
-
-/// The books of a file: what was read is loaded, left out or rejected. A stage that
-/// repeats rows makes more of them, which its contract allows.
-fn balance(file: &IngestedFile) -> Result<()> {
-    let rejected = file.rejects.len() as u64;
-    let accounted = file.rows_loaded + file.tally.rows_filtered + rejected;
-    if accounted >= file.tally.rows_read {
-        return Ok(());
-    }
-    Err(Failure::run(format!(
-        "{} rows were read, but {} loaded, {} left out and {rejected} rejected",
-        file.tally.rows_read, file.rows_loaded, file.tally.rows_filtered
-    )))
 }
 
 fn at_file(failure: Failure, name: &str) -> Failure {
     failure.within(format!("cannot ingest report `{name}`"))
-}
-
-fn chain_failure(error: &crate::chain::ChainError) -> Failure {
-    Failure::run(error.to_string())
 }
 
 /// A reject as a sentence.
@@ -321,7 +244,8 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         kind,
         bytes,
         started: Utc::now(),
-        tally: Tally::default(),
+        rows_read: 0,
+        rows_filtered: 0,
         rows_loaded: 0,
         hours: BTreeMap::new(),
         rejects: Vec::new(),
@@ -329,78 +253,7 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
     }
 }
 
-/// The names in the first record of a file.
-fn header(bytes: &[u8]) -> Vec<String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut record = csv::ByteRecord::new();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_reader(bytes);
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => record
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// A part of a file; the last one may be empty.
-struct Chunk {
-    bytes: Vec<u8>,
-    last: bool,
-}
-
-/// Cuts a file into chunks of equal size.
-struct Chunks<'r> {
-    reader: &'r mut dyn Read,
-    size: usize,
-    name: String,
-    /// One byte read ahead, to know the last chunk when it is read.
-    ahead: Option<u8>,
-}
-
-impl<'r> Chunks<'r> {
-    fn new(reader: &'r mut dyn Read, size: usize, name: &str) -> Self {
-        Self {
-            reader,
-            size: size.max(2),
-            name: name.to_string(),
-            ahead: None,
-        }
-    }
-
-    fn next(&mut self) -> Result<Chunk> {
-        let mut bytes = Vec::new();
-        bytes.extend(self.ahead.take());
-        let wanted = (self.size + 1 - bytes.len()) as u64;
-        self.reader
-            .take(wanted)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                Failure::run(format!("cannot read report `{}`", self.name)).because(error)
-            })?;
-        let last = bytes.len() <= self.size;
-        if !last {
-            self.ahead = bytes.pop();
-        }
-        Ok(Chunk { bytes, last })
-    }
-
-    /// Reads the rest past; returns the size of the file.
-    fn drain(&mut self, first: Chunk) -> Result<u64> {
-        let mut bytes = first.bytes.len() as u64;
-        let mut last = first.last;
-        while !last {
-            let chunk = self.next()?;
-            bytes += chunk.bytes.len() as u64;
-            last = chunk.last;
-        }
-        Ok(bytes)
-    }
-}
-
-/// Room for so many workers.
+/// Room for so many reports.
 struct Slots {
     free: Mutex<usize>,
     freed: Condvar,
@@ -444,41 +297,4 @@ fn push(done: &Mutex<Vec<Result<IngestedFile>>>, file: Result<IngestedFile>) {
 /// What a panicking thread left behind is still counted right.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_chunk_is_known_when_it_is_read() {
-        for (text, expected) in [
-            ("", vec![("", true)]),
-            ("abcd", vec![("abcd", true)]),
-            ("abcdefgh", vec![("abcd", false), ("efgh", true)]),
-            (
-                "abcdefghi",
-                vec![("abcd", false), ("efgh", false), ("i", true)],
-            ),
-        ] {
-            let mut reader = text.as_bytes();
-            let mut chunks = Chunks::new(&mut reader, 4, "x");
-            for (bytes, last) in expected {
-                let chunk = chunks.next().unwrap();
-                assert_eq!(
-                    (chunk.bytes.as_slice(), chunk.last),
-                    (bytes.as_bytes(), last)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_header_is_read_with_its_quotes_and_mark() {
-        assert_eq!(
-            header(b"\xef\xbb\xbfa,\"b\",c\r\n1,2,3\r\n"),
-            ["a", "b", "c"]
-        );
-        assert_eq!(header(b"a,b"), ["a", "b"]);
-    }
 }

@@ -1,0 +1,152 @@
+//! The arguments of the verbs that work on one stage alone.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::schema::ColumnType;
+
+#[derive(Debug, Args)]
+pub struct StageTestArguments {
+    /// Folders with a `cases.toml`, or components beside one
+    #[arg(value_name = "STAGE", required = true)]
+    pub targets: Vec<PathBuf>,
+    /// A folder with stage components, for folders that hold none
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+    /// Only cases whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Write what the stage makes of the cases into their files, as what they expect
+    #[arg(long)]
+    pub update: bool,
+    /// Build the stages that can be built, run the cases, and again at every change
+    #[arg(long, conflicts_with_all = ["update", "json"])]
+    pub watch: bool,
+    /// End after so many rounds of `--watch`
+    #[arg(long, value_name = "N", hide = true, requires = "watch")]
+    pub watch_rounds: Option<u64>,
+    /// Write the results to this file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a stage is opened.
+#[derive(Debug, Args)]
+pub struct StageOpenArguments {
+    /// The component
+    #[arg(value_name = "WASM")]
+    pub component: PathBuf,
+    /// Its configuration: JSON, TOML, or a file of either
+    #[arg(long, value_name = "CONFIG")]
+    pub config: Option<String>,
+    /// Words of a set that is bound to it
+    #[arg(long = "set", value_name = "NAME=WORD,…", value_parser = set)]
+    pub sets: Vec<(String, Vec<String>)>,
+}
+
+/// What a stage is given.
+#[derive(Debug, Args)]
+pub struct StageInputArguments {
+    #[command(flatten)]
+    pub open: StageOpenArguments,
+    /// The rows as CSV, or for a parser the file; standard input when absent
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Types of columns that are not as their cells look (transforms)
+    #[arg(long, value_name = "COLUMN=TYPE,…", value_delimiter = ',', value_parser = typed)]
+    pub types: Vec<(String, ColumnType)>,
+    /// The columns wanted of the file, `TYPE?` where it may lack them, or a TOML table as
+    /// in a pipeline file; all of a CSV file when absent (parsers)
+    #[arg(long, value_name = "COLUMN=TYPE,…")]
+    pub columns: Option<String>,
+}
+
+/// How what became of the rows is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunFormat {
+    /// A row a line, with what changed in it
+    Table,
+    /// A changed cell a line, for rows that are too wide
+    List,
+    /// What came out
+    Csv,
+    /// What came out, what was rejected and what was learned
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct StageRunArguments {
+    #[command(flatten)]
+    pub input: StageInputArguments,
+    /// How to show it
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: RunFormat,
+    /// Show at most so many rows in a table
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub rows: usize,
+    /// Show the columns that go round the stage as well
+    #[arg(long)]
+    pub all_columns: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StageInspectArguments {
+    #[command(flatten)]
+    pub open: StageOpenArguments,
+    /// The columns that reach it, or are wanted of it
+    #[arg(long, value_name = "COLUMN=TYPE,…", value_delimiter = ',', value_parser = typed)]
+    pub schema: Vec<(String, ColumnType)>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StageBenchArguments {
+    #[command(flatten)]
+    pub input: StageInputArguments,
+    /// Sizes of batches; the input is repeated as needed
+    #[arg(
+        long,
+        value_name = "ROWS,…",
+        value_delimiter = ',',
+        default_value = "1000,8000,64000",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub batch_rows: Vec<u32>,
+    /// Pairs of timed rounds for each size
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..=1_000)
+    )]
+    pub rounds: u16,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `name=word,word`; `name=` is a set of nothing.
+fn set(text: &str) -> Result<(String, Vec<String>), String> {
+    let (name, words) = text.split_once('=').ok_or("write NAME=WORD,WORD")?;
+    let words = words.split(',').filter(|word| !word.is_empty());
+    // As the host hands them over: sorted, each once.
+    let mut words: Vec<String> = words.map(str::to_string).collect();
+    words.sort();
+    words.dedup();
+    Ok((name.to_string(), words))
+}
+
+/// `column=type`.
+pub(crate) fn typed(text: &str) -> Result<(String, ColumnType), String> {
+    let (name, column_type) = text.split_once('=').ok_or("write COLUMN=TYPE")?;
+    let column_type = column_type
+        .parse()
+        .map_err(|error: serde::de::value::Error| error.to_string())?;
+    Ok((name.to_string(), column_type))
+}

@@ -1,0 +1,113 @@
+//! A report file cut into chunks of equal size, wherever they end.
+
+use std::io::Read;
+
+use crate::failure::{Failure, Result};
+
+/// The names in the first record of a file.
+pub(super) fn header(bytes: &[u8]) -> Vec<String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut record = csv::ByteRecord::new();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(bytes);
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record
+            .iter()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A part of a file; the last one may be empty.
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    pub(super) last: bool,
+}
+
+/// Cuts a file into chunks of equal size.
+pub(super) struct Chunks<'r> {
+    reader: &'r mut dyn Read,
+    size: usize,
+    name: String,
+    /// One byte read ahead, to know the last chunk when it is read.
+    ahead: Option<u8>,
+}
+
+impl<'r> Chunks<'r> {
+    pub(super) fn new(reader: &'r mut dyn Read, size: usize, name: &str) -> Self {
+        Self {
+            reader,
+            size: size.max(2),
+            name: name.to_string(),
+            ahead: None,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Chunk> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.ahead.take());
+        let wanted = (self.size + 1 - bytes.len()) as u64;
+        self.reader
+            .take(wanted)
+            .read_to_end(&mut bytes)
+            .map_err(|error| {
+                Failure::run(format!("cannot read report `{}`", self.name)).because(error)
+            })?;
+        let last = bytes.len() <= self.size;
+        if !last {
+            self.ahead = bytes.pop();
+        }
+        Ok(Chunk { bytes, last })
+    }
+
+    /// Reads the rest past; returns the size of the file.
+    pub(super) fn drain(&mut self, first: Chunk) -> Result<u64> {
+        let mut bytes = first.bytes.len() as u64;
+        let mut last = first.last;
+        while !last {
+            let chunk = self.next()?;
+            bytes += chunk.bytes.len() as u64;
+            last = chunk.last;
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_chunk_is_known_when_it_is_read() {
+        for (text, expected) in [
+            ("", vec![("", true)]),
+            ("abcd", vec![("abcd", true)]),
+            ("abcdefgh", vec![("abcd", false), ("efgh", true)]),
+            (
+                "abcdefghi",
+                vec![("abcd", false), ("efgh", false), ("i", true)],
+            ),
+        ] {
+            let mut reader = text.as_bytes();
+            let mut chunks = Chunks::new(&mut reader, 4, "x");
+            for (bytes, last) in expected {
+                let chunk = chunks.next().unwrap();
+                assert_eq!(
+                    (chunk.bytes.as_slice(), chunk.last),
+                    (bytes.as_bytes(), last)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_with_its_quotes_and_mark() {
+        assert_eq!(
+            header(b"\xef\xbb\xbfa,\"b\",c\r\n1,2,3\r\n"),
+            ["a", "b", "c"]
+        );
+        assert_eq!(header(b"a,b"), ["a", "b"]);
+    }
+}

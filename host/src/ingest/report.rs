@@ -1,0 +1,353 @@
+//! One report: its chunks through the parser in order, the batches that they become
+//! through chains and COPYs side by side.
+//!
+//! Workers take batches in the order of the file, and what a worker found is put
+//! back into that order at the end. So neither their number nor their speed shows
+//! in what comes out, not even in which failure is told: it is always that of the
+//! first batch that has one, as if there had been one worker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use super::chunks::Chunk;
+use super::{FileKind, Ingest, IngestedFile, Progress, describe, lock, unread};
+use crate::chain::{Chain, ChainError, Learned, Read, Reader, Reject};
+use crate::failure::{Failure, Result};
+use crate::load::{Loaded, ReportLoad};
+use crate::plan::{LoadPlan, StagePlan};
+use crate::stage::LogLine;
+
+/// Batches waiting for a worker: one while all others are worked on.
+const BATCHES_WAITING_MAX: usize = 1;
+
+/// Rejected rows that are held in memory until the file is done. A file with more
+/// is not a file with some bad rows.
+const REJECTS_MAX: usize = 100_000;
+
+/// The stage that rejects what the table cannot hold, as quarantine names it.
+const LOAD_STAGE: &str = "load";
+
+/// Before any batch has failed.
+const NONE: u64 = u64::MAX;
+
+/// One report, from its chunks to the end of its COPYs.
+pub(super) fn ingest(
+    ingest: &Ingest<'_>,
+    name: &str,
+    kind: String,
+    load: &LoadPlan,
+    chunks: &Receiver<Chunk>,
+) -> Result<IngestedFile> {
+    let mut file = unread(name, FileKind::Report(kind), 0);
+    let report = Report {
+        ingest,
+        load,
+        failed_at: AtomicU64::new(NONE),
+        rejected: AtomicUsize::new(0),
+    };
+    let (sender, receiver) = sync_channel(BATCHES_WAITING_MAX);
+    let receiver = Mutex::new(receiver);
+    let (read, worked) = thread::scope(|scope| {
+        let mut workers = Workers {
+            report: &report,
+            scope,
+            batches: &receiver,
+            running: Vec::new(),
+        };
+        let read = report.read(&mut file, chunks, &sender, &mut workers);
+        // Workers end when there will be no more batches.
+        drop(sender);
+        (read, workers.join())
+    });
+    report.collect(&mut file, read?, worked)?;
+    lock(&ingest.progress.log).append(&mut file.learned.log);
+    balance(&file)?;
+    Ok(file)
+}
+
+struct Report<'a> {
+    ingest: &'a Ingest<'a>,
+    load: &'a LoadPlan,
+    /// The first batch that failed, as far as is known.
+    failed_at: AtomicU64,
+    rejected: AtomicUsize,
+}
+
+/// The workers of a report, started one by one as there is work for them.
+struct Workers<'scope, 'env, 'a> {
+    report: &'env Report<'a>,
+    scope: &'scope Scope<'scope, 'env>,
+    batches: &'env Mutex<Receiver<Read>>,
+    running: Vec<ScopedJoinHandle<'scope, Worked>>,
+}
+
+/// What a worker did.
+#[derive(Default)]
+struct Worked {
+    batches: Vec<Found>,
+    learned: Learned,
+    loaded: Option<Loaded>,
+    rows_filtered: u64,
+    failure: Option<Failed>,
+}
+
+/// What was found in a batch besides rows.
+struct Found {
+    number: u64,
+    rejects: Vec<Reject>,
+    log: Vec<(String, LogLine)>,
+}
+
+/// Why a report cannot go on, and at which batch.
+struct Failed {
+    number: u64,
+    why: Why,
+}
+
+enum Why {
+    Failure(Failure),
+    TooManyRejects,
+}
+
+impl<'a> Report<'a> {
+    /// Reads all chunks and hands the batches to the workers.
+    fn read(
+        &self,
+        file: &mut IngestedFile,
+        chunks: &Receiver<Chunk>,
+        batches: &SyncSender<Read>,
+        workers: &mut Workers<'_, '_, '_>,
+    ) -> Result<Option<Failed>> {
+        let mut reader =
+            Reader::open(self.load, &self.ingest.words).map_err(|error| chain_failure(&error))?;
+        loop {
+            let chunk = chunks
+                .recv()
+                .map_err(|_| Failure::run("the payload ended early"))?;
+            file.bytes += chunk.bytes.len() as u64;
+            let number = reader.next_number();
+            let read = match reader.read(&chunk.bytes, chunk.last) {
+                Ok(read) => read,
+                Err(error) => return Ok(Some(self.failed(number, chain_failure(&error)))),
+            };
+            file.rows_read += read.records;
+            self.tell(read.records, &self.load.parser, read.stage_time);
+            workers.start_another();
+            if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
+                // A worker knows why.
+                return Ok(None);
+            }
+            if chunk.last {
+                break;
+            }
+        }
+        match reader.finish() {
+            Ok(learned) => {
+                file.learned = learned;
+                Ok(None)
+            }
+            Err(error) => Ok(Some(
+                self.failed(reader.next_number(), chain_failure(&error)),
+            )),
+        }
+    }
+
+    /// Takes batches until there are no more.
+    fn work(&self, batches: &Mutex<Receiver<Read>>) -> Worked {
+        let mut worked = Worked::default();
+        let mut opened: Option<(Chain<'_>, ReportLoad<'_>)> = None;
+        loop {
+            let taken = lock(batches).recv();
+            let Ok(read) = taken else {
+                break;
+            };
+            let number = read.number;
+            if number > self.failed_at.load(Ordering::Relaxed) {
+                continue;
+            }
+            let result = match &mut opened {
+                Some((chain, load)) => self.batch(chain, load, read, &mut worked),
+                None => Chain::open(self.load, &self.ingest.words)
+                    .map_err(|error| Why::Failure(chain_failure(&error)))
+                    .and_then(|chain| {
+                        let load = self.ingest.loader.begin(self.load, self.ingest.runtime);
+                        let (chain, load) = opened.insert((chain, load));
+                        self.batch(chain, load, read, &mut worked)
+                    }),
+            };
+            if let Err(why) = result {
+                self.failed_at.fetch_min(number, Ordering::Relaxed);
+                worked.failure = Some(Failed { number, why });
+            }
+        }
+        // Without the end of its COPY nothing of a failed report stays.
+        if self.failed_at.load(Ordering::Relaxed) == NONE
+            && let Some((mut chain, load)) = opened
+        {
+            let ended = chain
+                .finish()
+                .map_err(|error| chain_failure(&error))
+                .and_then(|learned| Ok((learned, load.finish()?)));
+            match ended {
+                Ok((learned, loaded)) => {
+                    worked.learned = learned;
+                    worked.loaded = Some(loaded);
+                }
+                Err(failure) => worked.failure = Some(self.failed(NONE - 1, failure)),
+            }
+        }
+        worked
+    }
+
+    /// One batch through the transforms and on its way to the table.
+    fn batch(
+        &self,
+        chain: &mut Chain<'_>,
+        load: &mut ReportLoad<'_>,
+        read: Read,
+        worked: &mut Worked,
+    ) -> Result<(), Why> {
+        let number = read.number;
+        let output = chain
+            .feed(read)
+            .map_err(|error| Why::Failure(chain_failure(&error)))?;
+        let mut rejects = output.rejects;
+        let unfit = load.send(&output.batch).map_err(Why::Failure)?;
+        rejects.extend(unfit.into_iter().map(|row| Reject {
+            stage: LOAD_STAGE.to_string(),
+            digest: String::new(),
+            row,
+        }));
+        let rejected = self.rejected.fetch_add(rejects.len(), Ordering::Relaxed) + rejects.len();
+        worked.rows_filtered += output.rows_filtered;
+        worked.batches.push(Found {
+            number,
+            rejects,
+            log: output.log,
+        });
+        for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
+            self.tell(0, &transform.stage, time);
+        }
+        match rejected > REJECTS_MAX {
+            true => Err(Why::TooManyRejects),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts together what the workers did.
+    fn collect(
+        &self,
+        file: &mut IngestedFile,
+        read: Option<Failed>,
+        worked: Vec<Worked>,
+    ) -> Result<()> {
+        let mut found = Vec::new();
+        let mut failures: Vec<Failed> = read.into_iter().collect();
+        let mut log_at_end = Vec::new();
+        for worker in worked {
+            found.extend(worker.batches);
+            failures.extend(worker.failure);
+            file.rows_filtered += worker.rows_filtered;
+            for (set, words) in worker.learned.words {
+                file.learned.words.entry(set).or_default().extend(words);
+            }
+            log_at_end.extend(worker.learned.log);
+            if let Some(loaded) = worker.loaded {
+                file.rows_loaded += loaded.rows;
+                add(&mut file.hours, loaded.hours);
+            }
+        }
+        found.sort_by_key(|batch| batch.number);
+        let mut log = Vec::new();
+        for batch in found {
+            file.rejects.extend(batch.rejects);
+            log.extend(batch.log);
+        }
+        log.append(&mut file.learned.log);
+        log.append(&mut log_at_end);
+        file.learned.log = without_echoes(log);
+        match failures.into_iter().min_by_key(|failed| failed.number) {
+            None => Ok(()),
+            Some(Failed { why, .. }) => Err(match why {
+                Why::Failure(failure) => failure,
+                Why::TooManyRejects => {
+                    Failure::run(format!("more than {REJECTS_MAX} rows were rejected"))
+                        .because(anyhow::anyhow!(describe(&file.rejects[0])))
+                }
+            }),
+        }
+    }
+
+    fn failed(&self, number: u64, failure: Failure) -> Failed {
+        self.failed_at.fetch_min(number, Ordering::Relaxed);
+        Failed {
+            number,
+            why: Why::Failure(failure),
+        }
+    }
+
+    fn tell(&self, rows: u64, stage: &StagePlan, time: Duration) {
+        let progress: &Progress = self.ingest.progress;
+        progress.rows.fetch_add(rows, Ordering::Relaxed);
+        *lock(&progress.stages)
+            .entry(stage.name.clone())
+            .or_default() += time;
+    }
+}
+
+impl<'scope, 'env> Workers<'scope, 'env, '_> {
+    /// One more, unless there are enough.
+    fn start_another(&mut self) {
+        if self.running.len() < self.report.ingest.workers.max(1) {
+            let (report, batches) = (self.report, self.batches);
+            self.running.push(self.scope.spawn(|| report.work(batches)));
+        }
+    }
+
+    fn join(self) -> Vec<Worked> {
+        self.running
+            .into_iter()
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    }
+}
+
+/// The books of a file: what was read is loaded, left out or rejected. A stage that
+/// repeats rows makes more of them, which its contract allows.
+fn balance(file: &IngestedFile) -> Result<()> {
+    let rejected = file.rejects.len() as u64;
+    let accounted = file.rows_loaded + file.rows_filtered + rejected;
+    if accounted >= file.rows_read {
+        return Ok(());
+    }
+    Err(Failure::run(format!(
+        "{} rows were read, but {} loaded, {} left out and {rejected} rejected",
+        file.rows_read, file.rows_loaded, file.rows_filtered
+    )))
+}
+
+/// What one instance of a stage says, the others say too.
+fn without_echoes(log: Vec<(String, LogLine)>) -> Vec<(String, LogLine)> {
+    let mut said = BTreeSet::new();
+    log.into_iter()
+        .filter(|(stage, line)| said.insert((stage.clone(), line.message.clone())))
+        .collect()
+}
+
+fn add(hours: &mut BTreeMap<i64, u64>, more: BTreeMap<i64, u64>) {
+    for (hour, rows) in more {
+        *hours.entry(hour).or_default() += rows;
+    }
+}
+
+fn chain_failure(error: &ChainError) -> Failure {
+    Failure::run(error.to_string())
+}

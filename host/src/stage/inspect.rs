@@ -1,0 +1,155 @@
+//! What is in a component, also in one that may not run: each import with a
+//! verdict, and the reason of a refusal as a fact among others.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::component::{self, Component, Unusable};
+use super::engine::Engine;
+use super::limits::COMPONENT_BYTES_MAX;
+use super::{CONTRACT_VERSION, World, wasi};
+use crate::digest::hexadecimal;
+
+/// What is known of a file that is, or should be, a stage.
+#[derive(Debug)]
+pub struct Inspection {
+    pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal.
+    pub digest: String,
+    /// Without the cache; `None` when it does not compile.
+    pub compile_time: Option<Duration>,
+    pub world: Option<World>,
+    /// The version of the contract that it was built for.
+    pub version: Option<String>,
+    pub imports: Vec<Import>,
+    /// The component, or why it may not run.
+    pub component: Result<Component, Unusable>,
+}
+
+/// Something that a component wants of its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// As the component names it.
+    pub name: String,
+    pub verdict: Verdict,
+}
+
+/// What becomes of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It belongs to the contract.
+    Contract,
+    /// It belongs to the contract in a version that this host does not speak.
+    OtherVersion,
+    /// It is there and holds nothing.
+    Inert,
+    /// A component that wants it does not run.
+    Refused,
+}
+
+impl Engine {
+    /// Looks at a component and compiles it anew. Whatever it is, that is no error.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn inspect(&self, path: &Path) -> Result<Inspection, Unusable> {
+        let bytes = component::read(path)?;
+        let mut inspection = Inspection {
+            bytes: bytes.len() as u64,
+            digest: hexadecimal(&Sha256::digest(&bytes)),
+            compile_time: None,
+            world: None,
+            version: None,
+            imports: Vec::new(),
+            component: Err(component::not_webassembly(path)),
+        };
+        if inspection.bytes > COMPONENT_BYTES_MAX {
+            inspection.component = Err(component::too_large(path, inspection.bytes));
+            return Ok(inspection);
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Ok(inspection);
+        }
+        let compiled = self.cache.compile(&self.engine, &bytes, &inspection.digest);
+        let (compiled, compile_time) = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                inspection.component = Err(component::not_a_component(path, &error));
+                return Ok(inspection);
+            }
+        };
+        inspection.compile_time = Some(compile_time);
+        let component_type = compiled.component_type();
+        inspection.imports = component_type
+            .imports(&self.engine)
+            .map(|(name, _)| Import::judged(name))
+            .collect();
+        if let Some((world, version)) = component_type
+            .exports(&self.engine)
+            .find_map(|(name, _)| exported(name))
+        {
+            inspection.world = Some(world);
+            inspection.version = Some(version.to_string());
+        }
+        let digest = inspection.digest.clone();
+        inspection.component = self.admit(path, inspection.bytes, digest, &compiled);
+        Ok(inspection)
+    }
+}
+
+impl Import {
+    pub(super) fn judged(name: &str) -> Self {
+        let ours = name
+            .strip_prefix("gristmill:stage/")
+            .and_then(|ours| ours.split_once('@'));
+        let verdict = match ours {
+            Some(("log" | "types", CONTRACT_VERSION)) => Verdict::Contract,
+            Some(("log" | "types", _)) => Verdict::OtherVersion,
+            _ if wasi::is_inert(name) => Verdict::Inert,
+            _ => Verdict::Refused,
+        };
+        Self {
+            name: name.to_string(),
+            verdict,
+        }
+    }
+}
+
+/// The world and the version that an export belongs to.
+pub(super) fn exported(export: &str) -> Option<(World, &str)> {
+    let worlds = [World::Parser, World::Transform];
+    worlds.into_iter().find_map(|world| {
+        let version = export.strip_prefix(&format!("gristmill:stage/{world}@"))?;
+        Some((world, version))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_import_gets_a_verdict() {
+        for (name, verdict) in [
+            ("gristmill:stage/log@0.1.0", Verdict::Contract),
+            ("gristmill:stage/log@0.9.0", Verdict::OtherVersion),
+            ("wasi:cli/environment@0.2.6", Verdict::Inert),
+            ("wasi:sockets/tcp@0.2.6", Verdict::Refused),
+            ("gristmill:stage/database@0.1.0", Verdict::Refused),
+            ("acme:database/query", Verdict::Refused),
+        ] {
+            assert_eq!(Import::judged(name).verdict, verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_export_tells_world_and_version() {
+        assert_eq!(
+            exported("gristmill:stage/transform@0.9.0"),
+            Some((World::Transform, "0.9.0"))
+        );
+        assert_eq!(exported("memory"), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! From the tarball to staging, and `psql \copy` of the rows that came of it into
+//! identical empty tables.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use gristmill::database::{Database, Target};
+use gristmill::definition::BoundSet;
+use gristmill::ingest::{Ingest, Progress, connections};
+use gristmill::load::Loader;
+use gristmill::payload::Payload;
+use gristmill::plan::{Plan, ReportAction};
+use gristmill::source;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::server::Server;
+use crate::timing::time;
+use crate::{ENABLED_KEYS, Options};
+
+pub(crate) struct Copies<'a> {
+    options: &'a Options,
+    server: &'a Server,
+    plan: &'a Plan,
+    payload: &'a Path,
+    runtime: Runtime,
+    database: Database,
+    source_uuid: Uuid,
+    /// The schema that is loaded from the tarball, and the one for copies.
+    schemas: [String; 2],
+    tables: Vec<String>,
+}
+
+impl<'a> Copies<'a> {
+    /// Loads once, and writes what came of it to files.
+    pub(crate) fn prepare(
+        options: &'a Options,
+        server: &'a Server,
+        plan: &'a Plan,
+        payload: &'a Path,
+    ) -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let schemas = [server.new_schema(), server.new_schema()];
+        let open = |schema: &str| -> Result<Database> {
+            let target = Target {
+                url: Some(server.url().to_string()),
+                schema: schema.parse().map_err(|error| anyhow::anyhow!("{error}"))?,
+                data_directory: server.folder().to_path_buf(),
+            };
+            let connections = connections(options.workers) + 1;
+            Ok(runtime.block_on(Database::open(&target, connections, &|_| ()))?)
+        };
+        let database = open(&schemas[0])?;
+        drop(open(&schemas[1])?);
+        let source_uuid = Uuid::new_v4();
+        runtime
+            .block_on(source::register(&database, source_uuid, "bench", "bench"))
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        server.psql(&schemas[1], &["SELECT ensure_month('2026-10-01')"])?;
+        let tables = plan
+            .reports
+            .iter()
+            .filter_map(|report| match &report.action {
+                ReportAction::Load(load) => Some(load.table.clone()),
+                ReportAction::Ignore => None,
+            });
+        let copies = Self {
+            options,
+            server,
+            plan,
+            payload,
+            database,
+            source_uuid,
+            schemas,
+            tables: tables.collect(),
+            runtime,
+        };
+        copies.ingest()?;
+        for table in &copies.tables {
+            for format in ["text", "binary"] {
+                let path = copies.file(table, format);
+                let copy = format!(
+                    "\\copy (SELECT * FROM {table}) TO '{}' (FORMAT {format})",
+                    path.display()
+                );
+                server.psql(&copies.schemas[0], &[&copy])?;
+            }
+        }
+        Ok(copies)
+    }
+
+    /// Loads the tarball into empty tables.
+    pub(crate) fn ingest(&self) -> Result<f64> {
+        self.empty(&self.schemas[0])?;
+        let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
+        let progress = Progress::default();
+        let seconds = time(|| {
+            let loader = Loader::new(self.database.clone(), 1, self.source_uuid);
+            let payload = Payload::open(self.payload, None)
+                .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            let files = Ingest {
+                plan: self.plan,
+                words: &words,
+                loader: &loader,
+                runtime: self.runtime.handle(),
+                progress: &progress,
+                workers: self.options.workers,
+            }
+            .run(&payload, &|_| true)
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            ensure!(
+                files.iter().all(|file| file.rejects.is_empty()),
+                "rows were rejected"
+            );
+            Ok(())
+        })?;
+        Ok(seconds)
+    }
+
+    /// Copies the finished rows as text.
+    pub(crate) fn text(&self) -> Result<f64> {
+        self.copy("text")
+    }
+
+    /// Copies the finished rows in binary.
+    pub(crate) fn binary(&self) -> Result<f64> {
+        self.copy("binary")
+    }
+
+    fn copy(&self, format: &str) -> Result<f64> {
+        let schema = &self.schemas[1];
+        self.empty(schema)?;
+        let commands: Vec<String> = self
+            .tables
+            .iter()
+            .map(|table| {
+                let path = self.file(table, format);
+                format!("\\copy {table} FROM '{}' (FORMAT {format})", path.display())
+            })
+            .collect();
+        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let seconds = time(|| self.server.psql(schema, &commands).map(drop))?;
+        ensure!(
+            self.rows(&self.schemas[0])? == self.rows(schema)?,
+            "the copy has other rows than were loaded"
+        );
+        Ok(seconds)
+    }
+
+    fn rows(&self, schema: &str) -> Result<String> {
+        let mut counts = String::new();
+        for table in &self.tables {
+            let separator = if counts.is_empty() { "" } else { ", " };
+            let _ = write!(counts, "{separator}(SELECT count(*) FROM {table})");
+        }
+        self.server.psql(schema, &[&format!("SELECT {counts}")])
+    }
+
+    fn empty(&self, schema: &str) -> Result<()> {
+        let truncate = format!("TRUNCATE {}", self.tables.join(", "));
+        self.server.psql(schema, &[&truncate])?;
+        self.server.settle()
+    }
+
+    fn file(&self, table: &str, format: &str) -> PathBuf {
+        self.server.folder().join(format!("{table}.{format}"))
+    }
+}

@@ -1,0 +1,317 @@
+//! Measures gristmill side by side with what bounds it, in one run: its stages
+//! without the sandbox, and Postgres's own COPY of the same finished rows.
+//!
+//! Every figure is the best of several repetitions that alternate with those of
+//! what it is compared with, on a server of its own with the settings of an
+//! ordinary one. Beside every ratio stands that of a thing to itself: what is
+//! within it is noise.
+
+mod chain;
+mod copy;
+mod native;
+mod program;
+mod server;
+mod timing;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use gristmill::definition;
+use gristmill::plan::{self, LoadPlan, Plan, ReportAction, Surroundings};
+use gristmill::stage::Engine;
+use gristmill::{database, staging};
+use gristmill_generator::{Cluster, Size, Upload, Written};
+
+pub use self::native::NativeChain;
+use self::program::Program;
+use self::server::Server;
+use self::timing::{Pair, Samples};
+
+/// The label keys that the measured pipelines keep, as a site would enable them.
+pub const ENABLED_KEYS: [&str; 5] = ["app", "cost_center", "environment", "tier", "version"];
+
+/// What to measure, and with what.
+pub struct Options {
+    /// The program.
+    pub program: PathBuf,
+    /// The folder of the components.
+    pub stages: PathBuf,
+    /// The repository.
+    pub root: PathBuf,
+    /// The largest payload; there are others of a third and a tenth of its nodes.
+    pub largest: Cluster,
+    /// How often each thing is measured.
+    pub repetitions: usize,
+    /// Batches of a report at work at the same time.
+    pub workers: usize,
+}
+
+impl Options {
+    /// A day of a thousand nodes.
+    pub fn full(program: PathBuf, stages: PathBuf, root: PathBuf) -> Self {
+        Self {
+            program,
+            stages,
+            root,
+            largest: Cluster::of(Size::ThousandNodes),
+            repetitions: 4,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// All of it, but so small that the figures mean nothing.
+    pub fn smoke(program: PathBuf, stages: PathBuf, root: PathBuf) -> Self {
+        Self {
+            largest: Cluster::of_nodes(10, 5),
+            repetitions: 2,
+            ..Self::full(program, stages, root)
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Line {
+    pub what: String,
+    pub value: String,
+    /// The same thing against itself.
+    pub noise: String,
+    pub target: &'static str,
+    pub detail: String,
+}
+
+/// Measures everything and returns the table; `say` is told what is going on.
+///
+/// # Errors
+/// Something does not run.
+pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
+    let server = Server::start(say)?;
+    let payloads = Payloads::write(options, &server, say)?;
+    let plan = plan(options)?;
+    let mut lines = Vec::new();
+    say("the chain, in the sandbox and without it");
+    lines.push(chain::compare(options, &plan)?);
+    say("start-up");
+    let program = Program::new(options, &server);
+    lines.extend(program.start_up(&server)?);
+    lines.extend(Scales::measure(options, &server, &program, &payloads, &plan, say)?.lines());
+    Ok(lines)
+}
+
+/// The payloads of a tenth, a third and all of the rows.
+struct Payloads {
+    tenth: (PathBuf, Written),
+    third: (PathBuf, Written),
+    whole: (PathBuf, Written),
+}
+
+impl Payloads {
+    fn write(options: &Options, server: &Server, say: &dyn Fn(&str)) -> Result<Self> {
+        let payload = |nodes: u32| -> Result<(PathBuf, Written)> {
+            let largest = &options.largest;
+            let upload = Upload::of_day(Cluster::of_nodes(nodes.max(1), largest.pods_of_node));
+            let path = server.folder().join(format!("{nodes}-nodes.tar.gz"));
+            let written = upload.write_tarball(&path)?;
+            say(&format!(
+                "made a payload of {nodes} nodes: {} rows, {} of them of pods, {:.1} MB of reports in {:.1} MB",
+                written.rows_of_all(),
+                written.rows[0],
+                written.report_bytes as f64 / 1e6,
+                written.bytes as f64 / 1e6,
+            ));
+            Ok((path, written))
+        };
+        let nodes = options.largest.nodes;
+        Ok(Self {
+            tenth: payload(nodes / 10)?,
+            third: payload(nodes * 3 / 10)?,
+            whole: payload(nodes)?,
+        })
+    }
+}
+
+/// What loading takes, by size.
+struct Scales {
+    tenth: Samples,
+    third: Samples,
+    whole: Samples,
+    peak_bytes: [u64; 3],
+    ingest: Samples,
+    text: Samples,
+    binary: Samples,
+    written: Written,
+    table_bytes: f64,
+    index_bytes: f64,
+    archive_bytes: f64,
+}
+
+impl Scales {
+    fn measure(
+        options: &Options,
+        server: &Server,
+        program: &Program<'_>,
+        payloads: &Payloads,
+        plan: &Plan,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let written = payloads.whole.1.clone();
+        let mut scales = Self {
+            tenth: Samples::default(),
+            third: Samples::default(),
+            whole: Samples::default(),
+            peak_bytes: [0; 3],
+            ingest: Samples::default(),
+            text: Samples::default(),
+            binary: Samples::default(),
+            written,
+            table_bytes: 0.0,
+            index_bytes: 0.0,
+            archive_bytes: 0.0,
+        };
+        let copies = copy::Copies::prepare(options, server, plan, &payloads.whole.0)?;
+        for repetition in 1..=options.repetitions {
+            say(&format!("loading, {repetition} of {}", options.repetitions));
+            scales.ingest.push(copies.ingest()?);
+            scales.text.push(copies.text()?);
+            scales.binary.push(copies.binary()?);
+            let sizes = [
+                (&payloads.tenth, &mut scales.tenth),
+                (&payloads.third, &mut scales.third),
+                (&payloads.whole, &mut scales.whole),
+            ];
+            for (index, ((path, written), samples)) in sizes.into_iter().enumerate() {
+                let run = program.load(server, path, written)?;
+                samples.push(run.seconds);
+                scales.peak_bytes[index] = scales.peak_bytes[index].max(run.peak_bytes);
+                let rows = written.rows[0] as f64;
+                scales.table_bytes = run.table_bytes as f64 / rows;
+                scales.index_bytes = run.index_bytes as f64 / rows;
+                scales.archive_bytes = run.archive_bytes as f64 / written.rows_of_all() as f64;
+            }
+        }
+        Ok(scales)
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let rows = self.written.rows_of_all();
+        let rate = |samples: &Samples| {
+            format!(
+                "{:.2} s, {:.0} krows/s",
+                samples.best(),
+                rows as f64 / samples.best() / 1e3
+            )
+        };
+        let ratio = |what: &str, left: &Samples, right: &Samples, target| {
+            let pair = Pair { left, right };
+            Line {
+                what: what.to_string(),
+                value: format!("{:.2}", pair.ratio()),
+                noise: format!("{:.2}", pair.noise()),
+                target,
+                detail: format!("{} against {}", rate(left), rate(right)),
+            }
+        };
+        let growth = Pair {
+            left: &self.whole,
+            right: &self.tenth,
+        };
+        let mebibytes = self
+            .peak_bytes
+            .map(|bytes| format!("{:.0}", bytes as f64 / f64::from(1 << 20)))
+            .join(", ");
+        vec![
+            ratio(
+                "2a ingest / \\copy as text",
+                &self.ingest,
+                &self.text,
+                "≤ 0.75",
+            ),
+            ratio(
+                "2b ingest / \\copy in binary",
+                &self.ingest,
+                &self.binary,
+                "≤ 1.25",
+            ),
+            ratio(
+                "3 whole run / \\copy as text",
+                &self.whole,
+                &self.text,
+                "≤ 1.5",
+            ),
+            Line {
+                what: "4 time at 10× / at 1×".into(),
+                value: format!("{:.2}", growth.ratio()),
+                noise: format!("{:.2}", growth.noise()),
+                target: "≤ 10.5",
+                detail: format!(
+                    "{:.2}, {:.2} and {:.2} s",
+                    self.tenth.best(),
+                    self.third.best(),
+                    self.whole.best()
+                ),
+            },
+            Line {
+                what: "4 peak memory at 1×, 3×, 10×".into(),
+                value: format!("{mebibytes} MiB"),
+                noise: String::new(),
+                target: "≤ 200 MiB, flat",
+                detail: "VmHWM of the program".into(),
+            },
+            Line {
+                what: "5 staging, bytes a pod row".into(),
+                value: format!("{:.0}", self.table_bytes + self.index_bytes),
+                noise: String::new(),
+                target: "≤ 266",
+                detail: format!(
+                    "{:.1} of table, {:.2} of index",
+                    self.table_bytes, self.index_bytes
+                ),
+            },
+            Line {
+                what: "5 archive, bytes a row".into(),
+                value: format!("{:.0}", self.archive_bytes),
+                noise: String::new(),
+                target: "",
+                detail: format!(
+                    "{:.0} of report",
+                    self.written.report_bytes as f64 / rows as f64
+                ),
+            },
+        ]
+    }
+}
+
+/// The shipped pipeline, ready to run.
+///
+/// # Errors
+/// It has problems.
+pub fn plan(options: &Options) -> Result<Plan> {
+    let engine = Engine::new(None).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let loaded = definition::load(&options.root.join("pipelines/ocp.toml"))
+        .map_err(|_| anyhow::anyhow!("the pipeline cannot be read"))?;
+    let tables = staging::tables(database::migrations());
+    plan::resolve(
+        &loaded,
+        &Surroundings {
+            engine: &engine,
+            tables: &tables,
+            stage_folders: std::slice::from_ref(&options.stages),
+            postgres_pipeline: None,
+        },
+    )
+    .map_err(|problems| anyhow::anyhow!("the pipeline has {} problems", problems.len()))
+}
+
+/// How a plan loads pods.
+///
+/// # Errors
+/// It does not.
+pub fn pods(plan: &Plan) -> Result<&LoadPlan> {
+    plan.reports
+        .iter()
+        .find_map(|report| match &report.action {
+            ReportAction::Load(load) if report.name == "pod-usage" => Some(&**load),
+            _ => None,
+        })
+        .ok_or_else(|| anyhow::anyhow!("the pipeline loads no pods"))
+}

@@ -1,0 +1,52 @@
+//! Prints the table of `gristmill_bench::run`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use gristmill::report;
+use gristmill_bench::{Options, run};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [program, stages, rest @ ..] = &arguments[..] else {
+        report::say("usage: gristmill-bench PROGRAM STAGES [--smoke]");
+        return ExitCode::from(2);
+    };
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let (program, stages) = (PathBuf::from(program), PathBuf::from(stages));
+    let options = match rest.iter().any(|argument| argument == "--smoke") {
+        true => Options::smoke(program, stages, root),
+        false => Options::full(program, stages, root),
+    };
+    let started = Instant::now();
+    let say = |line: &str| {
+        report::say(&format!(
+            "{:5.0} s  {line}",
+            started.elapsed().as_secs_f64()
+        ))
+    };
+    match run(&options, &say) {
+        Ok(lines) => {
+            let rows: Vec<Vec<String>> = lines
+                .into_iter()
+                .map(|line| {
+                    vec![
+                        line.what,
+                        line.value,
+                        line.noise,
+                        line.target.into(),
+                        line.detail,
+                    ]
+                })
+                .collect();
+            report::table(&["what", "is", "A/A", "target", "measured"], &[1, 2], &rows);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The shipped stages without the sandbox: the same code, called in this process.
+//!
+//! Columns move from stage to stage; one that a stage reads and leaves is copied,
+//! since a stage owns what it is given.
+
+use anyhow::{Result, bail};
+use gristmill::plan::{LoadPlan, StagePlan};
+use gristmill::schema;
+use gristmill_plugin_csv_parse::CsvParse;
+use gristmill_plugin_effective_usage::EffectiveUsage;
+use gristmill_plugin_label_filter::LabelFilter;
+use gristmill_plugin_unit_conversion::UnitConversion;
+use gristmill_stage::{
+    Batch, Column, ColumnType, Contract, Failure, Field, OpenParser, OpenTransform, Output, Parser,
+    Schema, Sets, Stage, WantedColumn, parse_config,
+};
+
+use crate::ENABLED_KEYS;
+
+/// The stages of a report, opened.
+pub struct NativeChain {
+    parser: CsvParse,
+    names: Vec<String>,
+    transforms: Vec<(Box<dyn Transform>, Contract)>,
+}
+
+/// A stage whatever its configuration is.
+trait Transform {
+    fn process(&mut self, batch: Batch) -> Result<Output, Failure>;
+}
+
+impl<S: Stage> Transform for S {
+    fn process(&mut self, batch: Batch) -> Result<Output, Failure> {
+        Stage::process(self, batch)
+    }
+}
+
+/// A column on its way, under its name.
+type Named = (String, Column);
+
+impl NativeChain {
+    /// # Errors
+    /// The plan has a stage that is not one of the shipped ones.
+    pub fn open(plan: &LoadPlan) -> Result<Self> {
+        let columns: Vec<WantedColumn> = plan
+            .columns
+            .iter()
+            .map(|column| WantedColumn {
+                name: column.name.clone(),
+                column_type: column_type(column.column_type),
+                required: column.required,
+                empty_is_null: column.empty_is_null,
+            })
+            .collect();
+        let context = OpenParser {
+            columns: columns.clone(),
+            sets: Sets::default(),
+        };
+        let parser = CsvParse::open(config(&plan.parser)?, context).map_err(refused)?;
+        let mut schema = &plan.parsed;
+        let mut transforms = Vec::new();
+        for transform in &plan.transforms {
+            let stage = &transform.stage;
+            transforms.push(match stage.name.as_str() {
+                "effective-usage" => open::<EffectiveUsage>(stage, schema)?,
+                "label-filter" => open::<LabelFilter>(stage, schema)?,
+                "unit-conversion" => open::<UnitConversion>(stage, schema)?,
+                other => bail!("stage `{other}` is not one that ships"),
+            });
+            schema = &transform.output;
+        }
+        Ok(Self {
+            parser,
+            names: columns.into_iter().map(|column| column.name).collect(),
+            transforms,
+        })
+    }
+
+    /// Sends a chunk through all stages; returns how many rows come out.
+    ///
+    /// # Errors
+    /// A stage refuses it.
+    pub fn feed(&mut self, chunk: &[u8], last: bool) -> Result<usize> {
+        let parsed = self.parser.parse(chunk.to_vec(), last).map_err(refused)?;
+        let mut columns: Vec<Named> = self.names.iter().cloned().zip(parsed.columns).collect();
+        for (transform, contract) in &mut self.transforms {
+            let batch = Batch::new(parsed.rows, read(&mut columns, contract));
+            let output = transform.process(batch).map_err(refused)?;
+            columns.retain(|(name, _)| !contract.drops.contains(name));
+            for (field, column) in contract.writes.iter().zip(output.columns) {
+                match columns.iter_mut().find(|(name, _)| *name == field.name) {
+                    Some((_, place)) => *place = column,
+                    None => columns.push((field.name.clone(), column)),
+                }
+            }
+        }
+        std::hint::black_box(&columns);
+        Ok(parsed.rows)
+    }
+}
+
+/// The columns that a stage reads.
+fn read(columns: &mut [Named], contract: &Contract) -> Vec<Column> {
+    let goes = |field: &Field| {
+        contract.drops.contains(&field.name)
+            || contract.writes.iter().any(|write| write.name == field.name)
+    };
+    let nothing = || Column::new(gristmill_stage::Values::Float64(Vec::new()));
+    contract
+        .reads
+        .iter()
+        .filter_map(|field| {
+            let (_, column) = columns.iter_mut().find(|(name, _)| *name == field.name)?;
+            Some(match goes(field) {
+                true => std::mem::replace(column, nothing()),
+                false => column.clone(),
+            })
+        })
+        .collect()
+}
+
+fn open<S: Stage + 'static>(
+    stage: &StagePlan,
+    schema: &schema::Schema,
+) -> Result<(Box<dyn Transform>, Contract)> {
+    let fields = schema
+        .fields
+        .iter()
+        .map(|field| Field::new(field.name.clone(), column_type(field.column_type)))
+        .collect();
+    let keys = ENABLED_KEYS.map(str::to_string).to_vec();
+    let context = OpenTransform {
+        schema: Schema::new(fields),
+        sets: Sets::new([("enabled-keys".to_string(), keys)]),
+    };
+    let opened = S::open(config(stage)?, context).map_err(refused)?;
+    let contract = opened.contract();
+    Ok((Box::new(opened), contract))
+}
+
+fn config<C: serde::de::DeserializeOwned>(stage: &StagePlan) -> Result<C> {
+    parse_config(&stage.config).map_err(refused)
+}
+
+fn refused(failure: Failure) -> anyhow::Error {
+    anyhow::anyhow!("{failure}")
+}
+
+fn column_type(column_type: schema::ColumnType) -> ColumnType {
+    match column_type {
+        schema::ColumnType::Boolean => ColumnType::Boolean,
+        schema::ColumnType::Int64 => ColumnType::Int64,
+        schema::ColumnType::Float64 => ColumnType::Float64,
+        schema::ColumnType::Timestamp => ColumnType::Timestamp,
+        schema::ColumnType::Utf8 => ColumnType::Utf8,
+        schema::ColumnType::Dictionary => ColumnType::Dictionary,
+        schema::ColumnType::Json => ColumnType::Json,
+    }
+}
