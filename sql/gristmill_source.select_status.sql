@@ -55,15 +55,19 @@ generations AS (
     GROUP BY generation.source_uuid
 ),
 quarantines AS (
-    -- Rejected rows of all runs that are still kept.
+    -- Rejected rows that are neither resolved nor discarded.
     SELECT
         manifest.provider_id,
-        count(*) AS rows_quarantined
+        count(*) AS rows_quarantined,
+        count(DISTINCT run.id) AS runs_quarantined,
+        max(run.id) AS last_run_quarantined,
+        max(run.payload) AS payload_quarantined
     FROM gristmill_quarantine AS quarantine
     JOIN gristmill_run AS run
         ON run.id = quarantine.run_id
     JOIN reporting_common_costusagereportmanifest AS manifest
         ON manifest.id = run.manifest_id
+    WHERE quarantine.state = 'open'
     GROUP BY manifest.provider_id
 )
 SELECT
@@ -79,7 +83,10 @@ SELECT
     COALESCE(days.days_additive, 0) AS days_additive,
     COALESCE(generations.generations, 0) AS generations,
     COALESCE(generations.generations_superseded, 0) AS generations_superseded,
-    COALESCE(quarantines.rows_quarantined, 0) AS rows_quarantined
+    COALESCE(quarantines.rows_quarantined, 0) AS rows_quarantined,
+    COALESCE(quarantines.runs_quarantined, 0) AS runs_quarantined,
+    quarantines.last_run_quarantined,
+    quarantines.payload_quarantined
 FROM gristmill_source AS source
 LEFT JOIN days
     ON days.source_uuid = source.source_uuid

@@ -155,6 +155,101 @@ fn a_core_module_is_not_a_component() {
     }
 }
 
+/// What a site meets that did not build its stages anew, or its gristmill.
+#[test]
+fn a_component_of_another_contract_is_told_what_to_do() {
+    for (interface, version) in [("parser", "0.0.9"), ("transform", "0.2.0")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = format!(
+            "(component (instance $stage) \
+            (export \"gristmill:stage/{interface}@{version}\" (instance $stage)))"
+        );
+        let component = wat::parse_str(text).expect("a component");
+        fs::write(folder.path().join("other.wasm"), component).expect("a component");
+        let base = file("pipelines/ocp.toml");
+        let text = format!("extends = {base:?}\n[stages.csv-parse]\ncomponent = \"other.wasm\"\n");
+        let pipeline = folder.path().join("other.toml");
+        fs::write(&pipeline, text).expect("a pipeline");
+        gristmill(["check"])
+            .argument(&pipeline)
+            .with_stages()
+            .calling(folder.path(), "[FOLDER]")
+            .ends_with(2)
+            .stderr_is(&format!(
+                "error: stage `csv-parse`: component `[FOLDER]/other.wasm` was built for version \
+                {version} of the stage contract; this host speaks 0.1.0\n \
+                --> [FOLDER]/other.toml:3:13\n  |\n\
+                3 | component = \"other.wasm\"\n  |             ^^^^^^^^^^^^\n\
+                hint: build it again with `wit/released/0.1.0/stage.wit`, or run it with a \
+                gristmill that speaks {version}\n\n\
+                error: pipeline `[FOLDER]/other.toml` has a problem"
+            ));
+    }
+}
+
+#[test]
+fn no_line_of_a_plan_is_wider_than_a_terminal() {
+    let plan = gristmill(["check", "pipelines/ocp.toml"])
+        .with_stages()
+        .succeeds();
+    let wide = plan.stdout.lines().find(|line| line.chars().count() > 100);
+    assert_eq!(wide, None);
+}
+
+/// The facts of the text are in the JSON: the schema behind every stage, who wrote
+/// what, and where it goes.
+#[test]
+fn a_plan_as_json_tells_each_column_from_file_to_table() {
+    let plan = gristmill(["check", "pipelines/ocp.toml", "--json"])
+        .with_stages()
+        .succeeds()
+        .json();
+    let pods = &plan["reports"][0];
+    let stages = pods["stages"].as_array().expect("stages");
+    let named = |list: &serde_json::Value, name: &str| {
+        let mut columns = list.as_array().expect("a list").iter();
+        columns
+            .find(|column| column["name"] == name)
+            .map(|column| column["type"].clone())
+    };
+    assert_eq!(stages[0]["world"], "parser");
+    let conversion = stages.last().expect("a stage");
+    assert_eq!(conversion["config"], serde_json::json!({"gigabyte": "GiB"}));
+    assert_eq!(conversion["memory_bytes"], 128 << 20);
+    assert_eq!(conversion["time_per_batch_ms"], 2_000);
+    assert_eq!(conversion["output_per_batch_bytes"], 64 << 20);
+    let labels = &stages[2];
+    assert_eq!(labels["bind"]["enabled-keys"], "enabled-tag-keys");
+    assert_eq!(labels["learn"]["label-keys"], "tag-keys");
+    for (stage, seconds, hours) in [(labels, true, false), (conversion, false, true)] {
+        let has = |name: &str| named(&stage["output"], name).is_some();
+        assert_eq!(has("pod_usage_cpu_core_seconds"), seconds, "{stage}");
+        assert_eq!(has("pod_usage_cpu_core_hours"), hours, "{stage}");
+    }
+    assert_eq!(
+        named(&stages[0]["output"], "pod_labels"),
+        Some("dictionary".into())
+    );
+    assert_eq!(named(&labels["output"], "pod_labels"), Some("json".into()));
+    let columns = pods["columns"].as_array().expect("columns");
+    for (column, writer, table_column) in [
+        ("pod", "csv-parse", "pod"),
+        ("pod_labels", "label-filter", "pod_labels_id"),
+        (
+            "pod_usage_cpu_core_hours",
+            "unit-conversion",
+            "pod_usage_cpu_core_hours_e12",
+        ),
+    ] {
+        let found = columns
+            .iter()
+            .find(|found| found["column"] == column)
+            .expect("a column");
+        assert_eq!(found["written_by"], writer, "{found}");
+        assert_eq!(found["table_column"], table_column, "{found}");
+    }
+}
+
 #[test]
 fn a_pipeline_that_runs_is_a_pipeline_that_checks() {
     for pipeline in ["pipelines/ocp.toml", "pipelines/ocp-max.toml"] {

@@ -12,6 +12,8 @@ mod bad_input;
 mod clean;
 /// Arguments, exit codes and streams.
 mod cli;
+/// Stages that break at some rows, and what becomes of the others.
+mod containment;
 /// A stage that gristmill has never seen.
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
@@ -20,16 +22,22 @@ mod definitions;
 mod golden;
 /// The Postgres server that gristmill starts itself.
 mod local_server;
+/// The components that `--locked` holds a pipeline to.
+mod lock;
 /// How a schema is brought up to date.
 mod migrations;
 /// Reports that go over the end of a month.
 mod months;
 /// The document that tells what is corrected.
 mod parity;
+/// The JSON Schema of the pipeline file.
+mod pipeline_schema;
 /// The case files of the stages.
 mod plugins;
 /// What holds for any payloads in any order.
 mod properties;
+/// The rows that were refused, and what people do with them.
+mod quarantine;
 /// Relations between payloads.
 mod relations;
 /// Payloads that come again, in any order.
@@ -40,6 +48,8 @@ mod replay;
 mod retention;
 /// Stages that break, lie or take too much.
 mod sandbox;
+/// What nobody else may see.
+mod secrets;
 /// The statements of `sql/` and the tables they work on.
 mod sql;
 /// What a stage costs.
@@ -60,6 +70,8 @@ mod tags;
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
+/// Payloads that appear in a folder.
+mod watch;
 
 mod support {
     /// Runs the program.

@@ -175,3 +175,37 @@ fn a_publish_rewrites_the_days_that_it_won_and_no_others() {
     load(&database, &payload(3, 0..5, 3600));
     assert_ne!(database.query_rows(&versions), before);
 }
+
+#[test]
+fn the_staging_views_say_what_the_summary_is_made_of() {
+    let set = DataSet("small");
+    let database = set.database();
+    run(&database, "pipelines/ocp-max.toml", &set.payloads()).succeeds();
+    let views = database.query_rows(
+        "SELECT relname FROM pg_class
+        WHERE relnamespace = 'gristmill'::regnamespace AND relname LIKE '%\\_staging\\_view'",
+    );
+    let views: Vec<String> = views.into_iter().flatten().flatten().collect();
+    assert_eq!(views.len(), 6);
+    for view in &views {
+        let shown = database.query_value(&format!(
+            "SELECT count(*) > 0 AND bool_and(processed) FROM {view}"
+        ));
+        assert_eq!(shown.as_deref(), Some("t"), "{view}");
+    }
+
+    // A payload that lost its day has rows, too.
+    load(&database, &payload(1, 0..4, 3600));
+    load(&database, &payload(2, 0..3, 3600));
+    let shown = database.query_rows(
+        "SELECT pod_usage_cpu_core_hours = 1, processed, count(*)
+        FROM reporting_ocpusagelineitem_pod_staging_view
+        WHERE interval_start < '2026-02-01'
+        GROUP BY 1, 2
+        ORDER BY 2",
+    );
+    assert_eq!(
+        shown,
+        [["t", "f", "3"], ["t", "t", "4"]].map(|row| row.map(|cell| Some(cell.to_string())))
+    );
+}

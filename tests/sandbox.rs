@@ -34,62 +34,81 @@ fn of_two_reports() -> Vec<u8> {
         .tarball()
 }
 
-/// Where in its source the hostile stage panics.
-fn panicking_line() -> usize {
+/// Where in its source the hostile stage says this.
+fn line_of(words: &str) -> usize {
     let source = include_str!("hostile/src/lib.rs");
-    let before = source
-        .lines()
-        .take_while(|line| !line.contains("the dog ate"));
+    let before = source.lines().take_while(|line| !line.contains(words));
     before.count() + 1
 }
 
 #[test]
-fn a_stage_that_breaks_fails_the_payload() {
+fn a_stage_that_refuses_a_batch_fails_the_payload() {
+    let scene = Scene::with_pipeline(&hostile("refuses"));
+    scene.fails(
+        &of_two_reports(),
+        "error: cannot ingest report `pods.csv`\n  \
+        stage `hostile` refused batch 1 (lines 2 to 4): column `pod`: today is a holiday\n\n\
+        hint: 3 rows had been read; none of them was published",
+    );
+}
+
+/// It breaks at each row alone, so that all of them are to blame, which is too much.
+#[track_caller]
+fn breaks_at_each_row(scene: &Scene, words: &str) {
+    let row = |line| format!("  report `pods.csv`, line {line}, stage `hostile`: {words}\n");
+    scene.fails(
+        &of_two_reports(),
+        &format!(
+            "warning: stage `hostile`: broke at 3 of 3 rows (lines 2 to 4), which go to quarantine\n\
+            error: 3 of 6 rows were rejected, more than 1 %\n{}{}{}\n\
+            hint: the rows are in quarantine under run 2; \
+            `rejected-rows` in `[limits]` is the threshold",
+            row(2),
+            row(3),
+            row(4)
+        ),
+    );
+}
+
+#[test]
+fn a_stage_that_breaks_at_every_row_fails_the_payload() {
     for (behaviour, words) in [
         (
-            "refuses",
-            "refused batch 1 (lines 2 to 4): column `pod`: today is a holiday",
-        ),
-        (
             "panics",
-            "broke at batch 1 (lines 2 to 4): trapped: `unreachable` instruction executed\n  \
-            it said: panicked at src/lib.rs:LINE: the dog ate 3 rows",
+            "trapped: `unreachable` instruction executed; \
+            it said: panicked at src/lib.rs:LINE: the dog ate 1 rows",
         ),
         (
-            "traps",
-            "broke at batch 1 (lines 2 to 4): trapped: `unreachable` instruction executed",
+            "panics-at-row",
+            "trapped: `unreachable` instruction executed; \
+            it said: panicked at src/lib.rs:ROW: the cat sat on it, at row 0 of the batch",
         ),
-        (
-            "exits",
-            "broke at batch 1 (lines 2 to 4): trapped: the stage exited, which a stage may not",
-        ),
+        ("traps", "trapped: `unreachable` instruction executed"),
+        ("exits", "trapped: the stage exited, which a stage may not"),
         (
             "spins",
-            "broke at batch 1 (lines 2 to 4): took longer than 200ms for one batch (`time-per-batch`)",
+            "took longer than 200ms for one batch (`time-per-batch`)",
         ),
         (
             "eats-memory",
-            "broke at batch 1 (lines 2 to 4): wanted more than 16777216 bytes of memory (`memory`)",
+            "wanted more than 16777216 bytes of memory (`memory`)",
         ),
     ] {
         let scene = Scene::with_pipeline(&hostile(behaviour));
-        let words = words.replace("LINE", &panicking_line().to_string());
-        scene.fails(
-            &of_two_reports(),
-            &format!(
-                "error: cannot ingest report `pods.csv`\n  stage `hostile` {words}\n\n\
-                hint: 3 rows had been read; none of them was published"
-            ),
+        let words = words.replace("LINE", &line_of("the dog ate").to_string());
+        breaks_at_each_row(
+            &scene,
+            &words.replace("ROW", &line_of("the cat sat").to_string()),
         );
     }
 }
 
 #[test]
-fn a_stage_that_lies_fails_the_payload() {
+fn a_stage_that_lies_about_every_row_fails_the_payload() {
     for (behaviour, lie) in [
         (
             "ragged",
-            "column `pod_usage_cpu_core_seconds`: it has 2 values for 3 rows",
+            "column `pod_usage_cpu_core_seconds`: it has 0 values for 1 rows",
         ),
         (
             "wrong-type",
@@ -107,19 +126,14 @@ fn a_stage_that_lies_fails_the_payload() {
         ),
         (
             "loses-row",
-            "3 rows went in, but 2 came out, 0 were rejected and 0 left out",
+            "1 rows went in, but 0 came out, 0 were rejected and 0 left out",
         ),
         ("rejects-twice", "row 1 is rejected twice"),
     ] {
         let scene = Scene::with_pipeline(&hostile(behaviour));
-        scene.fails(
-            &of_two_reports(),
-            &format!(
-                "error: cannot ingest report `pods.csv`\n  \
-                stage `hostile` broke at batch 1 (lines 2 to 4): \
-                returned something that the contract does not allow: {lie}\n\n\
-                hint: 3 rows had been read; none of them was published"
-            ),
+        breaks_at_each_row(
+            &scene,
+            &format!("returned something that the contract does not allow: {lie}"),
         );
     }
 }
@@ -127,13 +141,16 @@ fn a_stage_that_lies_fails_the_payload() {
 #[test]
 fn a_stage_cannot_return_more_than_its_limit() {
     let scene = Scene::with_pipeline(&hostile("floods").replace("16 MiB", "512 MiB"));
-    scene.fails(
-        &of_two_reports(),
-        "error: cannot ingest report `pods.csv`\n  \
-        stage `hostile` broke at batch 1 (lines 2 to 4): \
-        returned something that the contract does not allow: \
-        more than 67108864 bytes for one batch (`output-per-batch`)\n\n\
-        hint: 3 rows had been read; none of them was published",
+    breaks_at_each_row(
+        &scene,
+        "returned something that the contract does not allow: \
+        more than 67108864 bytes for one batch (`output-per-batch`)",
+    );
+    let tight = hostile("floods").replace("16 MiB", "512 MiB\", output-per-batch = \"1 MiB");
+    breaks_at_each_row(
+        &Scene::with_pipeline(&tight),
+        "returned something that the contract does not allow: \
+        more than 1048576 bytes for one batch (`output-per-batch`)",
     );
 }
 
@@ -165,6 +182,30 @@ fn what_a_stage_says_cannot_control_the_terminal() {
     scene
         .load(&later(&Report::pods().hours(0..3)))
         .stderr_is("warning: stage `hostile`:  [2Jnothing to see here");
+}
+
+/// Each file opens the stage anew, so its own limit does not bound a payload's run.
+#[test]
+fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
+    let scene = Scene::with_pipeline(&hostile("chatters"));
+    let mut payload = Payload::numbered(2).manifest("date", "2026-01-12T00:00:00Z");
+    for (number, hour) in (0..5).enumerate() {
+        let pods = Report::pods().hours(hour..hour + 1);
+        payload = payload.file(&format!("pods{number}.csv"), pods.text());
+    }
+    let ended = scene.load(&payload.tarball());
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let said = "info: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
+    let cut = "warning: stage `hostile`: more than 100 messages; the rest is dropped";
+    let count = |wanted: &str| {
+        let lines = ended.stderr.lines();
+        lines.filter(|line| line.starts_with(wanted)).count()
+    };
+    assert!(count(said) > 150 && count(cut) > 0, "{ended}");
+    assert_eq!(count(said) + count(cut), 200, "{ended}");
+    assert!(!ended.stderr.contains("a detail"), "{ended}");
+    let last = "warning: stage `hostile`: 55 more messages are not shown\n";
+    assert!(ended.stderr.contains(last), "{ended}");
 }
 
 /// A stage that breaks before any data is there breaks the pipeline.

@@ -100,7 +100,7 @@ fn another_version_of_the_contract_is_named() {
         "  world      transform; built for 0.9.0, this host speaks 0.1.0\n",
         "  may run    no: component `[FOLDER]/by_hand.wasm` was built for version 0.9.0 \
         of the stage contract; this host speaks 0.1.0\n             \
-        build it again with version 0.1.0 of `wit/stage.wit`\n",
+        build it again with `wit/released/0.1.0/stage.wit`, or run it with a gristmill that speaks 0.9.0\n",
         "  gristmill:stage/log@0.9.0  the contract, in a version that this host does not speak",
     ] {
         assert!(ended.stdout.contains(words), "{words}\n{ended}");

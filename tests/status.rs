@@ -117,6 +117,9 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     );
     status(&database, &[], 1)
         .stderr_is("error: cluster `test-cluster`: 1 row of `p.tar.gz` (run 1) in quarantine");
+    gristmill(["quarantine", "discard", "1", "--reason", "seen"])
+        .database(&database)
+        .succeeds();
 
     // A part of an upload whose other part does not come.
     let part = Payload::numbered(2)

@@ -273,6 +273,26 @@ fn the_host_speaks_the_version_of_the_contract() {
     );
 }
 
+/// What was released stays as it was: a change of the contract is another version,
+/// which gets a folder of its own.
+#[test]
+fn the_contract_changes_with_its_version_only() {
+    let contract = fs::read_to_string(file("wit/stage.wit")).expect("the contract");
+    let released = format!("wit/released/{CONTRACT_VERSION}/stage.wit");
+    let text = fs::read_to_string(file(&released)).unwrap_or_default();
+    assert!(
+        contract == text,
+        "`wit/stage.wit` is not `{released}`: give it the next version, and its text a folder there"
+    );
+    for entry in fs::read_dir(file("wit/released")).expect("the folder") {
+        let folder = entry.expect("a folder").path();
+        let version = folder.file_name().unwrap_or_default().to_string_lossy();
+        let text = fs::read_to_string(folder.join("stage.wit")).expect("a contract");
+        let package = format!("package gristmill:stage@{version};");
+        assert!(text.lines().any(|line| line == package), "{version}");
+    }
+}
+
 #[test]
 fn every_test_module_is_listed() {
     let listed = include_str!("main.rs");

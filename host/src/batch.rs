@@ -12,8 +12,9 @@ use arrow_array::{
     TimestampMicrosecondArray, UInt32Array,
 };
 use arrow_schema::ArrowError;
+use arrow_select::dictionary::garbage_collect_dictionary;
 
-use crate::schema::{ColumnType, Schema};
+use crate::schema::{ColumnType, Field, Schema};
 
 /// Text that repeats: a key per row, every distinct value once.
 pub type TextDictionary = DictionaryArray<UInt32Type>;
@@ -129,6 +130,83 @@ impl Batch {
         })
     }
 
+    /// Some rows in a row, and of dictionaries only what these rows name: a value of
+    /// another row is none of their business.
+    ///
+    /// # Errors
+    /// A row is out of range.
+    pub fn part(&self, start: usize, rows: usize) -> Result<Self, ArrowError> {
+        let rows: Vec<u32> = (start as u32..(start + rows) as u32).collect();
+        let mut part = self.take(&rows)?;
+        for column in &mut part.columns {
+            if let Some(keys) = column.as_any().downcast_ref::<TextDictionary>() {
+                let compact = garbage_collect_dictionary(keys)?;
+                *column = Arc::new(compact);
+            }
+        }
+        Ok(part)
+    }
+
+    /// Parts one after another; all of them of this schema.
+    ///
+    /// # Errors
+    /// They are of different schemas.
+    pub fn joined(schema: &Arc<Schema>, parts: &[Self]) -> Result<Self, ArrowError> {
+        let mut columns = Vec::with_capacity(schema.fields.len());
+        for (position, field) in schema.fields.iter().enumerate() {
+            let column: Vec<&dyn Array> = parts
+                .iter()
+                .map(|part| part.columns[position].as_ref())
+                .collect();
+            columns.push(match column.is_empty() {
+                true => nulls(field.column_type, 0),
+                false => arrow_select::concat::concat(&column)?,
+            });
+        }
+        let places = || parts.iter().map(|part| &part.places);
+        Ok(Self {
+            schema: Arc::clone(schema),
+            columns,
+            rows: parts.iter().map(|part| part.rows).sum(),
+            places: Places {
+                lines: places().flat_map(|places| places.lines.clone()).collect(),
+                starts: places().flat_map(|places| places.starts.clone()).collect(),
+                lengths: places().flat_map(|places| places.lengths.clone()).collect(),
+                raw: parts
+                    .first()
+                    .map(|part| Arc::clone(&part.places.raw))
+                    .unwrap_or_default(),
+            },
+        })
+    }
+
+    /// These columns alone, without places.
+    #[must_use]
+    pub fn only(&self, fields: &[Field]) -> Self {
+        let (fields, columns) = fields
+            .iter()
+            .filter_map(|field| {
+                let position = self.schema.position(&field.name)?;
+                let field = self.schema.fields[position].clone();
+                Some((field, Arc::clone(&self.columns[position])))
+            })
+            .unzip();
+        Self {
+            schema: Arc::new(Schema { fields }),
+            columns,
+            rows: self.rows,
+            places: Places::default(),
+        }
+    }
+
+    /// What its columns take.
+    pub fn memory_bytes(&self) -> usize {
+        self.columns
+            .iter()
+            .map(|column| column.get_array_memory_size())
+            .sum()
+    }
+
     /// Without the rows named, which need no order.
     ///
     /// # Errors
@@ -239,5 +317,60 @@ pub fn nulls(column_type: ColumnType, rows: usize) -> ArrayRef {
             UInt32Array::new_null(rows),
             Arc::new(StringArray::from(vec![""])),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(texts: &[Option<&str>]) -> Batch {
+        let texts: TextDictionary = texts.iter().copied().collect();
+        let rows = texts.len();
+        Batch {
+            schema: Arc::new(Schema {
+                fields: vec![Field {
+                    name: "pod".into(),
+                    column_type: ColumnType::Dictionary,
+                }],
+            }),
+            columns: vec![Arc::new(texts)],
+            rows,
+            places: Places {
+                lines: (2..).take(rows).collect(),
+                starts: (0..).take(rows).collect(),
+                lengths: vec![1; rows],
+                ..Places::default()
+            },
+        }
+    }
+
+    fn cells(batch: &Batch) -> Vec<String> {
+        let values = Values::of(&batch.columns[0]).unwrap();
+        (0..batch.rows).map(|row| values.cell(row)).collect()
+    }
+
+    #[test]
+    fn a_part_holds_no_text_of_other_rows() {
+        let whole = batch(&[Some("a"), Some("b"), None, Some("a"), Some("c")]);
+        let part = whole.part(1, 3).unwrap();
+        assert_eq!(cells(&part), ["b", "", "a"]);
+        assert_eq!(part.places.lines, [3, 4, 5]);
+        let Some(Values::Dictionary(_, values)) = Values::of(&part.columns[0]) else {
+            panic!("a dictionary");
+        };
+        assert_eq!(values.len(), 2);
+        assert_eq!(whole.part(2, 1).unwrap().columns[0].null_count(), 1);
+    }
+
+    #[test]
+    fn parts_join_to_the_whole() {
+        let whole = batch(&[Some("a"), Some("b"), None, Some("a"), Some("c")]);
+        let parts = [whole.part(0, 2).unwrap(), whole.part(2, 3).unwrap()];
+        let joined = Batch::joined(&whole.schema, &parts).unwrap();
+        assert_eq!(cells(&joined), cells(&whole));
+        assert_eq!(joined.places.lines, whole.places.lines);
+        let nothing = Batch::joined(&whole.schema, &[]).unwrap();
+        assert_eq!((nothing.rows, nothing.columns[0].len()), (0, 0));
     }
 }

@@ -7,26 +7,90 @@
 //!
 //! Nothing here knows of archives or tables. All of it lives for one file.
 
+mod contained;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+pub use self::contained::Breaks;
+use self::contained::Contained;
 use crate::batch::{Batch, RejectedRow};
+use crate::books::StageBook;
 use crate::definition::{BoundSet, LearnedSet};
 use crate::plan::{LoadPlan, StagePlan};
-use crate::stage::{Fact, LogLine, Parser, StageError, Transform};
+use crate::stage::{Fact, LogLine, Parser, StageError, WantedColumn};
+
+/// Cases captured of one file: what is wrong with a stage shows in the first few.
+const CAPTURES_MAX: usize = 20;
 
 /// The parser of a report, opened.
 pub struct Reader<'p> {
     plan: &'p LoadPlan,
     parser: Parser,
     batches: u64,
+    capturing: Capturing<'p>,
 }
 
 /// The transforms of a report, opened.
 pub struct Chain<'p> {
     plan: &'p LoadPlan,
-    transforms: Vec<Transform>,
+    transforms: Vec<Contained<'p>>,
+    capturing: Capturing<'p>,
+}
+
+/// What a stage broke at or refused, to be kept as a case.
+#[derive(Debug)]
+pub struct Captured {
+    pub stage: StagePlan,
+    /// The sets that were bound to it, by name.
+    pub sets: Vec<(String, Vec<String>)>,
+    pub input: CapturedInput,
+    /// As the stage's error says it.
+    pub error: String,
+    /// The line of the file where it begins, if it is known.
+    pub line: Option<u64>,
+}
+
+#[derive(Debug)]
+pub enum CapturedInput {
+    /// Rows for a transform, with every column that reaches it.
+    Rows(Batch),
+    /// The first bytes of a file, for a parser that wants these columns.
+    Bytes(Vec<u8>, Vec<WantedColumn>),
+}
+
+/// Where cases are kept, if they are.
+struct Capturing<'p> {
+    captures: Option<&'p Mutex<Vec<Captured>>>,
+    /// The sets that each stage is opened with, by its name.
+    sets: BTreeMap<String, Vec<(String, Vec<String>)>>,
+}
+
+/// A row that broke a stage, and how.
+struct Broken {
+    batch: Batch,
+    error: StageError,
+}
+
+/// A stage ended the file.
+struct Stop {
+    error: StageError,
+    /// Why what is wrong with it cannot be left to some rows.
+    why: Option<String>,
+    /// The part of the batch that shows it, when that is not the whole.
+    batch: Option<Batch>,
+}
+
+impl From<StageError> for Stop {
+    fn from(error: StageError) -> Self {
+        Self {
+            error,
+            why: None,
+            batch: None,
+        }
+    }
 }
 
 /// What the parser made of a chunk.
@@ -58,6 +122,8 @@ pub struct Output {
     pub rejects: Vec<Reject>,
     pub log: Vec<(String, LogLine)>,
     pub rows_filtered: u64,
+    /// What went into each transform and what came of it, in the order of the chain.
+    pub books: Vec<StageBook>,
     /// Time in each transform, in the order of the chain.
     pub stage_time: Vec<Duration>,
 }
@@ -81,6 +147,8 @@ pub struct ChainError {
     /// The lines of the file that the batch begins and ends with.
     pub lines: Option<(u64, u64)>,
     pub error: StageError,
+    /// Why that cannot be left to some rows.
+    pub why: Option<String>,
 }
 
 impl fmt::Display for ChainError {
@@ -99,7 +167,11 @@ impl fmt::Display for ChainError {
             (Some(batch), None) => write!(formatter, "batch {batch}")?,
             (None, _) => write!(formatter, "the file")?,
         }
-        write!(formatter, ": {}", self.error)
+        write!(formatter, ": {}", self.error)?;
+        match &self.why {
+            Some(why) => write!(formatter, "\n{why}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -123,7 +195,13 @@ impl<'p> Reader<'p> {
             plan,
             parser,
             batches: 0,
+            capturing: Capturing::new(plan, words),
         })
+    }
+
+    /// Keeps what the parser breaks at or refuses.
+    pub fn capture(&mut self, captures: &'p Mutex<Vec<Captured>>) {
+        self.capturing.captures = Some(captures);
     }
 
     /// The number of the batch that comes next.
@@ -140,11 +218,17 @@ impl<'p> Reader<'p> {
         let started = Instant::now();
         let parsed = self.parser.parse(chunk, last);
         let stage_time = started.elapsed();
-        let parsed = parsed.map_err(|error| ChainError {
-            stage: self.plan.parser.name.clone(),
-            batch: Some(self.batches),
-            lines: None,
-            error,
+        let parsed = parsed.map_err(|error| {
+            // What comes later does not show without what came before.
+            if self.batches == 1 {
+                let columns = self.plan.columns.clone();
+                let input = CapturedInput::Bytes(chunk.to_vec(), columns);
+                self.capturing.keep(&self.plan.parser, input, &error, None);
+            }
+            ChainError {
+                batch: Some(self.batches),
+                ..at_file(&self.plan.parser)(error)
+            }
         })?;
         let rejects = labelled_rejects(&self.plan.parser, parsed.rejects);
         Ok(Read {
@@ -175,56 +259,115 @@ impl<'p> Reader<'p> {
     }
 }
 
+impl<'p> Capturing<'p> {
+    fn new(plan: &LoadPlan, words: &dyn Fn(BoundSet) -> Vec<String>) -> Self {
+        Self {
+            captures: None,
+            sets: plan
+                .stages()
+                .map(|stage| (stage.name.clone(), stage.settings(words).sets))
+                .collect(),
+        }
+    }
+
+    /// Keeps a case, once for each stage and error.
+    fn keep(&self, stage: &StagePlan, input: CapturedInput, error: &StageError, line: Option<u64>) {
+        let Some(captures) = self.captures else {
+            return;
+        };
+        let mut captures = captures.lock().unwrap_or_else(|poison| poison.into_inner());
+        let error = error.to_string();
+        let known = |other: &Captured| other.stage.name == stage.name && other.error == error;
+        if captures.len() >= CAPTURES_MAX || captures.iter().any(known) {
+            return;
+        }
+        captures.push(Captured {
+            stage: stage.clone(),
+            sets: self.sets.get(&stage.name).cloned().unwrap_or_default(),
+            input,
+            error,
+            line,
+        });
+    }
+}
+
 impl<'p> Chain<'p> {
-    /// Opens every transform. `words` gives the words of the sets bound to them.
+    /// Opens every transform. `words` gives the words of the sets bound to them;
+    /// `breaks` counts over all chains of the file.
     ///
     /// # Errors
     /// A stage refuses what the plan opens it with.
     pub fn open(
         plan: &'p LoadPlan,
         words: &dyn Fn(BoundSet) -> Vec<String>,
+        breaks: &'p Breaks,
     ) -> Result<Self, ChainError> {
         let mut schema = &plan.parsed;
         let mut transforms = Vec::with_capacity(plan.transforms.len());
-        for transform in &plan.transforms {
+        for (transform, counts) in plan.transforms.iter().zip(breaks.stages()) {
             let stage = &transform.stage;
-            let opened = stage
-                .component
-                .open_transform(&stage.settings(words), schema)
+            let opened = Contained::open(transform, schema, stage.settings(words), counts)
                 .map_err(at_file(stage))?;
-            if *opened.contract() != transform.contract {
-                return Err(at_file(stage)(StageError::Malformed {
-                    reason: "its contract is not the one that the pipeline was checked with".into(),
-                }));
-            }
             transforms.push(opened);
             schema = &transform.output;
         }
-        Ok(Self { plan, transforms })
+        Ok(Self {
+            plan,
+            transforms,
+            capturing: Capturing::new(plan, words),
+        })
     }
 
-    /// Sends a batch through all transforms.
+    /// Keeps what stages break at or refuse.
+    pub fn capture(&mut self, captures: &'p Mutex<Vec<Captured>>) {
+        self.capturing.captures = Some(captures);
+    }
+
+    /// Sends a batch through all transforms. Rows that break one are among the
+    /// rejects.
     ///
     /// # Errors
-    /// A stage refuses the batch or breaks.
+    /// A stage refuses the batch, or breaks at more than some rows.
     pub fn feed(&mut self, read: Read) -> Result<Output, ChainError> {
         let mut log = read.log;
         let mut rejects = read.rejects;
         let mut rows_filtered = 0;
+        let mut books = Vec::with_capacity(self.transforms.len());
         let mut stage_time = Vec::with_capacity(self.transforms.len());
         let mut batch = read.batch;
         for (position, transform) in self.transforms.iter_mut().enumerate() {
             let stage = &self.plan.transforms[position].stage;
+            let mut broken = Vec::new();
             let started = Instant::now();
-            let processed = transform.process(&batch);
+            let processed = transform.process(&batch, &mut broken);
             stage_time.push(started.elapsed());
             log.extend(labelled(stage, transform.take_log()));
-            let processed = processed.map_err(|error| ChainError {
-                stage: stage.name.clone(),
-                batch: Some(read.number),
-                lines: lines(&batch),
-                error,
+            for row in broken {
+                let line = row.batch.places.lines.first().copied();
+                let input = CapturedInput::Rows(row.batch);
+                self.capturing.keep(stage, input, &row.error, line);
+            }
+            let processed = processed.map_err(|stop| {
+                let part = stop.batch.unwrap_or_else(|| batch.clone());
+                let line = part.places.lines.first().copied();
+                let input = CapturedInput::Rows(part);
+                self.capturing.keep(stage, input, &stop.error, line);
+                ChainError {
+                    batch: Some(read.number),
+                    lines: lines(&batch),
+                    why: stop.why,
+                    ..at_file(stage)(stop.error)
+                }
             })?;
+            let mut book = StageBook::of(&stage.name);
+            book.add(
+                batch.rows as u64,
+                processed.batch.rows,
+                processed.rejects.len(),
+            );
+            book.rows_filtered = processed.filtered;
+            book.rows_repeated = processed.repeated;
+            books.push(book);
             rejects.extend(labelled_rejects(stage, processed.rejects));
             rows_filtered += processed.filtered;
             batch = processed.batch;
@@ -234,6 +377,7 @@ impl<'p> Chain<'p> {
             rejects,
             log,
             rows_filtered,
+            books,
             stage_time,
         })
     }
@@ -245,7 +389,10 @@ impl<'p> Chain<'p> {
     pub fn finish(&mut self) -> Result<Learned, ChainError> {
         let mut learned = Learned::default();
         for (transform, planned) in self.transforms.iter_mut().zip(&self.plan.transforms) {
-            let facts = transform.finish().map_err(at_file(&planned.stage))?;
+            let facts = transform.finish().map_err(|stop| ChainError {
+                why: stop.why,
+                ..at_file(&planned.stage)(stop.error)
+            })?;
             learned
                 .log
                 .extend(labelled(&planned.stage, transform.take_log()));
@@ -263,6 +410,7 @@ fn at_file(stage: &StagePlan) -> impl FnOnce(StageError) -> ChainError + use<> {
         batch: None,
         lines: None,
         error,
+        why: None,
     }
 }
 

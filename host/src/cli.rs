@@ -5,7 +5,7 @@ mod stage;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 pub(crate) use self::stage::typed;
@@ -36,6 +36,12 @@ pub enum Command {
     Run(RunArguments),
     /// Type-check a whole pipeline; needs no database
     Check(CheckArguments),
+    /// Write down the components that a pipeline runs with, for `--locked`
+    Lock(LockArguments),
+    /// Print the JSON Schema of the pipeline file, for editors
+    Schema,
+    /// Run payloads as they appear in a folder
+    Watch(WatchArguments),
     /// Work on one stage alone
     #[command(subcommand)]
     Stage(StageCommand),
@@ -47,6 +53,9 @@ pub enum Command {
     Tags(TagsCommand),
     /// Show how every source stands; exit code 1 when something needs a person
     Status(StatusArguments),
+    /// The rows that stages or the tables refused
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Run archived payloads through a pipeline again, in place of what they made
     Replay(ReplayArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
@@ -76,6 +85,44 @@ pub struct PipelineArguments {
     /// A folder with stage components, looked at after the pipeline's own
     #[arg(long, value_name = "DIR")]
     pub stages: Vec<PathBuf>,
+    /// Refuse every component but the ones in the `gristmill.lock` beside the pipeline
+    #[arg(long)]
+    pub locked: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LockArguments {
+    /// The pipeline file; the lock is written beside it
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// A folder with stage components, looked at after the pipeline's own
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// The folder that payloads appear in
+    #[arg(value_name = "INBOX")]
+    pub inbox: PathBuf,
+    /// Run what is there, and stop
+    #[arg(long)]
+    pub once: bool,
+    /// Look into the folder every so many milliseconds
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(10..=3_600_000)
+    )]
+    pub poll_milliseconds: u64,
+    /// Print the result of each payload as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +135,9 @@ pub struct RunArguments {
     /// The cluster of a single CSV file, which has no manifest to say it
     #[arg(long, value_name = "ID")]
     pub cluster_id: Option<String>,
+    /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`
+    #[arg(long, value_name = "DIR")]
+    pub capture: Option<PathBuf>,
     /// Show the daily summary of the days that the payloads cover
     #[arg(long)]
     pub show_summary: bool,
@@ -229,6 +279,93 @@ pub struct StatusArguments {
     pub json: bool,
     #[command(flatten)]
     pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List rows, the newest first
+    List {
+        #[command(flatten)]
+        filter: QuarantineFilter,
+        /// Rows of this state
+        #[arg(long, value_enum, default_value_t = QuarantineState::Open)]
+        state: QuarantineState,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Show all that is known of a row, and its raw text
+    Show {
+        /// The row, as `list` numbers it
+        #[arg(value_name = "ROW")]
+        id: i64,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Run the archived payloads of open rows again; what comes through is resolved
+    Replay {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// Payloads of this cluster: its id, its alias or the source's uuid
+        #[arg(long, value_name = "CLUSTER")]
+        source: Option<String>,
+        /// The payload of this run
+        #[arg(long, value_name = "RUN")]
+        run: Option<i64>,
+        /// Print what came of each payload as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Mark open rows as of no interest; they are kept
+    Discard {
+        /// The rows, as `list` numbers them
+        #[arg(value_name = "ROW")]
+        ids: Vec<i64>,
+        #[command(flatten)]
+        filter: QuarantineFilter,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct QuarantineFilter {
+    /// Rows of this cluster: its id, its alias or the source's uuid
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: Option<String>,
+    /// Rows of this run
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<i64>,
+    /// Rows that this stage rejected; `load` for the table
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
+    /// Rows with this reason, such as `not-a-number`
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QuarantineState {
+    /// Needs a person
+    Open,
+    /// Came through in a later run
+    Resolved,
+    /// Of no interest, as a person said
+    Discarded,
+    All,
 }
 
 #[derive(Debug, Args)]

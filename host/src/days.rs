@@ -42,6 +42,18 @@ impl FromStr for DayOrMonth {
 }
 
 impl Days {
+    /// Every day that a report can be from.
+    pub fn all() -> Self {
+        let century = Months::new(12 * 100);
+        let first = NaiveDate::default()
+            .checked_add_months(Months::new(12 * 30))
+            .unwrap_or_default();
+        Self {
+            first,
+            last: first.checked_add_months(century).unwrap_or(first),
+        }
+    }
+
     /// From the first day of `from` to the last one of `to`, or of `from` itself.
     ///
     /// # Errors

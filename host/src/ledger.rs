@@ -53,7 +53,15 @@ pub struct SourceSummary {
     pub generations: i64,
     /// Of them, those that hold no day any more.
     pub generations_superseded: i64,
+    /// Rows in quarantine that are neither resolved nor discarded.
     pub rows_quarantined: i64,
+    #[serde(skip)]
+    runs_quarantined: i64,
+    #[serde(skip)]
+    last_run_quarantined: Option<i64>,
+    /// The payload they are of, when they are of one run.
+    #[serde(skip)]
+    payload_quarantined: Option<String>,
 }
 
 /// Hours of a day that no report covers.
@@ -182,6 +190,23 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
     })
 }
 
+impl SourceSummary {
+    fn quarantined(&self) -> Option<String> {
+        let rows = match self.rows_quarantined {
+            0 => return None,
+            1 => "1 row".to_string(),
+            rows => format!("{rows} rows"),
+        };
+        let whose = match (&self.payload_quarantined, self.last_run_quarantined) {
+            (Some(payload), Some(run)) if self.runs_quarantined == 1 => {
+                format!("`{payload}` (run {run})")
+            }
+            _ => format!("{} runs", self.runs_quarantined),
+        };
+        Some(format!("{rows} of {whose} in quarantine"))
+    }
+}
+
 impl SourceStatus {
     fn attention(&self) -> Vec<Attention> {
         let mut attention = Vec::new();
@@ -196,20 +221,9 @@ impl SourceStatus {
             if run.state == "failed" {
                 add(AttentionKind::FailedRun, failed_run(run));
             }
-            if run.rows_rejected > 0 {
-                add(
-                    AttentionKind::Quarantine,
-                    format!(
-                        "{} of `{}` (run {}) in quarantine",
-                        match run.rows_rejected {
-                            1 => "1 row".to_string(),
-                            rows => format!("{rows} rows"),
-                        },
-                        run.payload,
-                        run.run
-                    ),
-                );
-            }
+        }
+        if let Some(quarantined) = self.summary.quarantined() {
+            add(AttentionKind::Quarantine, quarantined);
         }
         if !self.gaps.is_empty() {
             add(AttentionKind::Gap, missing_hours(&self.gaps));

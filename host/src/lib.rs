@@ -3,6 +3,8 @@
 
 pub mod archive;
 pub mod batch;
+pub mod books;
+pub mod capture;
 pub mod case;
 pub mod chain;
 pub mod cli;
@@ -13,13 +15,18 @@ pub mod definition;
 pub mod difference;
 pub mod digest;
 pub mod failure;
+pub mod inbox;
 pub mod ingest;
 pub mod ledger;
 pub mod load;
+pub mod lock;
+pub mod log_book;
 pub mod payload;
 pub mod plan;
+pub mod printable;
 pub mod problem;
 pub mod publish;
+pub mod quarantine;
 pub mod report;
 pub mod retention;
 pub mod run_record;

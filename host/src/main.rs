@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    check, clean, db, replay, run, sources, stage_bench, stage_inspect, stage_run, stage_test,
-    status, summarize, tags,
+    check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench, stage_inspect,
+    stage_run, stage_test, status, summarize, tags, watch,
 };
 use gristmill::failure::{Failure, Result};
 use gristmill::report;
@@ -27,6 +27,9 @@ fn execute(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, &runtime()?),
         Command::Check(arguments) => check::execute(arguments),
+        Command::Lock(arguments) => lock::execute(arguments),
+        Command::Schema => schema::execute(),
+        Command::Watch(arguments) => watch::execute(arguments, &runtime()?),
         Command::Stage(StageCommand::Test(arguments)) => stage_test::execute(arguments),
         Command::Stage(StageCommand::Run(arguments)) => stage_run::execute(arguments),
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
@@ -34,6 +37,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Sources(command) => sources::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
+        Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),

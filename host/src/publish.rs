@@ -18,6 +18,8 @@ use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::payload::Manifest;
 use crate::plan::{AggregationEngine, Plan};
+use crate::quarantine;
+use crate::run_record;
 use crate::source::Source;
 use crate::summarize::{self, Summarized};
 
@@ -173,7 +175,7 @@ impl Upload {
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        record_generation(&mut transaction, &ids, files)
+        record_generation(&mut transaction, &ids, files, true)
             .await
             .map_err(failed)?;
         if let Some(kept) = kept {
@@ -376,14 +378,19 @@ async fn record_tag_keys(
 }
 
 /// Records what a generation has of each file and what the files taught, and makes
-/// the generation count.
+/// the generation count. When all of it counts, what earlier runs of the manifest
+/// quarantined and this one did not is `resolved`.
 async fn record_generation(
     connection: &mut PgConnection,
     upload: &UploadIds,
     files: &[IngestedFile],
+    resolves: bool,
 ) -> Result<(), sqlx::Error> {
     for file in files {
         record_file(connection, upload, file).await?;
+        if resolves {
+            quarantine::resolve(connection, upload.run_id, upload.manifest_id, &file.name).await?;
+        }
     }
     record_tag_keys(connection, files).await?;
     sqlx::query(include_str!("../../sql/gristmill_generation.complete.sql"))
@@ -432,93 +439,21 @@ async fn record_file(
             .execute(&mut *connection)
             .await?;
     }
-    quarantine(
-        connection,
-        upload.run_id,
-        Some(upload.generation),
-        report,
-        file,
-    )
-    .await
+    run_record::keep_book(connection, upload.run_id, &file.book()).await?;
+    let rejecting = quarantine::Rejecting {
+        run_id: upload.run_id,
+        manifest_id: upload.manifest_id,
+        generation: Some(upload.generation),
+    };
+    quarantine::insert(connection, rejecting, report, file).await
 }
 
-/// Puts a file's rejected rows into quarantine.
-async fn quarantine(
-    connection: &mut PgConnection,
-    run_id: i64,
-    generation: Option<i64>,
-    report: &str,
-    file: &IngestedFile,
-) -> Result<(), sqlx::Error> {
-    if file.rejects.is_empty() {
-        return Ok(());
-    }
-    // A message may quote the row, and text columns hold no NUL.
-    let text = |text: &str| text.replace('\0', "\u{fffd}");
-    let rejects = &file.rejects;
-    let rows = || rejects.iter().map(|reject| &reject.row);
-    sqlx::query(include_str!("../../sql/gristmill_quarantine.insert.sql"))
-        .bind(run_id)
-        .bind(generation)
-        .bind(report)
-        .bind(&file.name)
-        .bind(
-            rows()
-                .map(|row| row.line.map(|line| line as i64))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rejects
-                .iter()
-                .map(|reject| reject.stage.clone())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rejects
-                .iter()
-                .map(|reject| reject.digest.clone())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows()
-                .map(|row| row.column.as_deref().map(text))
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows().map(|row| text(&row.code)).collect::<Vec<_>>())
-        .bind(rows().map(|row| text(&row.message)).collect::<Vec<_>>())
-        .bind(rows().map(|row| row.raw.clone()).collect::<Vec<_>>())
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Keeps the rejected rows of a payload that failed, under its run.
-///
-/// # Errors
-/// The database fails.
-pub async fn keep_rejects(database: &Database, run_id: i64, files: &[IngestedFile]) -> Result<()> {
-    let failed = |error| SqlError(error).failure("cannot keep the rejected rows");
-    let mut connection = database.pool().acquire().await.map_err(failed)?;
-    for file in files {
-        if let FileKind::Report(report) = &file.kind {
-            quarantine(&mut connection, run_id, None, report, file)
-                .await
-                .map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-async fn publish(
-    connection: &mut PgConnection,
-    source: &Source,
-    manifest_id: i32,
-    engine: AggregationEngine,
-) -> Result<Completed> {
+/// Claims the days of a manifest.
+async fn claim(connection: &mut PgConnection, manifest_id: i32) -> Result<Vec<DayOutcome>> {
     let failed = |error| SqlError(error).failure("cannot publish");
     let rows = sqlx::query(include_str!("../../sql/gristmill_day.claim.sql"))
         .bind(manifest_id)
-        .fetch_all(&mut *connection)
+        .fetch_all(connection)
         .await
         .map_err(failed)?;
     let mut days = Vec::with_capacity(rows.len());
@@ -541,6 +476,17 @@ async fn publish(
             },
         });
     }
+    Ok(days)
+}
+
+async fn publish(
+    connection: &mut PgConnection,
+    source: &Source,
+    manifest_id: i32,
+    engine: AggregationEngine,
+) -> Result<Completed> {
+    let failed = |error| SqlError(error).failure("cannot publish");
+    let days = claim(connection, manifest_id).await?;
     let won: Vec<NaiveDate> = days
         .iter()
         .filter(|day| day.outcome == Outcome::Won)

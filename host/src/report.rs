@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::ingest::Progress;
+use crate::printable;
 use crate::problem::{Problem, Sources};
 use crate::stage::{LogLevel, LogLine};
 
@@ -23,13 +24,26 @@ const PROGRESS_TICK: Duration = Duration::from_millis(100);
 
 /// One line of standard error: what is going on.
 pub fn say(line: &str) {
-    eprintln!("{line}");
+    eprintln!("{}", printable::lines(line));
 }
 
 /// Text to standard output, as it is.
 pub fn data(text: &str) {
     // A reader that went away, such as `head`, has what it wants.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Text to standard output, fit for a terminal.
+pub fn text(text: &str) {
+    data(&printable::lines(text));
+}
+
+/// A value to standard output as JSON, in one line.
+pub fn json_line<T: Serialize>(value: &T) {
+    match serde_json::to_string(value) {
+        Ok(text) => data(&text),
+        Err(error) => eprintln!("error: cannot write JSON: {error}"),
+    }
 }
 
 /// A value to standard output as JSON.
@@ -47,7 +61,7 @@ pub fn table(header: &[&str], numbers: &[usize], rows: &[Vec<String>]) {
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_header(header.to_vec());
     for row in rows {
-        table.add_row(row.clone());
+        table.add_row(row.iter().map(|cell| printable::lines(cell)));
     }
     for index in numbers {
         if let Some(column) = table.column_mut(*index) {
@@ -59,16 +73,16 @@ pub fn table(header: &[&str], numbers: &[usize], rows: &[Vec<String>]) {
 
 /// The last word of a run that did not go well.
 pub fn failure(failure: &Failure) {
-    eprintln!("error: {failure}");
+    eprintln!("error: {}", printable::lines(&failure.to_string()));
     if let Some(hint) = &failure.hint {
-        eprintln!("\nhint: {hint}");
+        eprintln!("\nhint: {}", printable::lines(hint));
     }
 }
 
 /// Everything that is wrong with a definition.
 pub fn problems(sources: &Sources, problems: &[Problem]) {
     for problem in problems {
-        eprintln!("error: {}\n", sources.render(problem));
+        eprintln!("error: {}\n", printable::lines(&sources.render(problem)));
     }
 }
 

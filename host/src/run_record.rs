@@ -1,5 +1,8 @@
 //! The record of a run: what it read, what made the rows, how it ended.
 
+use sqlx::PgConnection;
+
+use crate::books::{FileBook, StageBook};
 use crate::database::{Database, SqlError};
 use crate::failure::Result;
 use crate::plan::{Plan, ReportAction};
@@ -104,4 +107,31 @@ pub async fn close(
         .await
         .map(drop)
         .map_err(|error| SqlError(error).failure("cannot record the run"))
+}
+
+/// Records the books of a file.
+///
+/// # Errors
+/// The database fails.
+pub async fn keep_book(
+    connection: &mut PgConnection,
+    run_id: i64,
+    book: &FileBook,
+) -> Result<(), sqlx::Error> {
+    let sums = |sum: fn(&StageBook) -> u64| -> Vec<i64> {
+        book.stages.iter().map(|book| sum(book) as i64).collect()
+    };
+    let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
+    sqlx::query(include_str!("../../sql/gristmill_run_book.insert.sql"))
+        .bind(run_id)
+        .bind(&book.file)
+        .bind(stages)
+        .bind(sums(|book| book.rows_in))
+        .bind(sums(|book| book.rows_repeated))
+        .bind(sums(|book| book.rows_out))
+        .bind(sums(|book| book.rows_filtered))
+        .bind(sums(|book| book.rows_rejected))
+        .execute(connection)
+        .await
+        .map(drop)
 }

@@ -2,6 +2,7 @@
 //! pipeline can be checked with no database in reach.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use sqlparser::ast::{ColumnOption, DataType, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
@@ -104,6 +105,7 @@ impl Storage {
         }
     }
 
+    /// With its article, for a sentence.
     fn describe(self) -> &'static str {
         match self {
             Self::Boolean => "a boolean",
@@ -112,6 +114,25 @@ impl Storage {
             Self::Timestamp => "a timestamp",
             Self::Text { .. } => "text",
             Self::LabelSet => "a label set (json)",
+        }
+    }
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => formatter.write_str("boolean"),
+            Self::Int64 => formatter.write_str("int64"),
+            Self::Float64 => formatter.write_str("float64"),
+            Self::FixedPoint { scale } => write!(formatter, "whole count of 1e-{scale}"),
+            Self::Timestamp => formatter.write_str("timestamp"),
+            Self::Text {
+                characters_max: None,
+            } => formatter.write_str("text"),
+            Self::Text {
+                characters_max: Some(most),
+            } => write!(formatter, "text of at most {most} characters"),
+            Self::LabelSet => formatter.write_str("label set"),
         }
     }
 }

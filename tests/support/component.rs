@@ -63,15 +63,26 @@ fn cargo(folder: &Path, arguments: &[&str]) {
 #[track_caller]
 pub(crate) fn hostile() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let folder = scratch().join("hostile");
-        fs::create_dir_all(folder.join("src")).expect("a folder");
-        let source = file("tests/hostile/src/lib.rs");
-        fs::copy(source, folder.join("src/lib.rs")).expect("the hostile stage");
-        manifest("hostile", &folder);
-        build("hostile", &folder, &folder);
-        folder
-    })
+    FOLDER.get_or_init(|| of_tests("hostile"))
+}
+
+/// The folder that holds the component of `tests/clumsy`.
+#[track_caller]
+pub(crate) fn clumsy() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| of_tests("clumsy"))
+}
+
+/// Builds a stage whose source is in a folder of `tests`.
+#[track_caller]
+fn of_tests(name: &str) -> PathBuf {
+    let folder = scratch().join(name);
+    fs::create_dir_all(folder.join("src")).expect("a folder");
+    let source = file(&format!("tests/{name}/src/lib.rs"));
+    fs::copy(source, folder.join("src/lib.rs")).expect("its source");
+    manifest(name, &folder);
+    build(name, &folder, &folder);
+    folder
 }
 
 /// Writes the manifest of such a crate.

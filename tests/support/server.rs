@@ -96,6 +96,29 @@ impl TestDatabase {
         }
     }
 
+    /// Ends every session and lets none begin, as a server that went away.
+    #[track_caller]
+    pub(crate) fn close(&self) {
+        let name = &self.name;
+        Server::shared()
+            .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+            .and_then(|()| {
+                Server::shared().execute(&format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                ))
+            })
+            .expect("the database closes");
+    }
+
+    /// Lets sessions begin again.
+    #[track_caller]
+    pub(crate) fn reopen(&self) {
+        let name = &self.name;
+        Server::shared()
+            .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+            .expect("the database opens");
+    }
+
     /// A digest of each table's rows, but for the records of runs.
     #[track_caller]
     pub(crate) fn digests(&self) -> Vec<Vec<Option<String>>> {

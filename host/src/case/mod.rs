@@ -16,10 +16,10 @@ use toml::Spanned;
 use self::budget::Budget;
 pub use self::difference::{Difference, lines};
 use self::update::Expectation;
-use crate::definition::Column;
+use crate::definition::{self, Bytes, Column};
 use crate::problem::{Problem, Sources};
 use crate::schema::ColumnType;
-use crate::stage::{Component, Settings};
+use crate::stage::{Component, Limits, Settings};
 use crate::trial::table::Table;
 use crate::trial::{Fault, Outcome, Trial};
 
@@ -47,6 +47,9 @@ pub struct Case {
     /// Words of the sets bound to the stage.
     #[serde(default)]
     sets: BTreeMap<String, Vec<String>>,
+    /// Limits other than the usual ones.
+    #[serde(default)]
+    limits: definition::Limits,
     /// Types of input columns that shall not be guessed. Transforms only.
     #[serde(default)]
     types: BTreeMap<String, ColumnType>,
@@ -169,13 +172,33 @@ impl Case {
                 config: serde_json::to_string(&config)
                     .map_err(|error| Fault::Input(error.to_string()))?,
                 sets: self.sets.clone().into_iter().collect(),
-                ..Settings::default()
+                limits: self.limits(),
             },
             types: self.types.clone(),
             columns: self.columns.clone(),
             chunk_bytes: self.chunk_bytes,
             batch_rows: None,
         })
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let own = &self.limits;
+        let bytes = |own: &Option<Spanned<Bytes>>, usual| {
+            own.as_ref().map_or(usual, |bytes| bytes.get_ref().0)
+        };
+        Limits {
+            memory_bytes: bytes(&own.memory, usual.memory_bytes),
+            output_bytes: bytes(&own.output_per_batch, usual.output_bytes),
+            time_per_batch: own
+                .time_per_batch
+                .as_ref()
+                .map_or(usual.time_per_batch, |time| time.get_ref().0),
+            log_lines: own
+                .log_lines
+                .as_ref()
+                .map_or(usual.log_lines, |lines| *lines.get_ref()),
+        }
     }
 
     fn judge(&self, outcome: &Outcome) -> Verdict {

@@ -1,16 +1,16 @@
 //! `gristmill check`: type-checks a whole pipeline and shows its graph.
 
+mod graph;
+
 use serde_json::{Value, json};
 
 use super::{engine, plan};
 use crate::cli::CheckArguments;
 use crate::failure::Result;
-use crate::plan::{LoadPlan, Plan, ReportAction, StagePlan};
+use crate::plan::{LoadPlan, Plan, ReportAction, StagePlan, TransformPlan};
 use crate::report;
 use crate::schema::{Field, Schema};
-
-/// Characters of a line of the graph.
-const WIDTH: usize = 96;
+use crate::stage::{CONTRACT_VERSION, RowEffect, WantedColumn};
 
 /// # Errors
 /// The pipeline has problems; they have been printed.
@@ -20,83 +20,10 @@ pub fn execute(arguments: &CheckArguments) -> Result<()> {
     if arguments.json {
         report::json(&as_json(&plan));
     } else {
-        report::data(&as_text(&plan));
+        // Stages name columns.
+        report::text(&graph::text(&plan));
     }
     Ok(())
-}
-
-fn as_text(plan: &Plan) -> String {
-    let mut lines = vec![format!("pipeline {} ({})", plan.name, plan.path.display())];
-    for kind in &plan.reports {
-        lines.push(String::new());
-        lines.push(format!("{}: {}", kind.name, kind.detect.join(", ")));
-        match &kind.action {
-            ReportAction::Ignore => lines.push("  read past".to_string()),
-            ReportAction::Load(load) => graph(load, &mut lines),
-        }
-    }
-    lines.push(String::new());
-    lines.push(format!(
-        "days are won by {} and summarized by postgres",
-        plan.coverage
-    ));
-    lines.join("\n")
-}
-
-/// The chain, with the schema on every edge.
-fn graph(load: &LoadPlan, lines: &mut Vec<String>) {
-    stage_line(&load.parser, lines);
-    wrapped("gives ", &fields(&load.parsed.fields), lines);
-    for transform in &load.transforms {
-        stage_line(&transform.stage, lines);
-        let contract = &transform.contract;
-        wrapped("reads ", &fields(&contract.reads), lines);
-        wrapped("writes", &fields(&contract.writes), lines);
-        wrapped("drops ", &contract.drops, lines);
-        wrapped("gives ", &fields(&transform.output.fields), lines);
-    }
-    lines.push(format!("  {}", load.table));
-    let columns: Vec<String> = load
-        .targets
-        .iter()
-        .map(|target| target.column.clone())
-        .collect();
-    wrapped("stores", &columns, lines);
-}
-
-fn stage_line(stage: &StagePlan, lines: &mut Vec<String>) {
-    lines.push(format!(
-        "  {} [{} MiB, {:?} a batch]",
-        stage.name,
-        stage.limits.memory_bytes >> 20,
-        stage.limits.time_per_batch
-    ));
-}
-
-fn fields(fields: &[Field]) -> Vec<String> {
-    fields
-        .iter()
-        .map(|field| format!("{} {}", field.name, field.column_type))
-        .collect()
-}
-
-/// A list under a label, in lines of bounded width.
-fn wrapped(label: &str, words: &[String], lines: &mut Vec<String>) {
-    let mut line = format!("    {label}");
-    let indent = line.len();
-    for (position, word) in words.iter().enumerate() {
-        if position > 0 {
-            line.push(',');
-            if line.len() + word.len() >= WIDTH {
-                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-            }
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    if !words.is_empty() {
-        lines.push(line);
-    }
 }
 
 fn as_json(plan: &Plan) -> Value {
@@ -111,42 +38,124 @@ fn as_json(plan: &Plan) -> Value {
                 "name": kind.name,
                 "detect": kind.detect,
                 "into": load.table,
+                "file_columns": load.columns.iter().map(file_column).collect::<Vec<_>>(),
                 "schema": schema(&load.parsed),
                 "stages": stages(load),
-                "columns": load.targets.iter().map(|target| &target.column).collect::<Vec<_>>(),
+                "columns": columns(load),
+                "left_null": load.left_null,
             }),
         })
         .collect();
     json!({
         "name": plan.name,
+        "path": plan.path,
+        "contract": CONTRACT_VERSION,
         "coverage": plan.coverage,
-        "engine": "postgres",
+        "engine": plan.engine.to_string(),
         "rejected_rows_max": plan.rejected_rows_max,
+        "chunk_bytes": plan.chunk_bytes,
+        "register_sources": plan.register_sources,
+        "archive": {"keep": plan.archive.keep, "directory": plan.archive.directory},
         "reports": reports,
     })
 }
 
+/// The chain in order, each stage with the schema on the edge behind it.
 fn stages(load: &LoadPlan) -> Vec<Value> {
-    let outputs = std::iter::once(&load.parsed)
-        .chain(load.transforms.iter().map(|transform| &transform.output));
-    load.stages()
-        .zip(outputs)
-        .map(|(stage, output)| {
+    let mut parser = stage(&load.parser, &load.parsed);
+    parser["adds"] = names(&load.parsed.fields);
+    let transforms = load.transforms.iter().enumerate().map(|(position, next)| {
+        let input = load.input_of(position);
+        let contract = &next.contract;
+        let mut stage = stage(&next.stage, &next.output);
+        stage["reads"] = json!(fields(&contract.reads));
+        stage["writes"] = json!(fields(&contract.writes));
+        stage["adds"] = names(&added(next, input));
+        stage["drops"] = json!(contract.drops);
+        stage["row_effect"] = json!(match contract.row_effect {
+            RowEffect::Keeps => "keeps",
+            RowEffect::Rearranges => "rearranges",
+        });
+        stage
+    });
+    let mut stages: Vec<Value> = transforms.collect();
+    stages.insert(0, parser);
+    stages
+}
+
+fn stage(stage: &StagePlan, output: &Schema) -> Value {
+    let config: Value = serde_json::from_str(&stage.config).unwrap_or_default();
+    let bind: serde_json::Map<String, Value> = stage
+        .bind
+        .iter()
+        .map(|(name, set)| (name.clone(), set.to_string().into()))
+        .collect();
+    let learn: serde_json::Map<String, Value> = stage
+        .learn
+        .iter()
+        .map(|(topic, set)| (topic.clone(), set.to_string().into()))
+        .collect();
+    json!({
+        "name": stage.name,
+        "world": stage.component.world.to_string(),
+        "component": stage.component.path,
+        "sha256": stage.component.digest,
+        "bytes": stage.component.bytes,
+        "config": config,
+        "bind": bind,
+        "learn": learn,
+        "memory_bytes": stage.limits.memory_bytes,
+        "time_per_batch_ms": stage.limits.time_per_batch.as_millis() as u64,
+        "output_per_batch_bytes": stage.limits.output_bytes,
+        "output": schema(output),
+    })
+}
+
+/// Which column of the table gets which column of the chain.
+fn columns(load: &LoadPlan) -> Vec<Value> {
+    let pairs = load.output().fields.iter().zip(&load.targets);
+    pairs
+        .map(|(field, target)| {
             json!({
-                "name": stage.name,
-                "component": stage.component.path,
-                "sha256": stage.component.digest,
-                "memory_bytes": stage.limits.memory_bytes,
-                "time_per_batch_ms": stage.limits.time_per_batch.as_millis() as u64,
-                "output": schema(output),
+                "column": field.name,
+                "type": field.column_type.to_string(),
+                "written_by": load.writer_of(&field.name).name,
+                "table_column": target.column,
+                "stored_as": target.storage.to_string(),
+                "required": target.required,
             })
         })
         .collect()
 }
 
+fn file_column(wanted: &WantedColumn) -> Value {
+    json!({
+        "name": wanted.name,
+        "type": wanted.column_type.to_string(),
+        "optional": !wanted.required,
+        "empty": if wanted.empty_is_null { "null" } else { "zero" },
+    })
+}
+
+/// What a transform writes that was not there before.
+fn added(transform: &TransformPlan, input: &Schema) -> Vec<Field> {
+    let writes = transform.contract.writes.iter();
+    writes
+        .filter(|field| input.field(&field.name).is_none())
+        .cloned()
+        .collect()
+}
+
+fn names(fields: &[Field]) -> Value {
+    fields.iter().map(|field| field.name.as_str()).collect()
+}
+
 fn schema(schema: &Schema) -> Vec<Value> {
-    schema
-        .fields
+    fields(&schema.fields)
+}
+
+fn fields(fields: &[Field]) -> Vec<Value> {
+    fields
         .iter()
         .map(|field| json!({"name": field.name, "type": field.column_type.to_string()}))
         .collect()

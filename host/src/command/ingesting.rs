@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Runtime;
 
+use crate::capture;
+use crate::chain::Reject;
 use crate::database::Database;
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
@@ -31,6 +34,8 @@ pub(super) struct Ingesting<'a> {
     pub(super) database: &'a Database,
     pub(super) runtime: &'a Runtime,
     pub(super) workers: usize,
+    /// Where what stages break at is kept as cases.
+    pub(super) capture: Option<&'a Path>,
 }
 
 /// What came of it.
@@ -63,7 +68,10 @@ impl Ingesting<'_> {
         let words = |set: BoundSet| match set {
             BoundSet::EnabledTagKeys => enabled.clone(),
         };
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress {
+            captures: self.capture.map(|_| Mutex::default()),
+            ..Progress::default()
+        });
         let here: RefCell<Vec<String>> = RefCell::default();
         let live = Live::begin(&payload.path.display().to_string(), &progress);
         let files = Ingest {
@@ -79,8 +87,9 @@ impl Ingesting<'_> {
             wanted(name)
         });
         drop(live);
-        let log = progress.log.lock().map(|log| log.clone());
+        let log = progress.log.lock().map(|log| log.lines());
         report::log(&log.unwrap_or_default());
+        let kept = self.keep_captures(&progress);
         let stage_seconds = progress
             .stages
             .lock()
@@ -91,6 +100,11 @@ impl Ingesting<'_> {
                     .collect()
             })
             .unwrap_or_default();
+        // What went wrong first is what the user needs to hear.
+        let files = match (files, kept) {
+            (Ok(_), Err(failure)) => Err(failure),
+            (files, _) => files,
+        };
         // A failed run still says how far it got.
         let rows = progress.rows.load(Ordering::Relaxed);
         let files = files.map_err(|failure| match rows {
@@ -107,17 +121,59 @@ impl Ingesting<'_> {
         })
     }
 
-    /// Neither the payload nor one of its files may have more rejected rows than
-    /// the pipeline allows.
-    pub(super) fn within_threshold(&self, files: &[IngestedFile], run_id: i64) -> Result<()> {
-        let too_many = |(rejected, read): &(u64, u64)| {
-            *rejected as f64 > self.plan.rejected_rows_max * *read as f64
+    /// Writes what stages broke at as cases, and says how to run them.
+    fn keep_captures(&self, progress: &Progress) -> Result<()> {
+        let (Some(directory), Some(captures)) = (self.capture, &progress.captures) else {
+            return Ok(());
         };
-        let of_files = files
+        let captures = captures.lock().unwrap_or_else(|poison| poison.into_inner());
+        for folder in capture::write(directory, &captures)? {
+            report::say(&format!(
+                "captured what stage `{}` stopped at; `gristmill stage test {}` shows it again",
+                folder.stage,
+                folder.path.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Neither the payload nor one of its files may have more rejected rows than the
+    /// pipeline allows, in all or by one stage.
+    pub(super) fn within_threshold(&self, files: &[IngestedFile], run_id: i64) -> Result<()> {
+        self.share_within(files, run_id, None, self.plan.rejected_rows_max)?;
+        let stages: BTreeMap<&str, f64> = self
+            .plan
+            .stages()
+            .filter_map(|stage| Some((stage.name.as_str(), stage.rejected_rows_max?)))
+            .collect();
+        stages.into_iter().try_for_each(|(stage, share_max)| {
+            self.share_within(files, run_id, Some(stage), share_max)
+        })
+    }
+
+    /// The share of rows rejected by one stage, or by all together.
+    fn share_within(
+        &self,
+        files: &[IngestedFile],
+        run_id: i64,
+        stage: Option<&str>,
+        share_max: f64,
+    ) -> Result<()> {
+        let counts = |reject: &&Reject| match stage {
+            Some(stage) => reject.stage == stage && !reject.digest.is_empty(),
+            None => true,
+        };
+        let of_files: Vec<(u64, u64)> = files
             .iter()
-            .map(|file| (file.rejects.len() as u64, file.rows_read));
-        let sums = sums(files);
-        let of_payload = (sums.rows_rejected, sums.rows_read);
+            .map(|file| {
+                let rejected = file.rejects.iter().filter(counts).count() as u64;
+                (rejected, file.rows_read)
+            })
+            .collect();
+        let of_payload = of_files
+            .iter()
+            .fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
+        let too_many = |(rejected, read): &(u64, u64)| *rejected as f64 > share_max * *read as f64;
         let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many)
         else {
             return Ok(());
@@ -125,20 +181,26 @@ impl Ingesting<'_> {
         let shown = files
             .iter()
             .flat_map(|file| {
-                file.rejects
-                    .iter()
-                    .map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
+                let rejects = file.rejects.iter().filter(counts);
+                rejects.map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
             })
             .take(REJECTS_SHOWN)
             .collect::<Vec<_>>()
             .join("\n");
+        let (by, place) = match stage {
+            Some(stage) => (
+                format!(" by stage `{stage}`"),
+                format!("[stages.{stage}.limits]"),
+            ),
+            None => (String::new(), "[limits]".to_string()),
+        };
         Err(Failure::run(format!(
-            "{rejected} of {read} rows were rejected, more than {} %",
-            self.plan.rejected_rows_max * 100.0
+            "{rejected} of {read} rows were rejected{by}, more than {} %",
+            share_max * 100.0
         ))
         .because(anyhow::anyhow!(shown))
         .hint(format!(
-            "the rows are in quarantine under run {run_id}; `rejected-rows` in `[limits]` is the threshold"
+            "the rows are in quarantine under run {run_id}; `rejected-rows` in `{place}` is the threshold"
         )))
     }
 }

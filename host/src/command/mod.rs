@@ -6,8 +6,11 @@ pub mod clean;
 pub mod db;
 mod difference;
 mod ingesting;
+pub mod lock;
+pub mod quarantine;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod sources;
 mod stage_alone;
 pub mod stage_bench;
@@ -18,6 +21,7 @@ mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
+pub mod watch;
 
 use std::path::PathBuf;
 
@@ -28,6 +32,7 @@ use crate::cli::{DatabaseArguments, PipelineArguments};
 use crate::database::{self, Database, DatabaseError, Target};
 use crate::definition;
 use crate::failure::{Failure, Result};
+use crate::lock as lock_file;
 use crate::plan::{self, Plan, Surroundings};
 use crate::report;
 use crate::stage::Engine;
@@ -36,13 +41,20 @@ use crate::staging;
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
     let shown = arguments.pipeline.display();
-    let loaded = definition::load(&arguments.pipeline).map_err(|unreadable| {
+    let mut loaded = definition::load(&arguments.pipeline).map_err(|unreadable| {
         refuse(
             &unreadable.sources,
             &[unreadable.problem],
             &shown.to_string(),
         )
     })?;
+    let lock = match arguments.locked {
+        true => {
+            let read = lock_file::read(&arguments.pipeline, &mut loaded.sources);
+            Some(read.map_err(|problem| refuse(&loaded.sources, &[problem], &shown.to_string()))?)
+        }
+        false => None,
+    };
     let tables = staging::tables(database::migrations());
     let postgres_pipeline = std::env::var("OCP_POSTGRES_PIPELINE").ok();
     let surroundings = Surroundings {
@@ -50,6 +62,7 @@ fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
         tables: &tables,
         stage_folders: &stage_folders(&arguments.stages),
         postgres_pipeline: postgres_pipeline.as_deref(),
+        lock: lock.as_ref(),
     };
     plan::resolve(&loaded, &surroundings)
         .map_err(|problems| refuse(&loaded.sources, &problems, &shown.to_string()))
@@ -124,6 +137,15 @@ fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
 }
 
 fn target(arguments: &DatabaseArguments) -> Target {
+    if let Some(url) = &arguments.database_url
+        && database::holds_password(url)
+        && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url))
+    {
+        report::say(
+            "a password on the command line can be read by everybody on this machine; \
+             DATABASE_URL keeps it private",
+        );
+    }
     Target {
         // Set to nothing means not set, as in other programs.
         url: arguments.database_url.clone().filter(|url| !url.is_empty()),

@@ -18,8 +18,9 @@ use crate::failure::{Failure, Result};
 use crate::ingest::connections;
 use crate::load::Loader;
 use crate::payload::Payload;
+use crate::publish::Upload;
 use crate::publish::replace::{self, Holder};
-use crate::publish::{self, Upload};
+use crate::quarantine;
 use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
@@ -40,7 +41,7 @@ struct Replayed {
 }
 
 /// The archived tarballs that together are a manifest's payload.
-struct Replayable {
+pub(super) struct Replayable {
     holder: Holder,
     tarballs: Vec<Kept>,
 }
@@ -62,12 +63,13 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             database: &database,
             runtime,
             workers,
+            capture: None,
         },
         archive,
         source,
-        days,
+        days: Some(days),
     };
-    let replayables = replay.replayables()?;
+    let replayables = replay.replayables(days)?;
     let started = Instant::now();
     let mut replayed = Replayed {
         cluster_id: replay.source.cluster_id.clone(),
@@ -85,7 +87,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     for replayable in &replayables {
         let mut sums = RunSums::default();
         match replay.run(replayable, &mut sums) {
-            Ok(days) => {
+            Ok((_, days)) => {
                 replayed.payloads += 1;
                 replayed.days.extend(days);
             }
@@ -118,49 +120,33 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     })
 }
 
-struct Replay<'a> {
-    ingesting: Ingesting<'a>,
-    archive: Option<Archive>,
-    source: Source,
-    days: Days,
+pub(super) struct Replay<'a> {
+    pub(super) ingesting: Ingesting<'a>,
+    pub(super) archive: Option<Archive>,
+    pub(super) source: Source,
+    /// `None` replaces all that a payload made.
+    pub(super) days: Option<Days>,
 }
 
 impl Replay<'_> {
     /// The payloads that hold the days, all of them whole in the archive.
-    fn replayables(&self) -> Result<Vec<Replayable>> {
+    fn replayables(&self, days: Days) -> Result<Vec<Replayable>> {
         let (database, runtime) = (self.ingesting.database, self.ingesting.runtime);
         let source = &self.source;
-        let holders =
-            runtime.block_on(replace::holders(database, source.source_uuid, self.days))?;
+        let holders = runtime.block_on(replace::holders(database, source.source_uuid, days))?;
         if holders.is_empty() {
             return Err(Failure::run(format!(
                 "no payload of cluster `{}` holds {}",
-                source.cluster_id, self.days
+                source.cluster_id, days
             ))
             .hint("`gristmill status` shows which days are loaded"));
         }
         let mut replayables = Vec::new();
         let mut missing = Vec::new();
         for holder in holders {
-            let files =
-                runtime.block_on(replace::files_of_manifest(database, holder.manifest_id))?;
-            let kept = runtime.block_on(archive::of_manifest(database, holder.manifest_id))?;
-            let mut open: BTreeSet<&String> = files.iter().collect();
-            let mut tarballs = Vec::new();
-            for kept in kept {
-                let Some(kept) = self.found(kept) else {
-                    continue;
-                };
-                let before = open.len();
-                open.retain(|file| !kept.files.contains(file));
-                if open.len() < before {
-                    tarballs.push(kept);
-                }
-            }
-            if open.is_empty() {
-                replayables.push(Replayable { holder, tarballs });
-            } else {
-                missing.extend(holder.days);
+            match self.replayable(holder)? {
+                Ok(replayable) => replayables.push(replayable),
+                Err(holder) => missing.extend(holder.days),
             }
         }
         if missing.is_empty() {
@@ -178,6 +164,29 @@ impl Replay<'_> {
         ))
     }
 
+    /// The payload of a manifest, if all of it is in the archive.
+    pub(super) fn replayable(&self, holder: Holder) -> Result<Result<Replayable, Holder>> {
+        let (database, runtime) = (self.ingesting.database, self.ingesting.runtime);
+        let files = runtime.block_on(replace::files_of_manifest(database, holder.manifest_id))?;
+        let kept = runtime.block_on(archive::of_manifest(database, holder.manifest_id))?;
+        let mut open: BTreeSet<&String> = files.iter().collect();
+        let mut tarballs = Vec::new();
+        for kept in kept {
+            let Some(kept) = self.found(kept) else {
+                continue;
+            };
+            let before = open.len();
+            open.retain(|file| !kept.files.contains(file));
+            if open.len() < before {
+                tarballs.push(kept);
+            }
+        }
+        Ok(match open.is_empty() {
+            true => Ok(Replayable { holder, tarballs }),
+            false => Err(holder),
+        })
+    }
+
     /// The tarball where it was put, or where the pipeline says that archives are.
     fn found(&self, kept: Kept) -> Option<Kept> {
         if kept.path().is_file() {
@@ -187,7 +196,12 @@ impl Replay<'_> {
         moved.path().is_file().then_some(moved)
     }
 
-    fn run(&self, replayable: &Replayable, sums: &mut RunSums) -> Result<Vec<DayDifference>> {
+    /// Replays a payload; returns the run and what it changed.
+    pub(super) fn run(
+        &self,
+        replayable: &Replayable,
+        sums: &mut RunSums,
+    ) -> Result<(i64, Vec<DayDifference>)> {
         let Ingesting {
             plan,
             database,
@@ -217,7 +231,7 @@ impl Replay<'_> {
         ));
         // What went wrong first is what the user needs to hear.
         let days = result.map_err(|failure| failure.within(format!("the {name} failed")))?;
-        closed.map(|()| days)
+        closed.map(|()| (run_id, days))
     }
 
     fn recorded(
@@ -278,8 +292,6 @@ impl Replay<'_> {
             runtime,
             ..
         } = self.ingesting;
-        // Another payload may have won some of them since we looked.
-        let days = runtime.block_on(upload.held_days(self.days))?;
         let loader = Loader::new(database.clone(), upload.generation, self.source.source_uuid);
         let mut files = Vec::new();
         let mut taken = BTreeSet::new();
@@ -295,12 +307,17 @@ impl Replay<'_> {
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
-            let kept = publish::keep_rejects(database, run_id, &files);
+            let kept = quarantine::keep(database, run_id, upload.manifest_id, &files);
             if let Err(also) = runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
             }
             return Err(failure);
         }
+        let Some(days) = self.days else {
+            return runtime.block_on(upload.replace_whole(&files, plan));
+        };
+        // Another payload may have won some of them since we looked.
+        let days = runtime.block_on(upload.held_days(days))?;
         runtime.block_on(upload.replace(&files, &days, plan))
     }
 }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::ingesting::{Ingested, Ingesting, workers};
 use super::{archive_of, engine, open, plan};
 use crate::archive::{self, Archive, Kept};
-use crate::cli::RunArguments;
+use crate::books::FileBook;
+use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::Database;
 use crate::failure::{Exit, Failure, Result};
 use crate::ingest::{FileKind, IngestedFile, connections};
@@ -20,6 +21,7 @@ use crate::load::Loader;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::publish::{self, Completed, DayOutcome, Outcome, Upload};
+use crate::quarantine;
 use crate::report::{self, grouped};
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
@@ -27,34 +29,36 @@ use crate::summarize;
 
 /// What one payload came to.
 #[derive(Debug, Serialize)]
-struct PayloadResult {
-    payload: String,
+pub(super) struct PayloadResult {
+    pub(super) payload: String,
     cluster_id: Option<String>,
     source_uuid: Option<Uuid>,
     manifest: Option<Uuid>,
-    state: &'static str,
-    days: Vec<Day>,
+    pub(super) state: &'static str,
+    pub(super) days: Vec<Day>,
     waiting_for: Vec<String>,
     rows_read: u64,
-    rows_loaded: u64,
+    pub(super) rows_loaded: u64,
     rows_filtered: u64,
-    rows_rejected: u64,
+    pub(super) rows_rejected: u64,
+    /// What went into each stage of each file, and what came of it.
+    books: Vec<FileBook>,
     bytes_read: u64,
     /// Columns of the files that the pipeline does not want, by report kind.
     ignored_columns: BTreeMap<String, BTreeSet<String>>,
     summary_rows_inserted: u64,
     summary_rows_deleted: u64,
-    seconds: f64,
+    pub(super) seconds: f64,
     /// Time in each stage, over all reports.
     stage_seconds: BTreeMap<String, f64>,
     error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Day {
-    day: NaiveDate,
+pub(super) struct Day {
+    pub(super) day: NaiveDate,
     hours: i32,
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
 }
 
 /// # Errors
@@ -63,41 +67,82 @@ struct Day {
 pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
-    let workers = workers();
-    // One more for the lock of the source.
-    let database = open(runtime, &arguments.database, connections(workers) + 1)?;
-    let archive = archive_of(&plan, &database)?;
+    let mut runner = Runner::open(&plan, runtime, &arguments.database)?;
+    runner.capture = arguments.capture.as_deref();
     let mut results = Vec::new();
     let mut failures = Vec::new();
     for path in &arguments.payloads {
-        let started = Instant::now();
-        let mut run = Run {
-            plan: &plan,
-            database: &database,
-            runtime,
-            workers,
-            archive: archive.as_ref(),
-            outcome: PayloadResult::new(path),
-        };
-        let result = run.payload(path, arguments.cluster_id.as_deref());
-        let mut outcome = run.outcome;
-        outcome.seconds = started.elapsed().as_secs_f64();
-        if let Err(failure) = result {
-            outcome.state = RunState::Failed.as_str();
-            outcome.error = Some(failure.to_string());
-            failures.push(failure);
-        }
-        results.push(outcome);
+        let (result, failure) = runner.run(path, arguments.cluster_id.as_deref());
+        failures.extend(failure);
+        results.push(result);
     }
     if arguments.json {
         report::json(&results);
     } else {
         show(&results);
         if arguments.show_summary {
-            show_summary(&database, runtime, &results)?;
+            show_summary(&runner.database, runtime, &results)?;
         }
     }
     last_word(failures, results.len())
+}
+
+/// All that running payloads needs.
+pub(super) struct Runner<'a> {
+    plan: &'a Plan,
+    runtime: &'a Runtime,
+    workers: usize,
+    database: Database,
+    archive: Option<Archive>,
+    /// Where to keep what stages stop at.
+    capture: Option<&'a Path>,
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn open(
+        plan: &'a Plan,
+        runtime: &'a Runtime,
+        arguments: &DatabaseArguments,
+    ) -> Result<Self> {
+        let workers = workers();
+        // One more for the lock of the source.
+        let database = open(runtime, arguments, connections(workers) + 1)?;
+        let archive = archive_of(plan, &database)?;
+        Ok(Self {
+            plan,
+            runtime,
+            workers,
+            database,
+            archive,
+            capture: None,
+        })
+    }
+
+    /// Runs one payload; says what it came to, and why it failed.
+    pub(super) fn run(
+        &self,
+        path: &Path,
+        cluster_id: Option<&str>,
+    ) -> (PayloadResult, Option<Failure>) {
+        let started = Instant::now();
+        let mut run = Run {
+            plan: self.plan,
+            database: &self.database,
+            runtime: self.runtime,
+            workers: self.workers,
+            archive: self.archive.as_ref(),
+            capture: self.capture,
+            outcome: PayloadResult::new(path),
+        };
+        let failure = run.payload(path, cluster_id).err();
+        let mut outcome = run.outcome;
+        outcome.seconds = started.elapsed().as_secs_f64();
+        if let Some(failure) = &failure {
+            outcome.state = RunState::Failed.as_str();
+            outcome.error = Some(failure.to_string());
+        }
+        (outcome, failure)
+    }
 }
 
 /// One failure speaks for itself; several are printed, and counted at the end.
@@ -131,6 +176,7 @@ impl PayloadResult {
             rows_loaded: 0,
             rows_filtered: 0,
             rows_rejected: 0,
+            books: Vec::new(),
             bytes_read: 0,
             ignored_columns: BTreeMap::new(),
             summary_rows_inserted: 0,
@@ -158,6 +204,8 @@ struct Run<'a> {
     runtime: &'a Runtime,
     workers: usize,
     archive: Option<&'a Archive>,
+    /// Where what stages break at is kept as cases.
+    capture: Option<&'a Path>,
     outcome: PayloadResult,
 }
 
@@ -237,6 +285,7 @@ impl Run<'_> {
             database: self.database,
             runtime: self.runtime,
             workers: self.workers,
+            capture: self.capture,
         };
         let loader = Loader::new(self.database.clone(), upload.generation, source.source_uuid);
         let wanted = |name: &str| upload.open_files.iter().any(|open| open == name);
@@ -248,7 +297,8 @@ impl Run<'_> {
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = ingesting.within_threshold(&files, run_id) {
-            let kept = publish::keep_rejects(self.database, run_id, &files);
+            let manifest_id = upload.manifest_id;
+            let kept = quarantine::keep(self.database, run_id, manifest_id, &files);
             if let Err(also) = self.runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
             }
@@ -337,6 +387,9 @@ impl Run<'_> {
             self.outcome.rows_loaded += file.rows_loaded;
             self.outcome.rows_filtered += file.rows_filtered;
             self.outcome.rows_rejected += file.rejects.len() as u64;
+            if matches!(file.kind, FileKind::Report(_)) {
+                self.outcome.books.push(file.book());
+            }
             if let FileKind::Report(kind) = &file.kind
                 && !file.learned.ignored_columns.is_empty()
             {

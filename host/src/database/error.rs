@@ -243,6 +243,9 @@ impl SqlError {
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed
         );
+        // Class 57P is the server's going down or coming up, class 08 the connection.
+        let state = self.state().unwrap_or_default();
+        let gone = gone || state.starts_with("57P") || state.starts_with("08");
         let failure = match gone {
             true => Failure::environment(doing),
             false => Failure::run(doing),

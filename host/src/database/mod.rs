@@ -125,6 +125,13 @@ pub fn url(target: &Target, say: &dyn Fn(&str)) -> Result<String, DatabaseError>
     }
 }
 
+/// Whether a database URL, well-formed or not, seems to hold a password.
+pub fn holds_password(url: &str) -> bool {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let user = behind_scheme.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || url.contains("password=")
+}
+
 /// Starts the local server of a data directory, or returns the one that runs.
 pub fn start_local(
     data_directory: &Path,
@@ -337,6 +344,18 @@ mod tests {
             let text = format!("{error} {:?}", error.hint());
             assert!(!text.contains("secret@"), "{text}");
             assert!(!text.contains("password"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_seen_in_a_url() {
+        for (url, holds) in [
+            ("postgres://alice:secret@db/usage", true),
+            ("postgres:///usage?host=/run&password=secret", true),
+            ("postgres://alice@db:5432/usage", false),
+            ("postgres://db:5432/usage", false),
+        ] {
+            assert_eq!(holds_password(url), holds, "{url}");
         }
     }
 

@@ -3,15 +3,19 @@
 //!
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
+mod json_schema;
 mod merge;
 mod quantity;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
 use crate::problem::{Problem, Sources};
 use crate::schema::ColumnType;
@@ -26,72 +30,102 @@ pub struct Loaded {
 }
 
 /// The pipeline file, key by key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Definition {
+    /// What the pipeline is called.
     pub pipeline: Pipeline,
+    /// Limits for every stage, and of the pipeline itself.
     #[serde(default)]
     pub limits: Limits,
     /// The stages by name. A report's chain names them.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, Stage>")]
     pub stages: IndexMap<Spanned<String>, Stage>,
     /// The report kinds by name.
+    #[schemars(with = "IndexMap<String, Report>")]
     pub reports: IndexMap<Spanned<String>, Report>,
+    /// How days are published.
     #[serde(default)]
     pub publish: Publish,
+    /// How summaries are made.
     #[serde(default)]
     pub summarize: Summarize,
+    /// The clusters that payloads come from.
     #[serde(default)]
     pub sources: SourcesSection,
+    /// What is done with a payload once it is loaded.
     #[serde(default)]
     pub archive: ArchiveSection,
 }
 
-#[derive(Debug, Deserialize)]
+/// What the pipeline is called.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pipeline {
     /// The name under which runs are recorded.
+    #[schemars(with = "String")]
     pub name: Spanned<String>,
 }
 
 /// Limits for every stage, or for one.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
     /// Linear memory of one stage.
+    #[schemars(with = "Option<Bytes>")]
     pub memory: Option<Spanned<Bytes>>,
     /// Time that a stage may take for one batch.
+    #[schemars(with = "Option<Time>")]
     pub time_per_batch: Option<Spanned<Time>>,
     /// Bytes that a stage may return for one batch.
+    #[schemars(with = "Option<Bytes>")]
     pub output_per_batch: Option<Spanned<Bytes>>,
+    /// Messages of a stage that are shown for one file.
+    #[schemars(with = "Option<u64>")]
+    pub log_lines: Option<Spanned<u64>>,
+    /// Bytes of a component.
+    #[schemars(with = "Option<Bytes>")]
+    pub component_size: Option<Spanned<Bytes>>,
+    /// Time that compiling a component may take.
+    #[schemars(with = "Option<Time>")]
+    pub compile_time: Option<Spanned<Time>>,
     /// Bytes of a report file that a parser gets at a time.
+    #[schemars(with = "Option<Bytes>")]
     pub chunk: Option<Spanned<Bytes>>,
-    /// The share of a payload's rows that may go to quarantine; above it the
-    /// payload fails.
+    /// The share of a payload's rows that may go to quarantine, in all or by one
+    /// stage; above it the payload fails.
     pub rejected_rows: Option<Share>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A stage: a component and what it is given.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Stage {
     /// Path of the component.
+    #[schemars(with = "String")]
     pub component: Spanned<String>,
     /// Digest that the component must have.
+    #[schemars(with = "Option<String>")]
     pub sha256: Option<Spanned<String>>,
     /// Handed to the stage as JSON.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub config: Option<Spanned<toml::Table>>,
     /// Sets that the host reads for the stage: name in the stage → set.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, BoundSet>")]
     pub bind: IndexMap<Spanned<String>, Spanned<BoundSet>>,
     /// Facts that the host stores for the stage: topic → set.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, LearnedSet>")]
     pub learn: IndexMap<Spanned<String>, Spanned<LearnedSet>>,
     /// Limits of this stage alone.
+    #[schemars(with = "Option<Limits>")]
     pub limits: Option<Spanned<Limits>>,
 }
 
 /// A set that the host can hand to a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoundSet {
     /// The tag keys that are enabled in the database.
@@ -99,27 +133,48 @@ pub enum BoundSet {
 }
 
 /// A set that a stage's facts add to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LearnedSet {
     /// The tag keys known to the database; new ones are not enabled.
     TagKeys,
 }
 
-#[derive(Debug, Deserialize)]
+impl fmt::Display for BoundSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EnabledTagKeys => "enabled-tag-keys",
+        })
+    }
+}
+
+impl fmt::Display for LearnedSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::TagKeys => "tag-keys",
+        })
+    }
+}
+
+/// A report kind: how its files are known, and their way into a table.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Report {
     /// A file whose header holds all of these is a report of this kind.
+    #[schemars(with = "Vec<String>")]
     pub detect: Spanned<Vec<Spanned<String>>>,
     /// Read the files of this kind past, on purpose.
     #[serde(default)]
     pub ignore: bool,
     /// The chain: one parser, then transforms.
+    #[schemars(with = "Option<Vec<String>>")]
     pub stages: Option<Spanned<Vec<Spanned<String>>>>,
     /// The staging table.
+    #[schemars(with = "Option<String>")]
     pub into: Option<Spanned<String>>,
     /// The columns of the file.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, Column>")]
     pub columns: IndexMap<Spanned<String>, Column>,
 }
 
@@ -133,20 +188,27 @@ pub struct Column {
     pub empty_is_null: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How days are published.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Publish {
     /// The report kind whose distinct hours decide which payload wins a day.
+    #[schemars(with = "Option<String>")]
     pub coverage: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How summaries are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Summarize {
+    /// What makes the summaries; `postgres` where nothing is said.
+    /// `OCP_POSTGRES_PIPELINE` overrides it.
+    #[schemars(with = "Option<String>")]
     pub engine: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The clusters that payloads come from.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct SourcesSection {
     /// Whether a payload of an unknown cluster registers a source for it.
@@ -160,12 +222,13 @@ impl Default for SourcesSection {
 }
 
 /// What is done with a payload once it is loaded.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ArchiveSection {
     /// Whether payloads are kept, which replaying them needs.
     pub keep: bool,
     /// Where; a relative path begins at the folder of the file that says it.
+    #[schemars(with = "Option<PathBuf>")]
     pub directory: Option<Spanned<PathBuf>>,
 }
 
@@ -178,25 +241,32 @@ impl Default for ArchiveSection {
     }
 }
 
+/// A column with more to say than its type.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LongColumn {
+    /// What its values are.
+    #[serde(rename = "type")]
+    #[schemars(with = "json_schema::FileColumnType")]
+    column_type: ColumnType,
+    /// Whether a file without it is accepted; its values are null then.
+    #[serde(default)]
+    optional: bool,
+    /// What an empty cell is: null, or 0 or the empty text.
+    empty: Option<Empty>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Empty {
+    /// No value.
+    Null,
+    /// 0, or the empty text.
+    Zero,
+}
+
 impl<'de> Deserialize<'de> for Column {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-        struct Long {
-            #[serde(rename = "type")]
-            column_type: ColumnType,
-            #[serde(default)]
-            optional: bool,
-            empty: Option<Empty>,
-        }
-
-        #[derive(Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        enum Empty {
-            Null,
-            Zero,
-        }
-
         struct Visitor;
 
         impl<'de> de::Visitor<'de> for Visitor {
@@ -217,7 +287,7 @@ impl<'de> Deserialize<'de> for Column {
             }
 
             fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<Column, M::Error> {
-                let long = Long::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let long = LongColumn::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 Ok(Column {
                     column_type: long.column_type,
                     optional: long.optional,

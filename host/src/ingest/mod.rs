@@ -18,13 +18,14 @@ use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 
 use self::chunks::{Chunk, Chunks, header};
-use crate::chain::{Learned, Reject};
+use crate::books::{FileBook, LOAD_STAGE, StageBook};
+use crate::chain::{Captured, Learned, Reject};
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::load::Loader;
+use crate::log_book::LogBook;
 use crate::payload::Payload;
 use crate::plan::{Plan, ReportAction, ReportPlan};
-use crate::stage::LogLine;
 
 /// Chunks waiting for the parser: one while another is worked on.
 const CHUNKS_WAITING_MAX: usize = 1;
@@ -45,6 +46,8 @@ pub struct IngestedFile {
     /// Rows that a stage left out on purpose.
     pub rows_filtered: u64,
     pub rows_loaded: u64,
+    /// What went into each stage and what came of it, in the order of the chain.
+    pub books: Vec<StageBook>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
     pub rejects: Vec<Reject>,
@@ -68,7 +71,9 @@ pub struct Progress {
     pub rows: AtomicU64,
     /// Time spent by stage name.
     pub stages: Mutex<BTreeMap<String, Duration>>,
-    pub log: Mutex<Vec<(String, LogLine)>>,
+    pub log: Mutex<LogBook>,
+    /// What stages broke at or refused, where that is to be kept.
+    pub captures: Option<Mutex<Vec<Captured>>>,
 }
 
 /// What an ingest needs besides the payload.
@@ -217,6 +222,27 @@ impl Ingest<'_> {
     }
 }
 
+impl IngestedFile {
+    /// What went into each stage and what came of it, with the load at the end.
+    pub fn book(&self) -> FileBook {
+        let mut stages = self.books.clone();
+        if let Some(last) = stages.last() {
+            // A stage may be called the same, but has a digest.
+            let by_load = |reject: &&Reject| reject.digest.is_empty();
+            stages.push(StageBook {
+                rows_in: last.rows_out,
+                rows_out: self.rows_loaded,
+                rows_rejected: self.rejects.iter().filter(by_load).count() as u64,
+                ..StageBook::of(LOAD_STAGE)
+            });
+        }
+        FileBook {
+            file: self.name.clone(),
+            stages,
+        }
+    }
+}
+
 fn at_file(failure: Failure, name: &str) -> Failure {
     failure.within(format!("cannot ingest report `{name}`"))
 }
@@ -247,6 +273,7 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         rows_read: 0,
         rows_filtered: 0,
         rows_loaded: 0,
+        books: Vec::new(),
         hours: BTreeMap::new(),
         rejects: Vec::new(),
         learned: Learned::default(),

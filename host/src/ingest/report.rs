@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use super::chunks::Chunk;
 use super::{FileKind, Ingest, IngestedFile, Progress, describe, lock, unread};
-use crate::chain::{Chain, ChainError, Learned, Read, Reader, Reject};
+use crate::books::{LOAD_STAGE, StageBook};
+use crate::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
 use crate::failure::{Failure, Result};
 use crate::load::{Loaded, ReportLoad};
 use crate::plan::{LoadPlan, StagePlan};
@@ -27,9 +28,6 @@ const BATCHES_WAITING_MAX: usize = 1;
 /// Rejected rows that are held in memory until the file is done. A file with more
 /// is not a file with some bad rows.
 const REJECTS_MAX: usize = 100_000;
-
-/// The stage that rejects what the table cannot hold, as quarantine names it.
-const LOAD_STAGE: &str = "load";
 
 /// Before any batch has failed.
 const NONE: u64 = u64::MAX;
@@ -43,9 +41,14 @@ pub(super) fn ingest(
     chunks: &Receiver<Chunk>,
 ) -> Result<IngestedFile> {
     let mut file = unread(name, FileKind::Report(kind), 0);
+    file.books = load
+        .stages()
+        .map(|stage| StageBook::of(&stage.name))
+        .collect();
     let report = Report {
         ingest,
         load,
+        breaks: Breaks::of(load),
         failed_at: AtomicU64::new(NONE),
         rejected: AtomicUsize::new(0),
     };
@@ -72,6 +75,8 @@ pub(super) fn ingest(
 struct Report<'a> {
     ingest: &'a Ingest<'a>,
     load: &'a LoadPlan,
+    /// What the stages of all workers broke at so far.
+    breaks: Breaks,
     /// The first batch that failed, as far as is known.
     failed_at: AtomicU64,
     rejected: AtomicUsize,
@@ -100,6 +105,8 @@ struct Found {
     number: u64,
     rejects: Vec<Reject>,
     log: Vec<(String, LogLine)>,
+    /// One for each transform.
+    books: Vec<StageBook>,
 }
 
 /// Why a report cannot go on, and at which batch.
@@ -124,6 +131,9 @@ impl<'a> Report<'a> {
     ) -> Result<Option<Failed>> {
         let mut reader =
             Reader::open(self.load, &self.ingest.words).map_err(|error| chain_failure(&error))?;
+        if let Some(captures) = &self.ingest.progress.captures {
+            reader.capture(captures);
+        }
         loop {
             let chunk = chunks
                 .recv()
@@ -135,6 +145,7 @@ impl<'a> Report<'a> {
                 Err(error) => return Ok(Some(self.failed(number, chain_failure(&error)))),
             };
             file.rows_read += read.records;
+            file.books[0].add(read.records, read.batch.rows, read.rejects.len());
             self.tell(read.records, &self.load.parser, read.stage_time);
             workers.start_another();
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
@@ -171,9 +182,12 @@ impl<'a> Report<'a> {
             }
             let result = match &mut opened {
                 Some((chain, load)) => self.batch(chain, load, read, &mut worked),
-                None => Chain::open(self.load, &self.ingest.words)
+                None => Chain::open(self.load, &self.ingest.words, &self.breaks)
                     .map_err(|error| Why::Failure(chain_failure(&error)))
-                    .and_then(|chain| {
+                    .and_then(|mut chain| {
+                        if let Some(captures) = &self.ingest.progress.captures {
+                            chain.capture(captures);
+                        }
                         let load = self.ingest.loader.begin(self.load, self.ingest.runtime);
                         let (chain, load) = opened.insert((chain, load));
                         self.batch(chain, load, read, &mut worked)
@@ -228,6 +242,7 @@ impl<'a> Report<'a> {
             number,
             rejects,
             log: output.log,
+            books: output.books,
         });
         for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
             self.tell(0, &transform.stage, time);
@@ -265,6 +280,9 @@ impl<'a> Report<'a> {
         let mut log = Vec::new();
         for batch in found {
             file.rejects.extend(batch.rejects);
+            for (book, more) in file.books[1..].iter_mut().zip(&batch.books) {
+                book.merge(more);
+            }
             log.extend(batch.log);
         }
         log.append(&mut file.learned.log);
@@ -320,18 +338,13 @@ impl<'scope, 'env> Workers<'scope, 'env, '_> {
     }
 }
 
-/// The books of a file: what was read is loaded, left out or rejected. A stage that
-/// repeats rows makes more of them, which its contract allows.
+/// No row was lost or made up on the way.
 fn balance(file: &IngestedFile) -> Result<()> {
-    let rejected = file.rejects.len() as u64;
-    let accounted = file.rows_loaded + file.rows_filtered + rejected;
-    if accounted >= file.rows_read {
-        return Ok(());
-    }
-    Err(Failure::run(format!(
-        "{} rows were read, but {} loaded, {} left out and {rejected} rejected",
-        file.rows_read, file.rows_loaded, file.rows_filtered
-    )))
+    file.book()
+        .balance(file.rows_read, file.rejects.len() as u64)
+        .map_err(|imbalance| {
+            Failure::run("the books do not balance").because(anyhow::anyhow!(imbalance))
+        })
 }
 
 /// What one instance of a stage says, the others say too.

@@ -7,6 +7,7 @@
 mod resolve;
 mod stages;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,
     pub archive: ArchivePlan,
+    /// Every stage that is defined, in a chain or not.
+    pub stages: Vec<StagePlan>,
     pub reports: Vec<ReportPlan>,
 }
 
@@ -45,6 +48,14 @@ pub struct ArchivePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AggregationEngine {
     Postgres,
+}
+
+impl fmt::Display for AggregationEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Postgres => "postgres",
+        })
+    }
 }
 
 /// One report kind.
@@ -74,6 +85,8 @@ pub struct LoadPlan {
     pub table: String,
     /// For each column of the last schema, the table's column and its storage.
     pub targets: Vec<Target>,
+    /// Columns of the table that no column of the last schema goes to.
+    pub left_null: Vec<String>,
 }
 
 /// A transform and what it makes of the schema.
@@ -88,6 +101,8 @@ pub struct TransformPlan {
 #[derive(Clone, Debug)]
 pub struct StagePlan {
     pub name: String,
+    /// The component's path as the definition has it.
+    pub named: String,
     pub component: Component,
     /// As JSON.
     pub config: String,
@@ -96,6 +111,9 @@ pub struct StagePlan {
     /// Topic → set.
     pub learn: Vec<(String, LearnedSet)>,
     pub limits: Limits,
+    /// The share of a payload's rows that this stage may reject; as many as the
+    /// pipeline allows when absent.
+    pub rejected_rows_max: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +122,19 @@ pub struct Target {
     pub column: String,
     pub storage: Storage,
     pub required: bool,
+}
+
+impl Plan {
+    /// Every stage of every chain; one that is in several comes several times.
+    pub fn stages(&self) -> impl Iterator<Item = &StagePlan> {
+        self.reports
+            .iter()
+            .filter_map(|report| match &report.action {
+                ReportAction::Load(load) => Some(load),
+                ReportAction::Ignore => None,
+            })
+            .flat_map(|load| load.stages())
+    }
 }
 
 impl StagePlan {
@@ -127,6 +158,24 @@ impl LoadPlan {
         self.transforms
             .last()
             .map_or(&self.parsed, |transform| &transform.output)
+    }
+
+    /// The schema that reaches a transform, by its place among the transforms.
+    pub fn input_of(&self, position: usize) -> &Arc<Schema> {
+        let before = position.checked_sub(1);
+        before
+            .and_then(|before| self.transforms.get(before))
+            .map_or(&self.parsed, |before| &before.output)
+    }
+
+    /// The last stage that writes a column.
+    pub fn writer_of(&self, column: &str) -> &StagePlan {
+        let writes = |transform: &&TransformPlan| {
+            let mut written = transform.contract.writes.iter();
+            written.any(|field| field.name == column)
+        };
+        let last = self.transforms.iter().rev().find(writes);
+        last.map_or(&self.parser, |transform| &transform.stage)
     }
 
     /// Every stage in the order of the chain.

@@ -12,6 +12,7 @@ use super::{
     TransformPlan,
 };
 use crate::definition::{self, Definition, Loaded};
+use crate::lock::{self, Lock};
 use crate::problem::{Problem, Sources, Span};
 use crate::schema::{ColumnType, Schema, nearest};
 use crate::stage::{Engine, StageError, WantedColumn, World};
@@ -32,6 +33,8 @@ pub struct Surroundings<'a> {
     pub stage_folders: &'a [PathBuf],
     /// `OCP_POSTGRES_PIPELINE`, when it is set.
     pub postgres_pipeline: Option<&'a str>,
+    /// The only components that may run, with `--locked`.
+    pub lock: Option<&'a Lock>,
 }
 
 /// Makes the plan, or names everything that is wrong.
@@ -80,6 +83,7 @@ impl<'a> Resolver<'a> {
             .iter()
             .map(|(name, stage)| (name.get_ref().as_str(), self.stage(name, stage)))
             .collect();
+        self.nothing_else_is_locked();
         let reports: Vec<Option<ReportPlan>> = definition
             .reports
             .iter()
@@ -101,8 +105,31 @@ impl<'a> Resolver<'a> {
             chunk_bytes: chunk_bytes? as usize,
             register_sources: definition.sources.register,
             archive: self.archive(),
+            stages: stages.into_values().collect::<Option<_>>()?,
             reports: reports.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// A stage that is locked and not defined: the lock is of another pipeline.
+    fn nothing_else_is_locked(&mut self) {
+        let Some(lock) = self.surroundings.lock else {
+            return;
+        };
+        for (name, (span, _)) in &lock.stages {
+            if !self.definition.stages.contains_key(name.as_str()) {
+                self.report(
+                    Problem::new(
+                        span.clone(),
+                        format!("stage `{name}` is locked, but the pipeline has no such stage"),
+                    )
+                    .hint(self.lock_again()),
+                );
+            }
+        }
+    }
+
+    pub(super) fn lock_again(&self) -> String {
+        format!("`{}` locks the pipeline as it is", lock::command(self.path))
     }
 
     /// The one place where the aggregation engine is chosen.
@@ -284,6 +311,13 @@ impl<'a> Resolver<'a> {
             }
         }
         let targets = self.targets(name, report, &schema, table?)?;
+        let left_null = table?
+            .columns
+            .iter()
+            .map(|column| &column.name)
+            .filter(|name| !targets.iter().any(|target| target.column == **name))
+            .cloned()
+            .collect();
         Some(LoadPlan {
             parser: (*parser).clone(),
             columns,
@@ -291,6 +325,7 @@ impl<'a> Resolver<'a> {
             transforms,
             table: table?.name.clone(),
             targets,
+            left_null,
         })
     }
 

@@ -3,14 +3,15 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 
 use super::StagePlan;
 use super::resolve::Resolver;
-use crate::definition;
+use crate::definition::{self, Time};
 use crate::problem::{Problem, Span};
-use crate::stage::{Limits, Reason};
+use crate::stage::{Limits, LoadLimits, Reason};
 
 /// Less cuts headers and makes batches of nothing; more is not a chunk.
 pub(super) const CHUNK_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=256 << 20;
@@ -21,7 +22,13 @@ const MEMORY_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=4 << 30;
 /// From a tick of the clock that interrupts stages to an hour.
 const TIME_MILLISECONDS_RANGE: RangeInclusive<u64> = 10..=3_600_000;
 
-impl Resolver<'_> {
+/// From a small component to more than any toolchain makes.
+const COMPONENT_BYTES_RANGE: RangeInclusive<u64> = 1 << 10..=1 << 30;
+
+/// More is no log but data. None is a choice.
+const LOG_LINES_RANGE: RangeInclusive<u64> = 0..=100_000;
+
+impl<'a> Resolver<'a> {
     pub(super) fn stage(
         &mut self,
         name: &Spanned<String>,
@@ -29,10 +36,12 @@ impl Resolver<'_> {
     ) -> Option<StagePlan> {
         let path = self.component_path(&stage.component)?;
         let pin = stage.sha256.as_ref();
-        let loaded = self
-            .surroundings
-            .engine
-            .load(&path, pin.map(|pin| pin.get_ref().as_str()));
+        let own = stage.limits.as_ref().map(Spanned::get_ref);
+        let load_limits = self.load_limits(own)?;
+        let locked = self.locked(name, stage)?;
+        let expected = pin.map(|pin| pin.get_ref().as_str()).or(locked);
+        let engine = self.surroundings.engine;
+        let loaded = engine.load_within(&path, expected, load_limits);
         let component = match loaded {
             Ok(component) => component,
             Err(unusable) => {
@@ -45,6 +54,18 @@ impl Resolver<'_> {
                     format!("stage `{}`: {}", name.get_ref(), unusable.message),
                 );
                 problem.hint = unusable.hint;
+                if let (Reason::Pin, None, Some(lock)) =
+                    (unusable.reason, pin, self.surroundings.lock)
+                {
+                    problem.message = format!(
+                        "stage `{}`: component `{}` is not the one that lock `{}` has",
+                        name.get_ref(),
+                        path.display(),
+                        lock.path.display()
+                    );
+                    let digest = problem.hint.take().unwrap_or_default();
+                    problem.hint = Some(format!("{digest}; {}", self.lock_again()));
+                }
                 problem.environment = unusable.reason == Reason::Unreadable;
                 self.report(problem);
                 return None;
@@ -60,18 +81,18 @@ impl Resolver<'_> {
             },
             None => "{}".to_string(),
         };
-        let own = stage.limits.as_ref().map(Spanned::get_ref);
         if let (Some(limits), Some(own)) = (&stage.limits, own)
-            && (own.chunk.is_some() || own.rejected_rows.is_some())
+            && own.chunk.is_some()
         {
             self.report(Problem::new(
                 limits.span(),
-                "`chunk` and `rejected-rows` are limits of the pipeline, not of a stage",
+                "`chunk` is a limit of the pipeline, not of a stage",
             ));
         }
         let limits = self.stage_limits(own)?;
         Some(StagePlan {
             name: name.get_ref().clone(),
+            named: stage.component.get_ref().clone(),
             component,
             config,
             bind: stage
@@ -85,7 +106,63 @@ impl Resolver<'_> {
                 .map(|(topic, set)| (topic.get_ref().clone(), *set.get_ref()))
                 .collect(),
             limits,
+            rejected_rows_max: own.and_then(|own| own.rejected_rows).map(|share| share.0),
         })
+    }
+
+    /// What a stage's component may be.
+    fn load_limits(&mut self, own: Option<&definition::Limits>) -> Option<LoadLimits> {
+        let common = &self.definition.limits;
+        let default = LoadLimits::default();
+        let size = own
+            .and_then(|own| own.component_size.as_ref())
+            .or(common.component_size.as_ref());
+        let time = own
+            .and_then(|own| own.compile_time.as_ref())
+            .or(common.compile_time.as_ref());
+        Some(LoadLimits {
+            component_bytes: match size {
+                Some(size) => {
+                    let range = COMPONENT_BYTES_RANGE;
+                    self.within("component-size", size.span(), size.get_ref().0, range)?
+                }
+                None => default.component_bytes,
+            },
+            compile_time: match time {
+                Some(time) => self.time("compile-time", time)?,
+                None => default.compile_time,
+            },
+        })
+    }
+
+    /// The digest that the lock has for a stage; `Some(None)` where nothing is locked.
+    fn locked(
+        &mut self,
+        name: &Spanned<String>,
+        stage: &definition::Stage,
+    ) -> Option<Option<&'a str>> {
+        let Some(lock) = self.surroundings.lock else {
+            return Some(None);
+        };
+        let shown = lock.path.display();
+        let Some((_, locked)) = lock.stages.get(name.get_ref()) else {
+            let message = format!("stage `{}` is not in lock `{shown}`", name.get_ref());
+            let hint = self.lock_again();
+            self.report(Problem::new(name.span(), message).hint(hint));
+            return None;
+        };
+        if let Some(pin) = &stage.sha256
+            && !pin.get_ref().eq_ignore_ascii_case(&locked.sha256)
+        {
+            let message = format!(
+                "stage `{}` is pinned to another digest than lock `{shown}` has for it",
+                name.get_ref()
+            );
+            let hint = self.lock_again();
+            self.report(Problem::new(pin.span(), message).hint(hint));
+            return None;
+        }
+        Some(Some(&locked.sha256))
     }
 
     /// A stage's own limits, else the pipeline's, else the defaults.
@@ -101,6 +178,9 @@ impl Resolver<'_> {
         let time = own
             .and_then(|own| own.time_per_batch.as_ref())
             .or(common.time_per_batch.as_ref());
+        let log = own
+            .and_then(|own| own.log_lines.as_ref())
+            .or(common.log_lines.as_ref());
         Some(Limits {
             memory_bytes: match memory {
                 Some(memory) => self.within(
@@ -121,15 +201,22 @@ impl Resolver<'_> {
                 None => default.output_bytes,
             },
             time_per_batch: match time {
-                Some(time) => {
-                    let milliseconds = time.get_ref().0.as_millis() as u64;
-                    let range = TIME_MILLISECONDS_RANGE;
-                    self.within("time-per-batch", time.span(), milliseconds, range)?;
-                    time.get_ref().0
-                }
+                Some(time) => self.time("time-per-batch", time)?,
                 None => default.time_per_batch,
             },
+            log_lines: match log {
+                Some(log) => {
+                    self.within("log-lines", log.span(), *log.get_ref(), LOG_LINES_RANGE)?
+                }
+                None => default.log_lines,
+            },
         })
+    }
+
+    fn time(&mut self, key: &str, time: &Spanned<Time>) -> Option<Duration> {
+        let milliseconds = time.get_ref().0.as_millis() as u64;
+        self.within(key, time.span(), milliseconds, TIME_MILLISECONDS_RANGE)?;
+        Some(time.get_ref().0)
     }
 
     /// A limit that can work at all.
@@ -143,10 +230,10 @@ impl Resolver<'_> {
         if range.contains(&value) {
             return Some(value);
         }
-        let unit = if key.starts_with("time") {
-            "ms"
-        } else {
-            "bytes"
+        let unit = match key {
+            "time-per-batch" | "compile-time" => "ms",
+            "log-lines" => "lines",
+            _ => "bytes",
         };
         let (least, most) = (range.start(), range.end());
         self.report(Problem::new(

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate};
 use serde::Serialize;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Upload, record_generation};
+use super::{Outcome, Upload, UploadIds, claim, record_generation};
 use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self, DayDifference};
@@ -100,29 +100,87 @@ impl Upload {
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
         let ids = self.ids();
+        // What does not count of it resolves nothing.
+        let all_of_it = covered(files).iter().all(|day| days.contains(day));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
-        record_generation(&mut transaction, &ids, files)
+        record_generation(&mut transaction, &ids, files, all_of_it)
             .await
             .map_err(failed)?;
-        let replaced: Vec<NaiveDate> = sqlx::query_scalar("SELECT replace_days($1, $2, $3, $4)")
-            .bind(ids.manifest_id)
-            .bind(ids.generation)
-            .bind(days)
-            .bind(&plan.coverage)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        if let Some(lost) = days.iter().find(|day| !replaced.contains(day)) {
-            return Err(Failure::run(format!(
-                "the pipeline makes no row of {lost}, which has rows now"
-            ))
-            .hint("nothing of the day was changed"));
-        }
+        replace_days(&mut transaction, &ids, days, days, plan).await?;
         summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
         let after = difference::totals(&mut transaction, source_uuid, days).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(difference::between(days, &before, &after))
+    }
+
+    /// Puts what was loaded in the place of all that the manifest had, and claims the
+    /// days as if it had come now: a day may have had nothing but rows in quarantine.
+    ///
+    /// # Errors
+    /// As `replace`.
+    pub async fn replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        plan: &Plan,
+    ) -> Result<Vec<DayDifference>> {
+        let source_uuid = self.source.source_uuid;
+        let held = self.held_days(Days::all()).await?;
+        let mut days = covered(files);
+        days.extend(held.iter().copied());
+        let days: Vec<NaiveDate> = days.into_iter().collect();
+        let ids = self.ids();
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let before = difference::totals(&mut transaction, source_uuid, &days).await?;
+        record_generation(&mut transaction, &ids, files, true)
+            .await
+            .map_err(failed)?;
+        replace_days(&mut transaction, &ids, &days, &held, plan).await?;
+        let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
+            .await?
+            .into_iter()
+            .filter(|day| day.outcome == Outcome::Won || held.contains(&day.day))
+            .map(|day| day.day)
+            .collect();
+        summarize::days(&mut transaction, plan.engine, source_uuid, &won).await?;
+        let after = difference::totals(&mut transaction, source_uuid, &won).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(difference::between(&won, &before, &after))
+    }
+}
+
+/// The UTC days that the files have rows of.
+fn covered(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
+    files
+        .iter()
+        .flat_map(|file| file.hours.keys())
+        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+        .map(|hour| hour.date_naive())
+        .collect()
+}
+
+/// `held` are those of the days that the manifest holds.
+async fn replace_days(
+    connection: &mut PgConnection,
+    ids: &UploadIds,
+    days: &[NaiveDate],
+    held: &[NaiveDate],
+    plan: &Plan,
+) -> Result<()> {
+    let replaced: Vec<NaiveDate> = sqlx::query_scalar("SELECT replace_days($1, $2, $3, $4)")
+        .bind(ids.manifest_id)
+        .bind(ids.generation)
+        .bind(days)
+        .bind(&plan.coverage)
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    match held.iter().find(|day| !replaced.contains(day)) {
+        None => Ok(()),
+        Some(lost) => Err(Failure::run(format!(
+            "the pipeline makes no row of {lost}, which has rows now"
+        ))
+        .hint("nothing of the day was changed")),
     }
 }
 

@@ -19,6 +19,7 @@ use wasmtime::component::Component;
 /// What stands before the component in its file.
 const DIGEST_BYTES: usize = 32;
 
+#[derive(Clone)]
 pub(super) struct Cache {
     /// `None` when no directory can be trusted: then every start compiles.
     directory: Option<PathBuf>,
@@ -39,27 +40,15 @@ impl Cache {
         }
     }
 
-    /// The component of these bytes, compiled now or before.
-    ///
-    /// # Errors
-    /// The bytes are not a component that this engine can compile.
-    pub(super) fn component(
-        &self,
-        engine: &Engine,
-        bytes: &[u8],
-        digest: &str,
-    ) -> wasmtime::Result<Component> {
-        let kept = self.path(engine, digest);
-        match kept.and_then(|path| load(engine, &path)) {
-            Some(component) => Ok(component),
-            None => Ok(self.compile(engine, bytes, digest)?.0),
-        }
+    /// The component of this digest, if it was compiled before.
+    pub(super) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        load(engine, &self.path(engine, digest)?)
     }
 
     /// The component compiled now, whatever is kept, and how long that took.
     ///
     /// # Errors
-    /// As `component`.
+    /// The bytes are not a component that this engine can compile.
     pub(super) fn compile(
         &self,
         engine: &Engine,

@@ -3,15 +3,18 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre, Linker};
+use wasmtime::component::{Component as WasmtimeComponent, Instance, InstancePre, Linker};
 
 use super::bindings::gristmill::stage::log;
 use super::engine::Engine;
 use super::inspect::{Import, Verdict, exported};
-use super::limits::{COMPONENT_BYTES_MAX, Limits};
+use super::limits::{Limits, LoadLimits};
 use super::state::State;
 use super::{Opened, StageError, wasi};
 use crate::digest::hexadecimal;
@@ -107,10 +110,23 @@ impl Engine {
     /// The file is unreadable, too large, not the one pinned, not a component, made
     /// for another version of the contract, or wants what a stage may not have.
     pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component, Unusable> {
+        self.load_within(path, pin, LoadLimits::default())
+    }
+
+    /// As `load`, with other limits than usual.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_within(
+        &self,
+        path: &Path,
+        pin: Option<&str>,
+        limits: LoadLimits,
+    ) -> Result<Component, Unusable> {
         let shown = path.display();
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        if size > COMPONENT_BYTES_MAX {
-            return Err(too_large(path, size));
+        if size > limits.component_bytes {
+            return Err(too_large(path, size, limits.component_bytes));
         }
         let bytes = read(path)?;
         if !bytes.starts_with(b"\0asm") {
@@ -124,11 +140,12 @@ impl Engine {
                     .reason(Reason::Pin),
             );
         }
+        let size = bytes.len() as u64;
         let compiled = self
-            .cache
-            .component(&self.engine, &bytes, &digest)
+            .compiled(bytes, &digest, limits.compile_time)
+            .ok_or_else(|| too_slow(path, limits.compile_time))?
             .map_err(|error| not_a_component(path, &error))?;
-        self.admit(path, bytes.len() as u64, digest, &compiled)
+        self.admit(path, size, digest, &compiled)
     }
 
     /// What was compiled, if it is a stage that may run here.
@@ -181,6 +198,36 @@ impl Engine {
             metered: self.metered,
         })
     }
+
+    /// The compiled component; `None` when that takes too long.
+    ///
+    /// A compiler cannot be interrupted, so its thread is left to itself then. The
+    /// command is about to end, and the thread with it.
+    fn compiled(
+        &self,
+        bytes: Vec<u8>,
+        digest: &str,
+        time: Duration,
+    ) -> Option<wasmtime::Result<WasmtimeComponent>> {
+        if let Some(component) = self.cache.find(&self.engine, digest) {
+            return Some(Ok(component));
+        }
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let digest = digest.to_string();
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            let compiled = cache.compile(&engine, &bytes, &digest);
+            // Nobody may be waiting any more.
+            let _ = sender.send(compiled.map(|(component, _)| component));
+        });
+        match receiver.recv_timeout(time) {
+            Ok(compiled) => Some(compiled),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                Some(Err(wasmtime::format_err!("the compiler panicked")))
+            }
+        }
+    }
 }
 
 impl Component {
@@ -191,7 +238,7 @@ impl Component {
         limits: Limits,
         bind: impl FnOnce(&InstancePre<State>, &mut Store<State>, &Instance) -> wasmtime::Result<G>,
     ) -> Result<(Opened, G), StageError> {
-        let mut store = Store::new(self.pre.engine(), State::new(limits.memory_bytes));
+        let mut store = Store::new(self.pre.engine(), State::new(&limits));
         store.limiter(|state| state);
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         store.epoch_deadline_trap();
@@ -222,9 +269,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
     })
 }
 
-pub(super) fn too_large(path: &Path, size: u64) -> Unusable {
+pub(super) fn too_large(path: &Path, size: u64, bytes_max: u64) -> Unusable {
     Unusable::new(format!(
-        "component `{}` has {size} bytes; more than {COMPONENT_BYTES_MAX} are not accepted",
+        "component `{}` has {size} bytes, more than {bytes_max} (`component-size`)",
+        path.display()
+    ))
+}
+
+fn too_slow(path: &Path, time: Duration) -> Unusable {
+    Unusable::new(format!(
+        "component `{}` took longer than {time:?} to compile (`compile-time`)",
         path.display()
     ))
 }
@@ -256,7 +310,7 @@ fn world_of(exports: &[&str]) -> Result<World, Unusable> {
             "was built for version {version} of the stage contract; this host speaks {CONTRACT_VERSION}"
         ))
         .hint(format!(
-            "build it again with version {CONTRACT_VERSION} of `wit/stage.wit`"
+            "build it again with `wit/released/{CONTRACT_VERSION}/stage.wit`, or run it with a gristmill that speaks {version}"
         ))),
         None => Err(Unusable::new(
             "exports neither `gristmill:stage/parser` nor `gristmill:stage/transform`".into(),

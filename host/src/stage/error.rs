@@ -30,6 +30,30 @@ pub enum StageError {
 }
 
 impl StageError {
+    /// Whether the stage broke, rather than said no. Nothing that it holds can be
+    /// trusted then.
+    pub fn is_break(&self) -> bool {
+        match self {
+            Self::Config { .. } | Self::Schema { .. } | Self::Input { .. } => false,
+            Self::Time { .. }
+            | Self::Memory { .. }
+            | Self::Trap { .. }
+            | Self::Malformed { .. } => true,
+        }
+    }
+
+    /// The error as one word, for machines: what quarantine calls a row that breaks
+    /// a stage.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } | Self::Schema { .. } | Self::Input { .. } => "stage-refused",
+            Self::Time { .. } => "stage-timed-out",
+            Self::Memory { .. } => "stage-out-of-memory",
+            Self::Trap { .. } => "stage-trapped",
+            Self::Malformed { .. } => "stage-malformed-output",
+        }
+    }
+
     pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed {
             reason: reason.into(),

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::component::{self, Component, Unusable};
 use super::engine::Engine;
-use super::limits::COMPONENT_BYTES_MAX;
+use super::limits::LoadLimits;
 use super::{CONTRACT_VERSION, World, wasi};
 use crate::digest::hexadecimal;
 
@@ -65,8 +65,9 @@ impl Engine {
             imports: Vec::new(),
             component: Err(component::not_webassembly(path)),
         };
-        if inspection.bytes > COMPONENT_BYTES_MAX {
-            inspection.component = Err(component::too_large(path, inspection.bytes));
+        let bytes_max = LoadLimits::default().component_bytes;
+        if inspection.bytes > bytes_max {
+            inspection.component = Err(component::too_large(path, inspection.bytes, bytes_max));
             return Ok(inspection);
         }
         if !bytes.starts_with(b"\0asm") {

@@ -6,15 +6,11 @@ use std::time::Duration;
 /// How often the clock that interrupts stages ticks.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
-/// Log lines kept per opened stage.
-pub const LOG_LINES_MAX: usize = 100;
+/// Log lines shown of one stage in the run of a payload, all files together.
+pub const LOG_LINES_OF_RUN_MAX: usize = 200;
 
 /// Bytes kept of one log line, and of what a stage writes to standard error.
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
-
-/// A component that is larger than this is not looked at: compiling takes
-/// memory and time in proportion, and the largest known toolchain makes 18 MB.
-pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes of a file that a parser may take without completing a record.
 pub const UNFINISHED_BYTES_MAX: usize = 64 << 20;
@@ -44,6 +40,29 @@ pub struct Limits {
     pub time_per_batch: Duration,
     /// What one call may return.
     pub output_bytes: u64,
+    /// Messages of one file that are shown, each of up to 4 KiB.
+    pub log_lines: u64,
+}
+
+/// What a component may be, before it is a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadLimits {
+    /// A larger file is not read.
+    pub component_bytes: u64,
+    /// Compiling it, unless that was done before.
+    pub compile_time: Duration,
+}
+
+impl Default for LoadLimits {
+    fn default() -> Self {
+        Self {
+            // Compiling takes memory and time in proportion, and the largest known
+            // toolchain makes 18 MB.
+            component_bytes: 64 << 20,
+            // Those 18 MB take seconds; a slow machine with other work, a minute.
+            compile_time: Duration::from_secs(120),
+        }
+    }
 }
 
 impl Limits {
@@ -53,6 +72,7 @@ impl Limits {
         memory_bytes: 4 << 30,
         time_per_batch: Duration::from_secs(60),
         output_bytes: 1 << 30,
+        log_lines: 100,
     };
 }
 
@@ -66,6 +86,7 @@ impl Default for Limits {
             // the slowest language.
             time_per_batch: Duration::from_secs(2),
             output_bytes: 64 << 20,
+            log_lines: 100,
         }
     }
 }

@@ -25,7 +25,7 @@ pub use self::component::{CONTRACT_VERSION, Component, Reason, Unusable, World};
 pub use self::engine::Engine;
 pub use self::error::StageError;
 pub use self::inspect::{Import, Inspection, Verdict};
-pub use self::limits::Limits;
+pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
 pub use self::state::{LogLevel, LogLine};
 use self::state::{State, printable};

@@ -5,8 +5,9 @@ use wasmtime::{ResourceLimiter, Result as WasmtimeResult};
 
 use super::bindings::gristmill::stage::log;
 use super::limits::{
-    INSTANCES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::printable;
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// One message of a stage, without control characters.
+/// One message of a stage, fit for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     pub level: LogLevel,
@@ -30,20 +31,25 @@ pub(super) struct State {
     /// A growth was refused: the trap that follows is about memory.
     pub(super) memory_refused: bool,
     log: Vec<LogLine>,
-    logged: usize,
+    logged: u64,
+    log_lines_max: u64,
+    /// What it logged as an error last, also when that is one message too many.
+    last_error: Option<String>,
     stderr: Vec<u8>,
     /// The seed of what a component may draw as random bytes.
     pub(super) random: u64,
 }
 
 impl State {
-    pub(super) fn new(memory_bytes_max: u64) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            memory_bytes_max,
+            memory_bytes_max: limits.memory_bytes,
             memory_bytes: 0,
             memory_refused: false,
             log: Vec::new(),
             logged: 0,
+            log_lines_max: limits.log_lines,
+            last_error: None,
             stderr: Vec::new(),
             random: 0x6772_6973_746d_696c,
         }
@@ -65,14 +71,18 @@ impl State {
         std::mem::take(&mut self.log)
     }
 
+    /// Messages so far, also those that were too many.
+    pub(super) fn logged(&self) -> u64 {
+        self.logged
+    }
+
+    pub(super) fn has_logged(&mut self, messages: u64) {
+        self.logged += messages;
+    }
+
     /// The last thing that the stage said, for the message of a trap.
     pub(super) fn last_words(&mut self) -> Option<String> {
-        let logged = self
-            .log
-            .iter()
-            .rev()
-            .find(|line| line.level == LogLevel::Error)
-            .map(|line| line.message.clone());
+        let logged = self.last_error.take();
         let written = printable(&String::from_utf8_lossy(&self.stderr));
         self.stderr.clear();
         logged.or_else(|| Some(written.trim().to_string()).filter(|text| !text.is_empty()))
@@ -82,13 +92,19 @@ impl State {
 impl log::Host for State {
     fn write(&mut self, level: log::Level, message: String) -> WasmtimeResult<()> {
         self.logged += 1;
-        if self.logged == LOG_LINES_MAX + 1 {
+        if level == log::Level::Error {
+            self.last_error = Some(printable(&message));
+        }
+        if self.logged == self.log_lines_max + 1 {
             self.log.push(LogLine {
                 level: LogLevel::Warn,
-                message: format!("more than {LOG_LINES_MAX} messages; the rest is dropped"),
+                message: format!(
+                    "more than {} messages (`log-lines`); the rest is dropped",
+                    self.log_lines_max
+                ),
             });
         }
-        if self.logged > LOG_LINES_MAX {
+        if self.logged > self.log_lines_max {
             return Ok(());
         }
         self.log.push(LogLine {
@@ -145,23 +161,13 @@ impl ResourceLimiter for State {
     }
 }
 
-/// Text from a stage, fit for a terminal and of bounded length: control characters
-/// become spaces.
+/// Text from a stage, fit for a terminal and of bounded length.
 pub(super) fn printable(text: &str) -> String {
     let mut end = text.len().min(LOG_LINE_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end]
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
+    printable::line(&text[..end])
 }
 
 #[cfg(test)]
@@ -170,20 +176,35 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\nc"), "a [31mb c");
+        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}"), "a [31mb c\\u{202e}");
     }
 
     #[test]
     fn a_flood_of_messages_is_cut_off() {
-        let mut state = State::new(1);
-        for _ in 0..LOG_LINES_MAX + 5 {
-            log::Host::write(&mut state, log::Level::Info, "hello".into()).unwrap();
+        let limits = Limits {
+            log_lines: 3,
+            ..Limits::default()
+        };
+        let mut state = State::new(&limits);
+        // An instance before this one has said something.
+        state.has_logged(1);
+        for number in 0..5 {
+            let message = format!("message {number}");
+            log::Host::write(&mut state, log::Level::Error, message).unwrap();
         }
-        let lines = state.take_log();
-        assert_eq!(lines.len(), LOG_LINES_MAX + 1);
+        let messages: Vec<String> = state
+            .take_log()
+            .into_iter()
+            .map(|line| line.message)
+            .collect();
         assert_eq!(
-            lines[LOG_LINES_MAX].message,
-            "more than 100 messages; the rest is dropped"
+            messages,
+            [
+                "message 0",
+                "message 1",
+                "more than 3 messages (`log-lines`); the rest is dropped"
+            ]
         );
+        assert_eq!(state.last_words().as_deref(), Some("message 4"));
     }
 }

@@ -40,6 +40,8 @@ pub struct Processed {
     pub rejects: Vec<RejectedRow>,
     /// Input rows left out on purpose.
     pub filtered: u64,
+    /// Rows that came out besides the first of each input row.
+    pub repeated: u64,
 }
 
 /// A transform opened for one report.
@@ -200,6 +202,20 @@ impl Transform {
     /// The stage refuses the batch, breaks, or returns what it may not.
     pub fn process(&mut self, batch: &Batch) -> Result<Processed, StageError> {
         debug_assert_eq!(batch.schema, self.input, "a batch of another schema");
+        let output = self.call(batch)?;
+        self.accept(batch, output)
+    }
+
+    /// Shows the stage a batch again that another instance of it has processed, for
+    /// what there is to learn. It may hold the columns alone that the stage reads.
+    ///
+    /// # Errors
+    /// As `process`.
+    pub fn learn(&mut self, batch: &Batch) -> Result<(), StageError> {
+        self.call(batch).map(drop)
+    }
+
+    fn call(&mut self, batch: &Batch) -> Result<wit::Output, StageError> {
         let read = self.read(batch)?;
         let lent: Vec<Lent<'_>> = read
             .iter()
@@ -220,7 +236,7 @@ impl Transform {
         );
         let output = self.opened.end(result)?;
         self.opened.bytes_out += bytes_of(&output);
-        self.accept(batch, output)
+        Ok(output)
     }
 
     /// Ends the report.
@@ -245,6 +261,16 @@ impl Transform {
     /// What the stage logged since the last call.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.opened.store.data_mut().take_log()
+    }
+
+    /// Messages that this instance, and those before it in the file, have logged.
+    pub fn logged(&self) -> u64 {
+        self.opened.store.data().logged()
+    }
+
+    /// Counts the messages of instances before this one as its own.
+    pub fn has_logged(&mut self, messages: u64) {
+        self.opened.store.data_mut().has_logged(messages);
     }
 
     fn read(&self, batch: &Batch) -> Result<Vec<ArrayRef>, StageError> {
@@ -276,6 +302,7 @@ impl Transform {
         }
         let written = self.accept_columns(output.columns, rows)?;
         let rejected = rejected_rows(&output.rejects, batch.rows)?;
+        let mut repeated = 0;
         let source_rows = match output.source_rows {
             None => {
                 if rows != batch.rows || output.filtered != 0 {
@@ -292,7 +319,7 @@ impl Transform {
                 ));
             }
             Some(sources) => {
-                account(&sources, rows, batch.rows, &rejected, output.filtered)?;
+                repeated = account(&sources, rows, batch.rows, &rejected, output.filtered)?;
                 Some(sources)
             }
         };
@@ -352,6 +379,7 @@ impl Transform {
             batch: kept,
             rejects,
             filtered: u64::from(output.filtered),
+            repeated,
         })
     }
 
@@ -432,14 +460,15 @@ fn rejected_rows(rejects: &[Reject], rows: usize) -> Result<Vec<u32>, StageError
     }
 }
 
-/// Every input row is out, left out or rejected.
+/// Every input row is out, left out or rejected. Returns how many rows came out
+/// besides the first of each input row.
 fn account(
     sources: &[u32],
     rows: usize,
     input_rows: usize,
     rejected: &[u32],
     filtered: u32,
-) -> Result<(), StageError> {
+) -> Result<u64, StageError> {
     if sources.len() != rows {
         return Err(StageError::malformed(format!(
             "{} source rows for {rows} rows",
@@ -469,7 +498,7 @@ fn account(
             rejected.len()
         )));
     }
-    Ok(())
+    Ok((rows - came_out) as u64)
 }
 
 impl From<wit::Contract> for Contract {
@@ -507,7 +536,7 @@ mod tests {
             "returned something that the contract does not allow: \
              4 rows went in, but 2 came out, 1 were rejected and 0 left out"
         );
-        assert_eq!(account(&[0, 2, 0], 3, 4, &[1], 1), Ok(()));
+        assert_eq!(account(&[0, 2, 0], 3, 4, &[1], 1), Ok(1));
     }
 
     #[test]

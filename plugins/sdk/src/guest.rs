@@ -23,7 +23,7 @@ use crate::{
         },
     },
     log::{self, Level},
-    parse_config,
+    parse_config, rows,
 };
 
 /// What a component of the `transform-stage` world exports for the stage `S`.
@@ -121,13 +121,15 @@ fn report_panics() {
     ONCE.call_once(|| {
         panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
             let message = panic.payload_as_str().unwrap_or("without a message");
+            let row =
+                rows::at_work().map_or(String::new(), |row| format!(", at row {row} of the batch"));
             match panic.location() {
                 Some(place) => log::error(format!(
-                    "panicked at {}:{}: {message}",
+                    "panicked at {}:{}: {message}{row}",
                     place.file(),
                     place.line()
                 )),
-                None => log::error(format!("panicked: {message}")),
+                None => log::error(format!("panicked: {message}{row}")),
             }
         }));
     });

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     BooleanView, Column, ColumnType, DictionaryView, Fact, Failure, Field, PrimitiveView, Reject,
-    Schema, Sets, Utf8View, Values,
+    Rows, Schema, Sets, Utf8View, Values,
 };
 
 /// A stage that turns a batch of rows into another.
@@ -125,6 +125,12 @@ impl Batch {
     /// How many rows it has.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The positions of the rows, one after the other. A panic on the way says at
+    /// which row it happened; it costs one store a row.
+    pub fn each_row(&self) -> Rows {
+        Rows::new(self.rows)
     }
 
     /// The column at a position.

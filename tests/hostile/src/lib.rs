@@ -39,6 +39,10 @@ enum Behaviour {
     Rearranges,
     SpinsAtOpen,
     DropsUnknown,
+    /// Panics at its second row.
+    PanicsAtRow,
+    /// Says a lot, and nothing that is what it looks like.
+    Chatters,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +85,17 @@ impl Stage for Hostile {
         match self.behaviour {
             Behaviour::Refuses => return Err(Failure::input("today is a holiday").in_column(POD)),
             Behaviour::Panics => panic!("the dog ate {rows} rows"),
+            Behaviour::PanicsAtRow => {
+                for row in batch.each_row() {
+                    assert!(row != 1, "the cat sat on it");
+                }
+            }
+            Behaviour::Chatters => {
+                for number in 0..90 {
+                    log::debug("a detail");
+                    log::info(format!("user\u{202e}nimda\u{200b}\u{9b}2J {number}"));
+                }
+            }
             Behaviour::Traps => trap(),
             Behaviour::Exits => std::process::exit(0),
             Behaviour::Spins => spin(),

@@ -1,0 +1,190 @@
+//! The books of a file: what went into each of its stages and what came of it. Sums
+//! that do not balance abort the payload.
+
+use serde::Serialize;
+
+/// Where rows go after the last stage, as books and quarantine name it.
+pub const LOAD_STAGE: &str = "load";
+
+/// What went into one stage and what came of it. For the parser, what goes in are
+/// the records of the file; the load comes last, and what comes out of it is what
+/// Postgres reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StageBook {
+    pub stage: String,
+    pub rows_in: u64,
+    /// Rows made besides the first of each row that went in.
+    pub rows_repeated: u64,
+    pub rows_out: u64,
+    /// Left out on purpose.
+    pub rows_filtered: u64,
+    /// Gone to quarantine.
+    pub rows_rejected: u64,
+}
+
+/// The books of one file, stage by stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileBook {
+    pub file: String,
+    pub stages: Vec<StageBook>,
+}
+
+impl StageBook {
+    pub fn of(stage: &str) -> Self {
+        Self {
+            stage: stage.to_string(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what one batch came to.
+    pub fn add(&mut self, rows_in: u64, rows_out: usize, rows_rejected: usize) {
+        self.rows_in += rows_in;
+        self.rows_out += rows_out as u64;
+        self.rows_rejected += rows_rejected as u64;
+    }
+
+    /// Adds another part of the same stage's book.
+    pub fn merge(&mut self, more: &Self) {
+        self.rows_in += more.rows_in;
+        self.rows_repeated += more.rows_repeated;
+        self.rows_out += more.rows_out;
+        self.rows_filtered += more.rows_filtered;
+        self.rows_rejected += more.rows_rejected;
+    }
+
+    fn balances(&self) -> bool {
+        self.rows_in + self.rows_repeated == self.rows_out + self.rows_filtered + self.rows_rejected
+    }
+}
+
+impl FileBook {
+    /// Whether no row was lost or made up on the way: not in a stage, and not between
+    /// two. `rows_rejected` is how many rows of the file are about to go to
+    /// quarantine, and `rows_read` how many records there were.
+    ///
+    /// # Errors
+    /// The first sum that is wrong, in words.
+    pub fn balance(&self, rows_read: u64, rows_rejected: u64) -> Result<(), String> {
+        let mut before = rows_read;
+        let mut from = "the file";
+        for book in &self.stages {
+            let StageBook {
+                stage,
+                rows_in,
+                rows_repeated,
+                rows_out,
+                rows_filtered,
+                rows_rejected,
+            } = book;
+            if *rows_in != before {
+                return Err(format!(
+                    "{before} rows came from {from}, but {rows_in} went into stage `{stage}`"
+                ));
+            }
+            if !book.balances() {
+                return Err(format!(
+                    "{rows_in} rows went into stage `{stage}` and {rows_repeated} were repeated, \
+                     but {rows_out} came out, {rows_filtered} were left out and {rows_rejected} rejected"
+                ));
+            }
+            (before, from) = (*rows_out, stage);
+        }
+        let counted: u64 = self.stages.iter().map(|book| book.rows_rejected).sum();
+        if counted != rows_rejected {
+            return Err(format!(
+                "stages rejected {counted} rows, but {rows_rejected} would go to quarantine"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten records: one is no row, one is left out, one is repeated, one does not
+    /// fit the table.
+    fn balanced() -> FileBook {
+        let book = |stage: &str, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected| {
+            StageBook {
+                stage: stage.into(),
+                rows_in,
+                rows_repeated,
+                rows_out,
+                rows_filtered,
+                rows_rejected,
+            }
+        };
+        FileBook {
+            file: "pods.csv".into(),
+            stages: vec![
+                book("csv-parse", 10, 0, 9, 0, 1),
+                book("discount", 9, 1, 9, 1, 0),
+                book(LOAD_STAGE, 9, 0, 8, 0, 1),
+            ],
+        }
+    }
+
+    #[track_caller]
+    fn aborts(wrong: impl FnOnce(&mut FileBook), words: &str) {
+        let mut book = balanced();
+        wrong(&mut book);
+        assert_eq!(book.balance(10, 2), Err(words.into()));
+    }
+
+    #[test]
+    fn books_that_balance_pass() {
+        assert_eq!(balanced().balance(10, 2), Ok(()));
+    }
+
+    #[test]
+    fn every_wrong_sum_aborts() {
+        aborts(
+            |book| book.stages[1].rows_out = 8,
+            "9 rows went into stage `discount` and 1 were repeated, \
+             but 8 came out, 1 were left out and 0 rejected",
+        );
+        aborts(
+            |book| book.stages[1].rows_filtered = 2,
+            "9 rows went into stage `discount` and 1 were repeated, \
+             but 9 came out, 2 were left out and 0 rejected",
+        );
+        aborts(
+            |book| book.stages[1].rows_repeated = 0,
+            "9 rows went into stage `discount` and 0 were repeated, \
+             but 9 came out, 1 were left out and 0 rejected",
+        );
+        // The file holds more than the parser took.
+        aborts(
+            |book| {
+                book.stages[0].rows_in = 9;
+                book.stages[0].rows_rejected = 0;
+            },
+            "10 rows came from the file, but 9 went into stage `csv-parse`",
+        );
+        // Postgres counts other rows than were sent.
+        aborts(
+            |book| book.stages[2].rows_out = 7,
+            "9 rows went into stage `load` and 0 were repeated, \
+             but 7 came out, 0 were left out and 1 rejected",
+        );
+        // Rows vanish between two stages.
+        aborts(
+            |book| {
+                book.stages[2].rows_in = 8;
+                book.stages[2].rows_out = 7;
+            },
+            "9 rows came from discount, but 8 went into stage `load`",
+        );
+    }
+
+    #[test]
+    fn what_is_rejected_and_not_quarantined_aborts() {
+        assert_eq!(
+            balanced().balance(10, 1),
+            Err("stages rejected 2 rows, but 1 would go to quarantine".into())
+        );
+    }
+}

@@ -1,0 +1,377 @@
+//! `gristmill quarantine`: the rows that stages or the tables refused, and what
+//! becomes of them.
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::ingesting::{Ingesting, workers};
+use super::replay::Replay;
+use super::{archive_of, engine, open, plan};
+use crate::archive::Archive;
+use crate::cli::{
+    DatabaseArguments, PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState,
+};
+use crate::database::Database;
+use crate::failure::{Failure, Result};
+use crate::plan::Plan;
+use crate::publish::replace::Holder;
+use crate::quarantine::{self, Filter, OpenUpload, QuarantinedRow};
+use crate::report::{self, grouped};
+use crate::run_record::RunSums;
+use crate::source;
+
+/// Rows that one `discard` by filter may mark.
+const DISCARDED_MAX: i64 = 1_000_000;
+
+/// # Errors
+/// The database cannot be reached, there is no such row, or a payload failed.
+pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
+    match command {
+        QuarantineCommand::List {
+            filter,
+            state,
+            limit,
+            json,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            let mut filter = of(filter, &database, runtime)?;
+            filter.state = match state {
+                QuarantineState::Open => Some("open".into()),
+                QuarantineState::Resolved => Some("resolved".into()),
+                QuarantineState::Discarded => Some("discarded".into()),
+                QuarantineState::All => None,
+            };
+            let rows = runtime.block_on(quarantine::list(&database, &filter, (*limit).into()))?;
+            list(&rows, *json);
+            if !json && rows.len() as u64 == u64::from(*limit) {
+                report::say("there may be more; `--limit N` shows them");
+            }
+            Ok(())
+        }
+        QuarantineCommand::Show { id, json, database } => {
+            let database = open(runtime, database, 1)?;
+            let row = runtime.block_on(quarantine::row(&database, *id))?;
+            match json {
+                true => report::json(&row),
+                false => show(&row),
+            }
+            Ok(())
+        }
+        QuarantineCommand::Replay {
+            pipeline,
+            source,
+            run,
+            json,
+            database,
+        } => replay(pipeline, source.as_deref(), *run, *json, database, runtime),
+        QuarantineCommand::Discard {
+            ids,
+            filter,
+            reason,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            discard(ids, filter, reason, &database, runtime)
+        }
+    }
+}
+
+fn of(filter: &QuarantineFilter, database: &Database, runtime: &Runtime) -> Result<Filter> {
+    Ok(Filter {
+        ids: None,
+        source_uuid: source_uuid(filter.source.as_deref(), database, runtime)?,
+        run_id: filter.run,
+        stage: filter.stage.clone(),
+        code: filter.code.clone(),
+        state: None,
+    })
+}
+
+fn source_uuid(
+    source: Option<&str>,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<Option<Uuid>> {
+    source
+        .map(|name| runtime.block_on(source::named(database, name)))
+        .transpose()
+        .map(|source| source.map(|source| source.source_uuid))
+}
+
+fn list(rows: &[QuarantinedRow], json: bool) {
+    if json {
+        report::json(&rows);
+        return;
+    }
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.id.to_string(),
+                row.state.clone(),
+                row.run.to_string(),
+                visible(&row.file),
+                row.line.map_or_else(String::new, |line| line.to_string()),
+                row.stage.clone(),
+                visible(&row.code),
+                row.column_name.as_deref().map(visible).unwrap_or_default(),
+                visible(&row.message),
+            ]
+        })
+        .collect();
+    report::table(
+        &[
+            "row", "state", "run", "file", "line", "stage", "code", "column", "message",
+        ],
+        &[0, 2, 4],
+        &lines,
+    );
+}
+
+fn show(row: &QuarantinedRow) {
+    let instant = |instant: &chrono::DateTime<chrono::Utc>| {
+        instant.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    };
+    let mut lines = vec![
+        ("row", row.id.to_string()),
+        ("state", row.state.clone()),
+        ("quarantined", instant(&row.quarantined_at)),
+        (
+            "run",
+            format!(
+                "{}, {}, of pipeline `{}`",
+                row.run, row.run_state, row.pipeline
+            ),
+        ),
+        ("payload", row.payload.clone()),
+        ("upload", row.upload.clone().unwrap_or_default()),
+        ("cluster", row.cluster_id.clone().unwrap_or_default()),
+        ("report", row.report.clone()),
+        ("file", row.file.clone()),
+        (
+            "line",
+            row.line.map_or_else(String::new, |line| line.to_string()),
+        ),
+        ("stage", row.stage.clone()),
+        ("component", row.component_digest.clone()),
+        ("code", row.code.clone()),
+        ("column", row.column_name.clone().unwrap_or_default()),
+        ("message", row.message.clone()),
+    ];
+    if let Some(changed) = &row.changed_at {
+        lines.push(("changed", instant(changed)));
+    }
+    if let Some(run) = row.resolved_by_run {
+        lines.push(("resolved by", format!("run {run}")));
+    }
+    if let Some(reason) = &row.reason {
+        lines.push(("reason", reason.clone()));
+    }
+    lines.push(("raw", String::from_utf8_lossy(&row.raw).into_owned()));
+    for (name, value) in lines {
+        report::data(format!("{name:<12} {}", visible(&value)).trim_end());
+    }
+}
+
+/// Text from a payload, so that it cannot control a terminal.
+fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| match character.is_control() {
+            true => character.escape_default().collect::<Vec<_>>(),
+            false => vec![character],
+        })
+        .collect()
+}
+
+fn discard(
+    ids: &[i64],
+    filter: &QuarantineFilter,
+    reason: &str,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<()> {
+    if reason.trim().is_empty() {
+        return Err(Failure::definition("`--reason` says nothing")
+            .hint("it is what the next person will know of these rows"));
+    }
+    let mut filter = of(filter, database, runtime)?;
+    let unfiltered = filter.source_uuid.is_none()
+        && filter.run_id.is_none()
+        && filter.stage.is_none()
+        && filter.code.is_none();
+    if ids.is_empty() && unfiltered {
+        return Err(Failure::definition("nothing says which rows to discard")
+            .hint("name rows, or `--source`, `--run`, `--stage` or `--code`"));
+    }
+    if !ids.is_empty() {
+        for id in ids {
+            runtime.block_on(quarantine::row(database, *id))?;
+        }
+        filter.ids = Some(ids.to_vec());
+    }
+    filter.state = Some("open".into());
+    let rows = runtime.block_on(quarantine::list(database, &filter, DISCARDED_MAX))?;
+    let open: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let discarded = runtime.block_on(quarantine::discard(database, &open, reason))?;
+    report::say(&format!(
+        "{} rows were discarded; `gristmill quarantine list --state discarded` shows them",
+        grouped(discarded.len() as u64)
+    ));
+    let closed = ids.iter().filter(|id| !discarded.contains(id)).count();
+    if closed > 0 {
+        report::say(&format!("{closed} of the rows named were not open"));
+    }
+    Ok(())
+}
+
+/// What came of the payload of some rows.
+#[derive(Debug, Serialize)]
+struct Replayed {
+    payload: String,
+    upload: String,
+    run: Option<i64>,
+    rows_open_before: i64,
+    rows_open: i64,
+    error: Option<String>,
+}
+
+fn replay(
+    pipeline: &PipelineArguments,
+    source: Option<&str>,
+    run_id: Option<i64>,
+    json: bool,
+    database: &DatabaseArguments,
+    runtime: &Runtime,
+) -> Result<()> {
+    let engine = engine()?;
+    let plan = plan(pipeline, &engine)?;
+    let workers = workers();
+    let database = open(runtime, database, workers as u32 + 2)?;
+    let archive = archive_of(&plan, &database)?;
+    let source_uuid = source_uuid(source, &database, runtime)?;
+    let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;
+    if uploads.is_empty() {
+        report::say("nothing to do, no row of these is open");
+    }
+    let mut replayed = Vec::new();
+    let mut failures = Vec::new();
+    for upload in uploads {
+        let mut outcome = Replayed {
+            payload: upload.payload.clone(),
+            upload: upload.assembly_id.clone(),
+            run: None,
+            rows_open_before: upload.rows_open,
+            rows_open: upload.rows_open,
+            error: None,
+        };
+        let result = payload(&upload, &plan, &database, archive.clone(), workers, runtime)
+            .and_then(|run| {
+                let still = quarantine::open_uploads(&database, Some(upload.source_uuid), None);
+                let still = runtime.block_on(still)?;
+                let same = still
+                    .iter()
+                    .find(|one| one.manifest_id == upload.manifest_id);
+                Ok((run, same.map_or(0, |one| one.rows_open)))
+            });
+        match result {
+            Ok((run, rows_open)) => {
+                outcome.run = Some(run);
+                outcome.rows_open = rows_open;
+            }
+            Err(failure) => {
+                outcome.error = Some(failure.to_string());
+                failures.push(failure);
+            }
+        }
+        replayed.push(outcome);
+    }
+    if json {
+        report::json(&replayed);
+    } else {
+        tell(&replayed);
+    }
+    let count = replayed.len();
+    match (failures.pop(), failures.is_empty()) {
+        (None, _) => Ok(()),
+        (Some(failure), true) if count == 1 => Err(failure),
+        (Some(last), _) => {
+            failures.push(last);
+            failures.iter().for_each(report::failure);
+            Err(Failure::run(format!(
+                "{} of {count} payloads failed",
+                failures.len()
+            )))
+        }
+    }
+}
+
+fn tell(replayed: &[Replayed]) {
+    let rows: Vec<Vec<String>> = replayed
+        .iter()
+        .map(|one| {
+            vec![
+                one.payload.clone(),
+                one.run
+                    .map_or_else(|| "–".to_string(), |run| run.to_string()),
+                grouped((one.rows_open_before - one.rows_open).unsigned_abs()),
+                grouped(one.rows_open.unsigned_abs()),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        report::table(&["payload", "run", "resolved", "open"], &[1, 2, 3], &rows);
+    }
+}
+
+/// Replays the payload of an upload in place of all that it made.
+fn payload(
+    upload: &OpenUpload,
+    plan: &Plan,
+    database: &Database,
+    archive: Option<Archive>,
+    workers: usize,
+    runtime: &Runtime,
+) -> Result<i64> {
+    let again = || {
+        format!(
+            "`gristmill run` of payload `{}` with the pipeline as it is now does the same",
+            upload.payload
+        )
+    };
+    if !upload.published {
+        return Err(Failure::run(format!(
+            "upload {} was never published, so there is nothing to put its rows to",
+            upload.assembly_id
+        ))
+        .hint(again()));
+    }
+    let source = upload.source_uuid.to_string();
+    let replay = Replay {
+        ingesting: Ingesting {
+            plan,
+            database,
+            runtime,
+            workers,
+            capture: None,
+        },
+        archive,
+        source: runtime.block_on(source::named(database, &source))?,
+        days: None,
+    };
+    let holder = Holder {
+        manifest_id: upload.manifest_id,
+        assembly_id: upload.assembly_id.clone(),
+        days: Vec::new(),
+    };
+    let replayable = replay.replayable(holder)?.map_err(|_| {
+        Failure::run(format!(
+            "the archive lacks the payload of upload {}",
+            upload.assembly_id
+        ))
+        .hint("`gristmill run` of the payload puts it into the archive")
+    })?;
+    let (run, _) = replay.run(&replayable, &mut RunSums::default())?;
+    Ok(run)
+}

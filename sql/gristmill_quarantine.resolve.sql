@@ -1,0 +1,22 @@
+-- Marks rows of a file that earlier runs of its manifest quarantined and this run
+-- let through. Those that it rejects again are of this run by now.
+--
+-- Reads   gristmill_run         one row per run
+-- Writes  gristmill_quarantine  one row per rejected row
+--
+-- $1  run_id       bigint   the run
+-- $2  manifest_id  integer  the manifest
+-- $3  file         text     the file's name
+
+UPDATE gristmill_quarantine AS quarantine
+SET
+    state = 'resolved',
+    changed_at = now(),
+    resolved_by_run = $1
+FROM gristmill_run AS run
+WHERE
+    run.id = quarantine.run_id
+    AND run.id <> $1
+    AND run.manifest_id = $2
+    AND quarantine.file = $3
+    AND quarantine.state = 'open';

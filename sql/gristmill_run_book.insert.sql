@@ -1,0 +1,43 @@
+-- Records the books of one file.
+--
+-- Writes  gristmill_run_book  one row per stage of the file
+--
+-- $1  run_id         bigint    the run
+-- $2  file           text      the file's name
+-- $3  stages         text[]    the stages in the order of the chain, the load at the end
+-- $4  rows_in        bigint[]  rows that went into each
+-- $5  rows_repeated  bigint[]  rows made besides the first of each row
+-- $6  rows_out       bigint[]  rows that came out
+-- $7  rows_filtered  bigint[]  rows left out on purpose
+-- $8  rows_rejected  bigint[]  rows gone to quarantine
+
+INSERT INTO gristmill_run_book (
+    run_id,
+    file,
+    position,
+    stage,
+    rows_in,
+    rows_repeated,
+    rows_out,
+    rows_filtered,
+    rows_rejected
+)
+SELECT
+    $1,
+    $2,
+    books.position - 1,
+    books.stage,
+    books.rows_in,
+    books.rows_repeated,
+    books.rows_out,
+    books.rows_filtered,
+    books.rows_rejected
+FROM unnest(
+    $3::text[],
+    $4::bigint[],
+    $5::bigint[],
+    $6::bigint[],
+    $7::bigint[],
+    $8::bigint[]
+) WITH ORDINALITY
+    AS books (stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, position);

@@ -1,0 +1,155 @@
+//! What nobody else may see: passwords, and the files that gristmill writes.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::support::command::{NO_DATABASE, gristmill, run};
+use crate::support::payload::Payload;
+use crate::support::scene::Scene;
+use crate::support::server::TestDatabase;
+
+#[test]
+fn no_message_holds_a_password() {
+    for url in [
+        NO_DATABASE,
+        "postgresql://nobody:secret@127.0.0.1:no-port/nothing",
+        "postgresql://nobody:secret@127.0.0.1:1/nothing?sslmode=unheard-of",
+        "mysql://nobody:secret@127.0.0.1/nothing",
+        "postgresql:///nothing?host=/nowhere&user=nobody&password=secret",
+    ] {
+        for arguments in [
+            &["status"][..],
+            &["db", "migrate"],
+            &["quarantine", "list"],
+            &["sources", "list", "--json"],
+        ] {
+            let ended = gristmill(arguments).env("DATABASE_URL", url).ends_with(3);
+            let said = ended.stdout.clone() + &ended.stderr;
+            assert!(!said.contains("secret"), "{url}\n{ended}");
+        }
+    }
+    // Where arguments are shown, what the environment gave is not.
+    let ended = gristmill(["status", "--help"]).succeeds();
+    assert!(!ended.stdout.contains("secret"), "{ended}");
+}
+
+#[test]
+fn a_password_on_the_command_line_is_remarked_on() {
+    let remark = "a password on the command line can be read by everybody on this machine; \
+        DATABASE_URL keeps it private";
+    let ended = gristmill(["status", "--database-url", NO_DATABASE]).ends_with(3);
+    assert!(ended.stderr.contains(remark), "{ended}");
+    assert!(!ended.stderr.contains("secret"), "{ended}");
+    let ended = gristmill(["status"]).ends_with(3);
+    assert!(!ended.stderr.contains(remark), "{ended}");
+}
+
+#[test]
+fn sessions_say_whose_they_are() {
+    let scene = Scene::new();
+    scene.database.execute(
+        "CREATE TABLE seen AS SELECT ''::text AS name;
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE gristmill.seen SET name = current_setting('application_name');
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER see AFTER INSERT ON gristmill_run EXECUTE FUNCTION see()",
+    );
+    scene.load(&Payload::usual(2).tarball());
+    let seen = scene.database.query_value("SELECT name FROM seen");
+    assert_eq!(seen.as_deref(), Some("gristmill"));
+}
+
+/// Every file and folder below, with its mode.
+fn modes(folder: &Path) -> Vec<(String, bool, u32)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let metadata = fs::symlink_metadata(&path).expect("metadata");
+            let mode = metadata.permissions().mode() & 0o777;
+            found.push((path.display().to_string(), metadata.is_dir(), mode));
+            if metadata.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_written_is_ours_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = TestDatabase::migrated();
+    let payload = Payload::usual(1).write(folder.path(), "p.tar.gz");
+    run(&database, "pipelines/ocp.toml", &[payload])
+        .env("GRISTMILL_DATA", folder.path().join("data"))
+        .env("GRISTMILL_CACHE", folder.path().join("cache"))
+        .succeeds();
+    let cached = modes(&folder.path().join("cache"));
+    assert!(!cached.is_empty(), "compiled components are kept");
+    let archived = modes(&folder.path().join("data/archive"));
+    assert!(archived.iter().any(|(path, ..)| path.ends_with(".tar.gz")));
+    for (path, is_folder, mode) in cached.iter().chain(&archived) {
+        let private = if *is_folder { 0o700 } else { 0o600 };
+        assert_eq!(*mode, private, "{path}");
+    }
+}
+
+#[test]
+fn a_cache_that_is_not_ours_is_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let check = || {
+        gristmill(["check", "pipelines/ocp.toml"])
+            .with_stages()
+            .env("GRISTMILL_CACHE", &cache)
+            .succeeds();
+    };
+    check();
+    let entries = |folder: &Path| {
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .expect("the cache")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        entries.sort();
+        entries
+    };
+    let ours = entries(&cache);
+    assert_eq!(ours.len(), 4, "one a stage");
+    let me = fs::metadata(&cache).expect("the cache").uid();
+
+    // A component that somebody else could have written is made anew.
+    let fake = &ours[0];
+    fs::write(fake, b"somebody else's machine code").expect("a fake");
+    foreign(fake, me);
+    check();
+    assert_ne!(
+        fs::read(fake).expect("a component"),
+        b"somebody else's machine code"
+    );
+    let metadata = fs::metadata(fake).expect("a component");
+    assert_eq!((metadata.uid(), metadata.mode() & 0o777), (me, 0o600));
+
+    // In a folder of somebody else nothing is looked for and nothing is left.
+    for path in &ours {
+        fs::remove_file(path).expect("an empty cache");
+    }
+    foreign(&cache, me);
+    check();
+    assert_eq!(entries(&cache), Vec::<std::path::PathBuf>::new());
+}
+
+/// Gives a path to another user, or, when only root could do that, to everybody.
+fn foreign(path: &Path, me: u32) {
+    match std::os::unix::fs::chown(path, Some(me + 1), None) {
+        Ok(()) => {}
+        Err(_) => {
+            let everybody = fs::Permissions::from_mode(0o777);
+            fs::set_permissions(path, everybody).expect("a mode");
+        }
+    }
+}

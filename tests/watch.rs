@@ -1,0 +1,245 @@
+//! `gristmill watch`: payloads are run as they appear, and put away with what
+//! became of them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::command::{Gristmill, gristmill};
+use crate::support::payload::{Payload, Report, write};
+use crate::support::server::TestDatabase;
+
+/// Far longer than anything takes; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn watch(database: &TestDatabase, inbox: &Path) -> Gristmill {
+    gristmill(["watch", "pipelines/ocp.toml"])
+        .argument(inbox)
+        .arguments(["--poll-milliseconds", "20"])
+        .with_stages()
+        .database(database)
+        .calling(inbox, "[INBOX]")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("a file").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_inbox_is_drained_the_oldest_first() {
+    let database = TestDatabase::migrated();
+    let inbox = tempfile::tempdir().expect("a folder");
+    let older = Payload::usual(1).write(inbox.path(), "z-older.tar.gz");
+    let past = std::time::SystemTime::now() - Duration::from_secs(3600);
+    fs::File::options()
+        .write(true)
+        .open(older)
+        .and_then(|file| file.set_modified(past))
+        .expect("an older file");
+    Payload::usual(2).write(inbox.path(), "a-newer.tar.gz");
+    write(inbox.path(), "bad.tgz", b"?");
+    write(inbox.path(), "notes.txt", b"not a payload");
+    write(inbox.path(), ".uploading.tar.gz", b"?");
+
+    let ended = watch(&database, inbox.path())
+        .arguments(["--once", "--json"])
+        .ends_with(1);
+    let lines: Vec<serde_json::Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let told: Vec<[&str; 3]> = lines
+        .iter()
+        .map(|line| ["payload", "state", "moved_to"].map(|key| line[key].as_str().unwrap_or("?")))
+        .collect();
+    assert_eq!(told.len(), 3, "{ended}");
+    assert_eq!(
+        told[0],
+        [
+            "[INBOX]/z-older.tar.gz",
+            "published",
+            "[INBOX]/done/z-older.tar.gz"
+        ]
+    );
+    for line in [
+        [
+            "[INBOX]/a-newer.tar.gz",
+            "published",
+            "[INBOX]/done/a-newer.tar.gz",
+        ],
+        ["[INBOX]/bad.tgz", "failed", "[INBOX]/failed/bad.tgz"],
+    ] {
+        assert!(told.contains(&line), "{ended}");
+    }
+    let last = "error: 1 of 3 payloads failed\n\n\
+        hint: they are in `[INBOX]/failed`, each with its reason\n";
+    assert!(ended.stderr.ends_with(last), "{ended}");
+
+    assert_eq!(
+        names(inbox.path()),
+        [".uploading.tar.gz", "done", "failed", "notes.txt"]
+    );
+    assert_eq!(
+        names(&inbox.path().join("done")),
+        ["a-newer.tar.gz", "z-older.tar.gz"]
+    );
+    let failed = inbox.path().join("failed");
+    assert_eq!(names(&failed), ["bad.tgz", "bad.tgz.error.txt"]);
+    let reason = fs::read_to_string(failed.join("bad.tgz.error.txt")).expect("a reason");
+    let inbox_name = inbox.path().display();
+    assert_eq!(
+        reason,
+        format!(
+            "error: payload `{inbox_name}/bad.tgz` is refused\n  \
+            it is not a whole gzip-compressed tar archive: unexpected end of file\n\n\
+            hint: nothing of it was published; \
+            ask the operator of the cluster for a new upload\n"
+        )
+    );
+
+    // Nothing is there any more.
+    watch(&database, inbox.path())
+        .argument("--once")
+        .succeeds()
+        .stdout_is("")
+        .stderr_is("");
+}
+
+#[test]
+fn an_inbox_that_cannot_be_watched_is_named() {
+    let database = TestDatabase::migrated();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write(folder.path(), "file", b"");
+    watch(&database, &file)
+        .ends_with(2)
+        .stdout_is("")
+        .stderr_is("error: inbox `[INBOX]` is no folder");
+}
+
+/// With `--once`, a database out of reach is the end, and the payload stays.
+#[test]
+fn a_payload_stays_where_there_is_no_database() {
+    let inbox = tempfile::tempdir().expect("a folder");
+    Payload::usual(1).write(inbox.path(), "p.tar.gz");
+    gristmill(["watch", "pipelines/ocp.toml", "--once"])
+        .argument(inbox.path())
+        .with_stages()
+        .ends_with(3);
+    assert!(inbox.path().join("p.tar.gz").is_file());
+}
+
+/// The program at work, line by line.
+struct Watching {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Watching {
+    fn begin(command: Gristmill) -> Watching {
+        let mut child = command.starts();
+        let stdout = lines(child.stdout.take().expect("a pipe"));
+        let stderr = lines(child.stderr.take().expect("a pipe"));
+        Watching {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str) {
+        loop {
+            let line = self.stderr.recv_timeout(PATIENCE).expect(words);
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn handles(&self, payload: &str) {
+        let line = self.stdout.recv_timeout(PATIENCE).expect(payload);
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        let path = line["payload"].as_str().unwrap_or("?");
+        assert!(path.ends_with(payload), "{line}");
+        assert_eq!(line["state"], "published", "{line}");
+    }
+
+    #[track_caller]
+    fn stops(mut self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("a signal");
+        self.says("stopped");
+        let status = self.child.wait().expect("an end");
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // Where a test failed before it stopped; otherwise it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// As an uploader should: whole at once, under another name before.
+fn deliver(payload: &Payload, inbox: &Path, name: &str) {
+    let hidden = write(inbox, &format!(".{name}"), &payload.tarball());
+    fs::rename(hidden, inbox.join(name)).expect("a payload");
+}
+
+#[test]
+fn payloads_are_run_as_they_appear_also_after_the_database_was_away() {
+    let database = TestDatabase::migrated();
+    let inbox = tempfile::tempdir().expect("a folder");
+    let watching = Watching::begin(watch(&database, inbox.path()).argument("--json"));
+    watching.says("watching ");
+    deliver(&Payload::usual(1), inbox.path(), "first.tar.gz");
+    watching.handles("first.tar.gz");
+
+    // One is enough for an inbox.
+    watch(&database, inbox.path()).ends_with(2).stderr_is(
+        "error: inbox `[INBOX]` is watched by another process\n\n\
+            hint: one is enough; it takes all payloads in turn",
+    );
+
+    database.close();
+    let second = Payload::numbered(7).file("pods.csv", Report::pods().hours(0..5).text());
+    deliver(&second, inbox.path(), "second.tar.gz");
+    watching.says("the payload stays in the inbox until the database is back");
+    database.reopen();
+    watching.says("the database is back");
+    watching.handles("second.tar.gz");
+    assert_eq!(
+        names(&inbox.path().join("done")),
+        ["first.tar.gz", "second.tar.gz"]
+    );
+    assert_eq!(names(&inbox.path().join("failed")), [] as [&str; 0]);
+    watching.stops();
+}
