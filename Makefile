@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test build clean release stages setup format lint rust-tests deny
+.PHONY: help run test build clean release stages setup languages format lint rust-tests deny
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -26,7 +26,7 @@ run: build     ## Build, then load the shipped payload and show its daily summar
 	$(TARGET)/release/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
 
 # One at a time: every step has both processors, and the first failure stops.
-test: setup    ## Run every check that CI runs
+test: languages ## Run every check that CI runs
 	@$(MAKE) format
 	@$(MAKE) lint
 	@$(MAKE) stages
@@ -73,3 +73,6 @@ deny:
 
 setup:
 	@./.ci/setup
+
+languages:
+	@./.ci/setup languages

@@ -4,6 +4,9 @@
 //! `CREATE OR REPLACE FUNCTION`; the others are statements that modules include
 //! by name. The result is `FUNCTIONS` in `$OUT_DIR/functions.rs`, in file-name
 //! order. Migrations are embedded by `sqlx::migrate!`.
+//!
+//! The source of the SDK is embedded as `SDK` in `$OUT_DIR/sdk.rs`, file name and
+//! text, for the projects that `gristmill stage new` makes.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -39,6 +42,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let target = PathBuf::from(env::var("OUT_DIR")?).join("functions.rs");
     fs::write(target, source)?;
+    embed_sdk(&manifest_directory)
+}
+
+fn embed_sdk(manifest_directory: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=../plugins/sdk/src");
+    let directory = fs::canonicalize(manifest_directory.join("../plugins/sdk/src"))?;
+    let mut paths = fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>, std::io::Error>>()?;
+    paths.sort();
+    let mut source = String::from("const SDK: &[(&str, &str)] = &[\n");
+    for path in &paths {
+        let file = file_name(path)?;
+        writeln!(source, "    ({file:?}, include_str!({path:?})),")?;
+    }
+    source.push_str("];\n");
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("sdk.rs"), source)?;
     Ok(())
 }
 

@@ -18,6 +18,8 @@ mod containment;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// The example sites, with a stage in each language.
+mod examples;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
 /// The Postgres server that gristmill starts itself.
@@ -28,6 +30,10 @@ mod lock;
 mod migrations;
 /// Reports that go over the end of a month.
 mod months;
+/// Stages of earlier versions of the contract.
+mod museum;
+/// The projects that `gristmill stage new` makes.
+mod new_stage;
 /// The document that tells what is corrected.
 mod parity;
 /// The JSON Schema of the pipeline file.
@@ -72,6 +78,8 @@ mod tidy;
 mod vector;
 /// Payloads that appear in a folder.
 mod watch;
+/// The guide for authors of stages, as it stands.
+mod writing_a_stage;
 
 mod support {
     /// Runs the program.
@@ -88,4 +96,6 @@ mod support {
     pub(crate) mod scene;
     /// Databases.
     pub(crate) mod server;
+    /// What makes components of other languages.
+    pub(crate) mod tools;
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use crate::support::command::{file, gristmill};
 
-/// The folders of the stages; the SDK is none.
+/// The folders of the stages; the SDK and the templates are none.
 #[track_caller]
 pub(crate) fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = fs::read_dir(file("plugins"))
         .expect("the folder")
         .map(|entry| entry.expect("a folder").path())
-        .filter(|path| path.is_dir() && !path.ends_with("sdk"))
+        .filter(|path| path.is_dir() && !path.ends_with("sdk") && !path.ends_with("templates"))
         .collect();
     folders.sort();
     folders

@@ -15,6 +15,7 @@ pub use self::stage::{
 };
 use crate::database::SchemaName;
 use crate::days::DayOrMonth;
+use crate::project::{Kind, Language};
 
 /// Loads OpenShift usage reports into daily cost-management tables, through stages
 /// that a pipeline file names.
@@ -159,6 +160,10 @@ pub struct CheckArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum StageCommand {
+    /// Make the project of a new stage, build it and run its cases
+    New(StageNewArguments),
+    /// Build the component of a project
+    Build(StageBuildArguments),
     /// Run the case files of stages; no database, no network
     Test(StageTestArguments),
     /// Show what a stage does to rows
@@ -167,6 +172,26 @@ pub enum StageCommand {
     Inspect(StageInspectArguments),
     /// Measure what a stage costs, by the size of its batches
     Bench(StageBenchArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StageNewArguments {
+    /// The stage's name in kebab-case; its folder is made here
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What to write it in
+    #[arg(long, value_enum)]
+    pub lang: Language,
+    /// What it is to do
+    #[arg(long, value_enum, default_value = "transform")]
+    pub kind: Kind,
+}
+
+#[derive(Debug, Args)]
+pub struct StageBuildArguments {
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -217,10 +217,10 @@ impl SourceStatus {
                 message: format!("cluster `{}`: {message}", self.summary.cluster_alias),
             });
         };
-        if let Some(run) = self.last_runs.first() {
-            if run.state == "failed" {
-                add(AttentionKind::FailedRun, failed_run(run));
-            }
+        if let Some(run) = self.last_runs.first()
+            && run.state == "failed"
+        {
+            add(AttentionKind::FailedRun, failed_run(run));
         }
         if let Some(quarantined) = self.summary.quarantined() {
             add(AttentionKind::Quarantine, quarantined);

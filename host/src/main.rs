@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench, stage_inspect,
-    stage_run, stage_test, status, summarize, tags, watch,
+    check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench, stage_build,
+    stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
 };
 use gristmill::failure::{Failure, Result};
 use gristmill::report;
@@ -30,6 +30,8 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Lock(arguments) => lock::execute(arguments),
         Command::Schema => schema::execute(),
         Command::Watch(arguments) => watch::execute(arguments, &runtime()?),
+        Command::Stage(StageCommand::New(arguments)) => stage_new::execute(arguments),
+        Command::Stage(StageCommand::Build(arguments)) => stage_build::execute(arguments),
         Command::Stage(StageCommand::Test(arguments)) => stage_test::execute(arguments),
         Command::Stage(StageCommand::Run(arguments)) => stage_run::execute(arguments),
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),

@@ -10,10 +10,14 @@
 //! | `package.json` | `npm run build` |
 //! | `Makefile` | `make` |
 //!
-//! It must leave the component where `stage test` looks for it: named after the
+//! Its programs are those of a virtual environment (`.venv`) or of the node modules
+//! of the folder or of one above it, then those in `PATH`. It must leave the
+//! component where `stage test` looks for it: named after the
 //! folder, in the folder itself or in `target/wasm32-wasip2/release`.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -32,6 +36,9 @@ const BUILDS: [(&str, &[&str]); 4] = [
 
 /// Where cargo leaves a stage of its own.
 const CARGO_OUTPUT: &str = "target/wasm32-wasip2/release";
+
+/// Folders of programs that belong to a project, found before those of `PATH`.
+const PROJECT_PROGRAMS: [&str; 2] = [".venv/bin", "node_modules/.bin"];
 
 /// Folders of what is made or fetched. Hidden ones are passed over as well.
 const NO_SOURCES: [&str; 6] = [
@@ -84,13 +91,29 @@ impl StageFolder {
             .find(|path| path.is_file())
     }
 
+    /// What builds it, as it would be typed in its folder, if anything does.
+    pub fn build_line(&self) -> Option<String> {
+        self.build_words().map(|words| words.join(" "))
+    }
+
+    fn build_words(&self) -> Option<&'static [&'static str]> {
+        BUILDS
+            .iter()
+            .find(|(file, _)| self.folder.join(file).is_file())
+            .map(|(_, words)| *words)
+    }
+
     /// What builds it, if anything does; it runs in its folder.
     pub fn build(&self) -> Option<Command> {
-        let (_, words) = BUILDS
-            .iter()
-            .find(|(file, _)| self.folder.join(file).is_file())?;
+        let words = self.build_words()?;
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).current_dir(&self.folder);
+        command
+            .args(&words[1..])
+            .current_dir(&self.folder)
+            .env("PATH", path_of(&self.folder))
+            // The component belongs where it is looked for, whatever else is built.
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS");
         Some(command)
     }
 
@@ -123,6 +146,18 @@ impl StageFolder {
         }
         sources
     }
+}
+
+/// `PATH` with the programs of the projects that the folder lies in, in front.
+pub fn path_of(folder: &Path) -> OsString {
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    let own = folder
+        .ancestors()
+        .flat_map(|folder| PROJECT_PROGRAMS.map(|programs| folder.join(programs)));
+    let folders = own
+        .filter(|programs| programs.is_dir())
+        .chain(env::split_paths(&inherited));
+    env::join_paths(folders).unwrap_or(inherited)
 }
 
 /// What some files held at a time. Files are read again only when their time or

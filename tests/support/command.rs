@@ -130,6 +130,12 @@ impl Gristmill {
         self
     }
 
+    /// Runs it in another folder than that of the repository.
+    pub(crate) fn within(mut self, folder: &Path) -> Gristmill {
+        self.command.current_dir(folder);
+        self
+    }
+
     pub(crate) fn without_env(mut self, name: &str) -> Gristmill {
         self.command.env_remove(name);
         self

@@ -133,7 +133,7 @@ impl Watched {
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .status();
-        let shown = format!("{command:?}").replace('"', "");
+        let shown = folder.build_line().unwrap_or_default();
         match output {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Failure::run(format!(

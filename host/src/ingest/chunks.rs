@@ -4,22 +4,6 @@ use std::io::Read;
 
 use crate::failure::{Failure, Result};
 
-/// The names in the first record of a file.
-pub(super) fn header(bytes: &[u8]) -> Vec<String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut record = csv::ByteRecord::new();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_reader(bytes);
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => record
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// A part of a file; the last one may be empty.
 pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
@@ -100,14 +84,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_header_is_read_with_its_quotes_and_mark() {
-        assert_eq!(
-            header(b"\xef\xbb\xbfa,\"b\",c\r\n1,2,3\r\n"),
-            ["a", "b", "c"]
-        );
-        assert_eq!(header(b"a,b"), ["a", "b"]);
     }
 }

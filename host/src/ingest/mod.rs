@@ -17,11 +17,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 
-use self::chunks::{Chunk, Chunks, header};
+use self::chunks::{Chunk, Chunks};
 use crate::books::{FileBook, LOAD_STAGE, StageBook};
 use crate::chain::{Captured, Learned, Reject};
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
+use crate::header;
 use crate::load::Loader;
 use crate::log_book::LogBook;
 use crate::payload::Payload;
@@ -185,12 +186,10 @@ impl Ingest<'_> {
         if first.bytes.is_empty() {
             return Ok(None);
         }
-        let header = header(&first.bytes);
+        let names = header::names_of_any_format(&first.bytes);
         let mut kinds = self.plan.reports.iter().filter(|report| {
-            report
-                .detect
-                .iter()
-                .all(|column| header.iter().any(|found| found == column))
+            let detect = &report.detect;
+            detect.iter().all(|column| names.contains(column))
         });
         match (kinds.next(), kinds.next()) {
             (Some(kind), None) => return Ok(Some(kind)),
@@ -203,6 +202,7 @@ impl Ingest<'_> {
             }
             (None, _) => {}
         }
+        let header = header::names(&first.bytes);
         let shown: Vec<&str> = header.iter().take(5).map(String::as_str).collect();
         let known: Vec<&str> = self
             .plan

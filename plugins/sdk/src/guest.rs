@@ -22,8 +22,9 @@ use crate::{
             gristmill::stage::{log as host_log, types},
         },
     },
+    each_row,
     log::{self, Level},
-    parse_config, rows,
+    parse_config,
 };
 
 /// What a component of the `transform-stage` world exports for the stage `S`.
@@ -121,8 +122,8 @@ fn report_panics() {
     ONCE.call_once(|| {
         panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
             let message = panic.payload_as_str().unwrap_or("without a message");
-            let row =
-                rows::at_work().map_or(String::new(), |row| format!(", at row {row} of the batch"));
+            let row = each_row::at_work()
+                .map_or(String::new(), |row| format!(", at row {row} of the batch"));
             match panic.location() {
                 Some(place) => log::error(format!(
                     "panicked at {}:{}: {message}{row}",

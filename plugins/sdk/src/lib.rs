@@ -48,11 +48,13 @@ mod builder;
 mod column;
 mod config;
 mod dictionary;
+mod each_row;
 mod failure;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
 mod hash;
+mod lines;
 pub mod log;
 mod parser;
 mod rows;
@@ -71,10 +73,12 @@ pub use builder::{
 pub use column::{Column, ColumnType, DictionaryValues, Field, Utf8Values, Values};
 pub use config::{NoConfig, parse_config};
 pub use dictionary::{DictionaryBuilder, Interner};
+pub use each_row::EachRow;
 pub use failure::{Fact, Failure, Reject};
 pub use hash::{hash_bytes, same_bytes};
+pub use lines::{Line, Lines};
 pub use parser::{OpenParser, Parsed, Parser, RejectedRecord, WantedColumn};
-pub use rows::Rows;
+pub use rows::{Cell, Rows};
 pub use schema::{Schema, Sets};
 pub use stage::{Batch, Contract, OpenTransform, Output, RowEffect, Stage};
 pub use view::{BooleanView, DictionaryView, PrimitiveView, Utf8View};

@@ -5,8 +5,8 @@ use std::mem;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BooleanView, Column, ColumnType, DictionaryView, Fact, Failure, Field, PrimitiveView, Reject,
-    Rows, Schema, Sets, Utf8View, Values,
+    BooleanView, Column, ColumnType, DictionaryView, EachRow, Fact, Failure, Field, PrimitiveView,
+    Reject, Schema, Sets, Utf8View, Values,
 };
 
 /// A stage that turns a batch of rows into another.
@@ -129,8 +129,8 @@ impl Batch {
 
     /// The positions of the rows, one after the other. A panic on the way says at
     /// which row it happened; it costs one store a row.
-    pub fn each_row(&self) -> Rows {
-        Rows::new(self.rows)
+    pub fn each_row(&self) -> EachRow {
+        EachRow::new(self.rows)
     }
 
     /// The column at a position.
