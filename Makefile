@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test build clean release stages setup languages format lint rust-tests deny
+.PHONY: help run test build clean release stages setup languages format lint rust-tests deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -18,6 +18,10 @@ STAGES := csv-parse effective-usage label-filter unit-conversion
 PIPELINE := pipelines/ocp.toml
 PAYLOADS := tests/data/small/payloads/*.tar.gz
 OPTIONS := --show-summary
+
+# What `make fuzz` runs; the short run is a part of `make test`.
+FUZZ_TARGETS := csv stage_output manifest tarball definition
+FUZZ_SECONDS := 60
 
 help:          ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -63,13 +67,27 @@ lint:
 rust-tests:
 	cargo test --workspace
 
-# Advisories need the network, so they are left to `cargo deny check advisories`.
+# Advisories come from the network; where it cannot be reached, all else is checked.
 deny:
-	@if cargo deny --version > /dev/null 2>&1; then \
-		cargo deny --offline check bans licenses sources; \
+	@if ! cargo deny --version > /dev/null 2>&1; then \
+		echo "cargo-deny is not installed, so licences, bans, sources and advisories are not checked"; \
+		exit 0; \
+	fi; \
+	cargo deny --offline check bans licenses sources; \
+	if timeout 60 cargo deny fetch db > /dev/null 2>&1; then \
+		cargo deny check --disable-fetch advisories; \
 	else \
-		echo "cargo-deny is not installed, so licences, bans and sources are not checked"; \
+		echo "the advisories cannot be fetched, so they are not checked"; \
 	fi
+
+# The crates of the fuzzers are locked in tests/fuzz/Cargo.lock, not here.
+fuzz:          ## Run each fuzz target for FUZZ_SECONDS; needs nightly and cargo-fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		found=tests/fuzz/target/found/$$target; \
+		mkdir -p $$found; \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target $$found tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -rss_limit_mb=1024; \
+	done
 
 setup:
 	@./.ci/setup

@@ -11,10 +11,13 @@ use crate::support::server::TestDatabase;
 /// Derived from `CLUSTER`; rows in the tables of sites carry such ones.
 const DERIVED_UUID: &str = "d605e503-d520-5c19-9fcf-69d6c252e092";
 
-const VERBS: [&[&str]; 16] = [
+const VERBS: [&[&str]; 19] = [
     &[],
     &["run"],
     &["check"],
+    &["lock"],
+    &["schema"],
+    &["watch"],
     &["stage"],
     &["stage", "new"],
     &["stage", "build"],

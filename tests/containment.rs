@@ -182,12 +182,12 @@ fn a_stage_may_not_run_out_of_time_for_ever() {
 
 const KEYS: &str = "SELECT string_agg(key, ',' ORDER BY key) FROM reporting_enabledtagkeys";
 
-/// Many batches of pods of their own, one of which is bad.
+/// More batches than there can be workers, of pods of their own, one of which is bad.
 fn of_many_pods() -> Report {
-    (0..600).fold(Report::pods(), |report, row| {
+    (0..1_200).fold(Report::pods(), |report, row| {
         let pod = match row {
             450 => "bad".to_string(),
-            row => format!("p{}", row / 100),
+            row => format!("p{}", row / 200),
         };
         report.row((row % 24) as u32, &[("pod", &pod)])
     })
@@ -212,7 +212,7 @@ fn facts_that_cannot_be_learned_anew_fail_the_payload() {
     // It broke, but at no row that was to blame.
     assert_eq!(ended.code, Some(0), "{ended}");
     check_quarantine(&scene.database, &[]);
-    scene.has_usage("300");
+    scene.has_usage("600");
 
     let scene = Scene::with_pipeline(&clumsy(
         "tires",

@@ -20,8 +20,12 @@ mod custom_stage;
 mod definitions;
 /// The example sites, with a stage in each language.
 mod examples;
+/// Noise in place of what is read from outside.
+mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
+/// Payloads made to do harm.
+mod hostile_payloads;
 /// The Postgres server that gristmill starts itself.
 mod local_server;
 /// The components that `--locked` holds a pipeline to.
@@ -72,6 +76,8 @@ mod status;
 mod tables;
 /// Which label keys become tags.
 mod tags;
+/// What a tenant's schema may be called.
+mod tenants;
 /// House rules that no compiler knows.
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.
@@ -86,6 +92,8 @@ mod support {
     pub(crate) mod command;
     /// Builds stages that do not ship.
     pub(crate) mod component;
+    /// What a run takes.
+    pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
     pub(crate) mod difference;
     /// Tables against goldens.

@@ -10,7 +10,7 @@ use crate::sql;
 use crate::support::command::{file, root};
 
 /// Folders that hold what is made, not what is written.
-const MADE: [&str; 3] = ["target", ".git", ".gristmill"];
+const MADE: [&str; 4] = ["target", ".git", ".gristmill", "corpus"];
 
 /// Files that were not written as text.
 const BINARY: [&str; 3] = ["gz", "wasm", "png"];
@@ -312,4 +312,30 @@ fn every_test_module_is_listed() {
         "a module of tests is listed in `tests/main.rs`",
         unlisted.collect(),
     );
+}
+
+/// `docs/guarantees.md` names a test for each promise, as `module::test`.
+#[test]
+fn every_promise_names_a_test_that_is_there() {
+    let sources: Vec<(String, String)> = sources().collect();
+    let promises = include_str!("../docs/guarantees.md");
+    let mut named = 0;
+    let missing: Vec<String> = promises
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|name| name.split_once("::").map(|parts| (name, parts)))
+        .inspect(|_| named += 1)
+        .filter(|(_, (module, test))| {
+            let test = test.rsplit("::").next().unwrap_or(test);
+            let module = module.rsplit('/').next().unwrap_or(module);
+            !sources.iter().any(|(path, text)| {
+                path.split(['/', '.']).any(|part| part == module)
+                    && text.contains(&format!("fn {test}("))
+            })
+        })
+        .map(|(name, _)| name.to_string())
+        .collect();
+    assert!(named > 20, "{named} tests are named");
+    check("a test that a promise names is there", missing);
 }

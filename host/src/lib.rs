@@ -15,6 +15,8 @@ pub mod definition;
 pub mod difference;
 pub mod digest;
 pub mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 pub mod inbox;
 pub mod ingest;

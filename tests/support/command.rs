@@ -10,8 +10,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use super::cost::{Cost, wait};
 use super::server::{TestDatabase, scratch};
+
+/// When a run that should have ended is ended.
+const TIME_MAX: Duration = Duration::from_mins(2);
 
 /// Nobody listens there. A command that should need no database gets this one.
 pub(crate) const NO_DATABASE: &str = "postgresql://nobody:secret@127.0.0.1:1/nothing";
@@ -165,8 +170,19 @@ impl Gristmill {
     }
 
     #[track_caller]
-    pub(crate) fn ends(mut self) -> Ended {
-        let output = self.command.output().expect("gristmill runs");
+    pub(crate) fn ends(self) -> Ended {
+        self.ends_at_a_cost().0
+    }
+
+    /// Runs it to its end, and says what that took.
+    #[track_caller]
+    pub(crate) fn ends_at_a_cost(mut self) -> (Ended, Cost) {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (output, cost) = self
+            .command
+            .spawn()
+            .and_then(|child| wait(child, TIME_MAX))
+            .expect("gristmill runs");
         let mut folders = self.folders;
         folders.extend(STAGES.iter().map(|stages| (stages.clone(), "[STAGES]")));
         let built = Path::new(env!("CARGO_BIN_EXE_gristmill"));
@@ -178,11 +194,12 @@ impl Gristmill {
             let text = String::from_utf8(bytes).expect("it says UTF-8");
             normalised(text, &folders)
         };
-        Ended {
+        let ended = Ended {
             code: output.status.code(),
             stdout: said(output.stdout),
             stderr: said(output.stderr),
-        }
+        };
+        (ended, cost)
     }
 
     /// Runs it to its good end.

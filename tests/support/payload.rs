@@ -191,6 +191,20 @@ impl Payload {
         self.member(name, text)
     }
 
+    /// With a report of bytes that need be no text.
+    pub(crate) fn file_of(mut self, name: &str, bytes: &[u8]) -> Payload {
+        self = self.file(name, "");
+        if let Some(member) = self.members.last_mut() {
+            member.bytes = bytes.to_vec();
+        }
+        self
+    }
+
+    /// What the manifest lists.
+    pub(crate) fn files(&self) -> &[Value] {
+        self.manifest["files"].as_array().map_or(&[], Vec::as_slice)
+    }
+
     /// With a member that the manifest does not list.
     pub(crate) fn member(self, name: &str, text: &str) -> Payload {
         self.member_of(EntryType::Regular, name, text)

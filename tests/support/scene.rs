@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::command::{Ended, file, run, same};
+use super::cost::Cost;
 use super::payload::{Payload, Report, write};
 use super::server::TestDatabase;
 
@@ -42,10 +43,15 @@ impl Scene {
 
     #[track_caller]
     pub(crate) fn load(&self, payload: &[u8]) -> Ended {
+        self.load_at_a_cost(payload).0
+    }
+
+    #[track_caller]
+    pub(crate) fn load_at_a_cost(&self, payload: &[u8]) -> (Ended, Cost) {
         let path = write(self.folder.path(), "bad.tar.gz", payload);
         run(&self.database, &self.pipeline, &[path])
             .calling(self.folder.path(), "[FOLDER]")
-            .ends()
+            .ends_at_a_cost()
     }
 
     /// The payload fails with these words and leaves no trace but its record.

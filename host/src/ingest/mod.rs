@@ -35,6 +35,9 @@ const CHUNKS_WAITING_MAX: usize = 1;
 /// keeps all workers busy by itself.
 const REPORTS_MAX: usize = 2;
 
+/// Characters that a message shows of a header.
+const HEADER_SHOWN_MAX: usize = 200;
+
 /// What became of one file.
 #[derive(Debug)]
 pub struct IngestedFile {
@@ -204,6 +207,7 @@ impl Ingest<'_> {
         }
         let header = header::names(&first.bytes);
         let shown: Vec<&str> = header.iter().take(5).map(String::as_str).collect();
+        let shown: String = shown.join(",").chars().take(HEADER_SHOWN_MAX).collect();
         let known: Vec<&str> = self
             .plan
             .reports
@@ -213,7 +217,7 @@ impl Ingest<'_> {
         Err(Failure::run(format!(
             "report `{name}` is of no kind that pipeline `{}` knows: its header begins with `{}`",
             self.plan.name,
-            shown.join(",").escape_debug()
+            shown.escape_debug()
         ))
         .hint(format!(
             "the kinds are {}; add a `[reports.NAME]` for it, with `ignore = true` to read past it",

@@ -29,6 +29,10 @@ const BATCHES_WAITING_MAX: usize = 1;
 /// is not a file with some bad rows.
 const REJECTS_MAX: usize = 100_000;
 
+/// Bytes of their raw text. Rows of reports have some hundreds; a file that
+/// holds rows of a megabyte is none.
+const REJECTED_BYTES_MAX: usize = 64 << 20;
+
 /// Before any batch has failed.
 const NONE: u64 = u64::MAX;
 
@@ -51,6 +55,7 @@ pub(super) fn ingest(
         breaks: Breaks::of(load),
         failed_at: AtomicU64::new(NONE),
         rejected: AtomicUsize::new(0),
+        rejected_bytes: AtomicUsize::new(0),
     };
     let (sender, receiver) = sync_channel(BATCHES_WAITING_MAX);
     let receiver = Mutex::new(receiver);
@@ -80,6 +85,7 @@ struct Report<'a> {
     /// The first batch that failed, as far as is known.
     failed_at: AtomicU64,
     rejected: AtomicUsize,
+    rejected_bytes: AtomicUsize,
 }
 
 /// The workers of a report, started one by one as there is work for them.
@@ -237,6 +243,8 @@ impl<'a> Report<'a> {
             row,
         }));
         let rejected = self.rejected.fetch_add(rejects.len(), Ordering::Relaxed) + rejects.len();
+        let raw_bytes: usize = rejects.iter().map(|reject| reject.row.raw.len()).sum();
+        let bytes = self.rejected_bytes.fetch_add(raw_bytes, Ordering::Relaxed) + raw_bytes;
         worked.rows_filtered += output.rows_filtered;
         worked.batches.push(Found {
             number,
@@ -247,7 +255,7 @@ impl<'a> Report<'a> {
         for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
             self.tell(0, &transform.stage, time);
         }
-        match rejected > REJECTS_MAX {
+        match rejected > REJECTS_MAX || bytes > REJECTED_BYTES_MAX {
             true => Err(Why::TooManyRejects),
             false => Ok(()),
         }
@@ -293,8 +301,15 @@ impl<'a> Report<'a> {
             Some(Failed { why, .. }) => Err(match why {
                 Why::Failure(failure) => failure,
                 Why::TooManyRejects => {
-                    Failure::run(format!("more than {REJECTS_MAX} rows were rejected"))
-                        .because(anyhow::anyhow!(describe(&file.rejects[0])))
+                    let many = self.rejected.load(Ordering::Relaxed) > REJECTS_MAX;
+                    let message = match many {
+                        true => format!("more than {REJECTS_MAX} rows were rejected"),
+                        false => {
+                            format!("rows of more than {REJECTED_BYTES_MAX} bytes were rejected")
+                        }
+                    };
+                    let first = describe(&file.rejects[0]);
+                    Failure::run(message).because(anyhow::anyhow!(first))
                 }
             }),
         }

@@ -22,6 +22,13 @@ const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
 const HOUR_MICROSECONDS: i64 = 3_600_000_000;
 
+/// Bytes of a label's value. Kubernetes has 63; an index entry of Postgres, which
+/// tag values are found by, has room for some 2,700 with the key.
+const LABEL_VALUE_BYTES_MAX: usize = 512;
+
+/// Characters of a text that a message shows.
+const SHOWN_MAX: usize = 80;
+
 /// Why a value cannot be stored: code and message.
 type Unfit = (&'static str, String);
 
@@ -118,17 +125,7 @@ fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
         return Some(("nul-byte", "text with a NUL byte cannot be stored".into()));
     }
     match target.storage {
-        Storage::LabelSet => serde_json::from_str::<BTreeMap<String, String>>(text)
-            .map_err(|error| error.to_string())
-            .and_then(|labels| {
-                let held = |text: &String| text.contains('\0');
-                match labels.iter().any(|(key, value)| held(key) || held(value)) {
-                    true => Err("it holds a NUL character".into()),
-                    false => Ok(()),
-                }
-            })
-            .err()
-            .map(|reason| ("not-a-label-set", format!("`{text}`: {reason}"))),
+        Storage::LabelSet => unfit_labels(text),
         Storage::Text {
             characters_max: Some(most),
         } if text.len() > most && text.chars().count() > most => Some((
@@ -137,6 +134,35 @@ fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
         )),
         _ => None,
     }
+}
+
+fn unfit_labels(text: &str) -> Option<Unfit> {
+    let unfit = |reason: &str| {
+        let shown: String = text.chars().take(SHOWN_MAX).collect();
+        let rest = if shown.len() < text.len() { "…" } else { "" };
+        let message = format!("`{}{rest}`: {reason}", shown.escape_debug());
+        Some(("not-a-label-set", message))
+    };
+    let labels = match serde_json::from_str::<BTreeMap<String, String>>(text) {
+        Ok(labels) => labels,
+        Err(error) => return unfit(&error.to_string()),
+    };
+    let held = |text: &String| text.contains('\0');
+    if labels.iter().any(|(key, value)| held(key) || held(value)) {
+        return unfit("it holds a NUL character");
+    }
+    let (key, value) = labels
+        .iter()
+        .find(|(_, value)| value.len() > LABEL_VALUE_BYTES_MAX)?;
+    let key: String = key.chars().take(SHOWN_MAX).collect();
+    Some((
+        "too-long",
+        format!(
+            "label `{}` has a value of {} bytes, more than {LABEL_VALUE_BYTES_MAX}",
+            key.escape_debug(),
+            value.len()
+        ),
+    ))
 }
 
 /// A number as a whole count of 10^-scale; `None` when that does not fit.

@@ -14,11 +14,19 @@ use tar::{Archive, EntryType, PaxExtensions};
 
 use crate::failure::Failure;
 
-/// Members of one tarball: a split payload has at most some thousand.
+/// Members of one tarball, of whatever kind: a split payload has at most some
+/// thousand.
 const MEMBERS_MAX: usize = 10_000;
 
 /// Bytes of all members together; a payload of a thousand nodes has one GiB.
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+
+/// Bytes that a byte of the tarball may unpack to. Usage reports reach 60; gzip
+/// ends at 1032, which only a bomb is near.
+const UNPACKED_RATIO_MAX: u64 = 250;
+
+/// What any tarball may unpack to: a report of one idle hour is repetitive.
+const UNPACKED_BYTES_FREE: u64 = 64 << 20;
 
 /// Bytes of an extension header: times and one name.
 const EXTENSION_BYTES_MAX: u64 = 64 << 10;
@@ -38,9 +46,11 @@ pub(super) enum Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // The library quotes names, whatever they hold.
             Self::Unreadable(error) => write!(
                 formatter,
-                "it is not a whole gzip-compressed tar archive: {error}"
+                "it is not a whole gzip-compressed tar archive: {}",
+                error.to_string().escape_debug()
             ),
             Self::Refused(reason) => formatter.write_str(reason),
             Self::NoManifest => formatter.write_str("it has no `manifest.json`"),
@@ -75,17 +85,30 @@ pub(super) fn for_each_file(
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
 ) -> Result<(), Broken> {
     let file = File::open(path).map_err(Broken::Unreadable)?;
-    let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
-    let bounded = Bounded {
-        inner: decoder,
-        left: UNPACKED_BYTES_MAX,
-    };
+    let bytes = file.metadata().map_err(Broken::Unreadable)?.len();
+    read_files(file, bytes, each)
+}
+
+/// As `for_each_file`, of a tarball of so many bytes.
+pub(super) fn read_files(
+    tarball: impl Read,
+    bytes: u64,
+    each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
+) -> Result<(), Broken> {
+    let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, tarball));
+    let bounded = Bounded::new(decoder, bytes);
     let mut archive = Archive::new(bounded);
     let mut names = HashSet::new();
     let mut long_name = None;
     // Raw, since the library would read an extension header of any size.
-    for entry in archive.entries().map_err(Broken::Unreadable)?.raw(true) {
+    let entries = archive.entries().map_err(Broken::Unreadable)?.raw(true);
+    for (position, entry) in entries.enumerate() {
         let mut entry = entry.map_err(Broken::Unreadable)?;
+        if position == MEMBERS_MAX {
+            return Err(Broken::Refused(format!(
+                "it has more than {MEMBERS_MAX} members"
+            )));
+        }
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::XHeader | EntryType::GNULongName) {
             long_name = extension(&mut entry, kind)?.or(long_name);
@@ -116,11 +139,6 @@ pub(super) fn for_each_file(
         }
         if !names.insert(name.to_string()) {
             return Err(Broken::Refused(format!("member `{name}` is there twice")));
-        }
-        if names.len() > MEMBERS_MAX {
-            return Err(Broken::Refused(format!(
-                "it has more than {MEMBERS_MAX} members"
-            )));
         }
         each(name, &mut entry).map_err(Broken::Callback)?;
         // The rest is read so that damage shows before the next member.
@@ -175,20 +193,37 @@ pub(super) fn is_flat(name: &str) -> bool {
             .any(|c| matches!(c, '/' | '\\') || c.is_control())
 }
 
-/// A reader that gives up after so many bytes.
+/// A reader that gives up when a tarball unpacks to more than a payload would.
 struct Bounded<R> {
     inner: R,
     left: u64,
+    reason: String,
+}
+
+impl<R> Bounded<R> {
+    /// Reads what a tarball of so many bytes unpacks to.
+    fn new(inner: R, tarball_bytes: u64) -> Self {
+        let by_ratio = tarball_bytes
+            .saturating_mul(UNPACKED_RATIO_MAX)
+            .max(UNPACKED_BYTES_FREE);
+        Self {
+            inner,
+            left: by_ratio.min(UNPACKED_BYTES_MAX),
+            reason: match by_ratio < UNPACKED_BYTES_MAX {
+                true => format!("it unpacks to more than {UNPACKED_RATIO_MAX} times its size"),
+                false => format!("it unpacks to more than {UNPACKED_BYTES_MAX} bytes"),
+            },
+        }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::other(format!(
-                "it unpacks to more than {UNPACKED_BYTES_MAX} bytes"
-            ))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other(self.reason.clone()))?;
         Ok(read)
     }
 }

@@ -1,9 +1,10 @@
 //! `manifest.json`: which cluster, which files, which window.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDateTime, Utc};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,12 @@ use super::archive::is_flat;
 const CLUSTER_ID_MAX: usize = 50;
 /// Characters of a report's name, as the status table holds it.
 const FILE_NAME_MAX: usize = 128;
+/// Names in one list: as many as a tarball may have members.
+const FILES_MAX: usize = 10_000;
+/// Characters of an operator's version: a commit, mostly.
+const VERSION_MAX: usize = 256;
+/// Months that a window may cover; a report covers one, now and then two.
+const WINDOW_MONTHS_MAX: u32 = 36;
 
 /// A manifest that may be trusted with its own names.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,37 +91,47 @@ impl Manifest {
             .ok_or_else(|| {
                 ManifestError(format!(
                     "`uuid` is `{}`, not a version 4 UUID",
-                    written.uuid.escape_debug()
+                    shown(&written.uuid)
                 ))
             })?;
         let cluster_id = written.cluster_id;
         check_cluster_id(&cluster_id)?;
         let files = written.files.unwrap_or_default();
-        for (position, file) in files.iter().enumerate() {
+        let other_files = written.resource_optimization_files.unwrap_or_default();
+        if files.len().max(other_files.len()) > FILES_MAX {
+            return Err(ManifestError(format!(
+                "it lists more than {FILES_MAX} files"
+            )));
+        }
+        let mut names = HashSet::new();
+        for file in &files {
             if !is_flat(file) || file.chars().count() > FILE_NAME_MAX {
                 return Err(ManifestError(format!(
                     "`files` names `{}`, which is not a flat name of at most {FILE_NAME_MAX} characters",
-                    file.escape_debug()
+                    shown(file)
                 )));
             }
-            if files[..position].contains(file) {
+            if !names.insert(file.as_str()) {
                 return Err(ManifestError(format!("`files` names `{file}` twice")));
             }
         }
-        if let (Some(start), Some(end)) = (written.start, written.end)
-            && start > end
+        check_window(written.start, written.end)?;
+        let version = written.version.filter(|version| !version.is_empty());
+        if let Some(version) = &version
+            && (version.chars().any(char::is_control) || version.chars().count() > VERSION_MAX)
         {
             return Err(ManifestError(format!(
-                "`start` {start} is after `end` {end}"
+                "`version` is `{}`, not plain text of at most {VERSION_MAX} characters",
+                shown(version)
             )));
         }
         Ok(Self {
             uuid,
             cluster_id,
-            version: written.version.filter(|version| !version.is_empty()),
+            version,
             date: written.date,
             files,
-            other_files: written.resource_optimization_files.unwrap_or_default(),
+            other_files,
             start: written.start,
             end: written.end,
             certified: written.certified,
@@ -129,10 +146,12 @@ impl Manifest {
         !self.daily_reports && self.version.is_some()
     }
 
-    /// The operator's own words about itself, where it says them.
+    /// The operator's own words about itself, where it says them and a database
+    /// can hold them.
     pub fn operator_says(&self, path: &[&str]) -> Option<&Value> {
         path.iter()
             .try_fold(&self.status, |value, key| value.get(key))
+            .filter(|value| value.as_str().is_none_or(|text| !text.contains('\0')))
     }
 
     /// The manifest of a report that came alone. Its identity is its content, so
@@ -181,22 +200,67 @@ fn check_cluster_id(cluster_id: &str) -> Result<(), ManifestError> {
     }
     Err(ManifestError(format!(
         "`cluster_id` is `{}`, not a plain name of at most {CLUSTER_ID_MAX} characters",
-        cluster_id.escape_debug()
+        shown(cluster_id)
     )))
 }
 
+fn check_window(
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
+) -> Result<(), ManifestError> {
+    let (Some(start), Some(end)) = (start, end) else {
+        return Ok(());
+    };
+    if start > end {
+        return Err(ManifestError(format!(
+            "`start` {start} is after `end` {end}"
+        )));
+    }
+    if start
+        .checked_add_months(Months::new(WINDOW_MONTHS_MAX))
+        .is_some_and(|latest| end > latest)
+    {
+        return Err(ManifestError(format!(
+            "`start` {start} and `end` {end} are more than {WINDOW_MONTHS_MAX} months apart"
+        )));
+    }
+    Ok(())
+}
+
+/// Text of the manifest for a message: on one line, and no longer than a line.
+fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN_MAX)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// RFC 3339; a time without a zone is UTC.
-fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+fn parse_instant<E: de::Error>(text: &str) -> Result<DateTime<Utc>, E> {
     DateTime::parse_from_rfc3339(text)
         .map(|instant| instant.to_utc())
         .or_else(|_| text.parse::<NaiveDateTime>().map(|naive| naive.and_utc()))
-        .ok()
+        .map_err(|_| E::custom(format!("`{}` is not a time", shown(text))))
+}
+
+/// A time that an upload can be of. A report that came alone is of 1970.
+fn plausible<E: de::Error>(instant: DateTime<Utc>) -> Result<DateTime<Utc>, E> {
+    match (1970..2100).contains(&instant.year()) {
+        true => Ok(instant),
+        false => Err(E::custom(format!(
+            "{instant} is not in the years 1970 to 2099"
+        ))),
+    }
 }
 
 fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_instant(&text)
-        .ok_or_else(|| de::Error::custom(format!("`{}` is not a time", text.escape_debug())))
+    parse_instant(&String::deserialize(deserializer)?).and_then(plausible)
 }
 
 fn optional_instant<'de, D: Deserializer<'de>>(
@@ -205,10 +269,12 @@ fn optional_instant<'de, D: Deserializer<'de>>(
     let Some(text) = Option::<String>::deserialize(deserializer)? else {
         return Ok(None);
     };
-    let parsed = parse_instant(&text)
-        .ok_or_else(|| de::Error::custom(format!("`{}` is not a time", text.escape_debug())))?;
+    let parsed: DateTime<Utc> = parse_instant(&text)?;
     // Go writes a missing time as the first instant of the year 1.
-    Ok(Some(parsed).filter(|instant| instant.timestamp() > 0))
+    match parsed.year() {
+        1 => Ok(None),
+        _ => plausible(parsed).map(Some),
+    }
 }
 
 #[cfg(test)]

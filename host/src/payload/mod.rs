@@ -10,7 +10,7 @@ mod manifest;
 mod pack;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use self::manifest::{Manifest, ManifestError};
@@ -52,6 +52,10 @@ impl Payload {
         })?;
         let (form, manifest) = if metadata.is_dir() {
             (Form::Directory, manifest_of_directory(path)?)
+        } else if !metadata.is_file() {
+            return Err(Failure::definition(format!(
+                "payload `{shown}` is neither a file nor a folder"
+            )));
         } else if path.extension().is_some_and(|extension| extension == "csv") {
             let Some(cluster_id) = cluster_id else {
                 return Err(Failure::definition(format!(
@@ -103,10 +107,9 @@ impl Payload {
             }),
             Form::Directory => self.manifest.files.iter().try_for_each(|name| {
                 let path = self.path.join(name);
-                if path.is_file() {
-                    read_file(&path, name, each)
-                } else {
-                    Ok(())
+                match plain(&path, name).map_err(|broken| refuse(&self.path, broken))? {
+                    true => read_file(&path, name, each),
+                    false => Ok(()),
                 }
             }),
             Form::SingleFile => {
@@ -114,6 +117,37 @@ impl Payload {
                 read_file(&self.path, &name, each)
             }
         }
+    }
+}
+
+/// The files of a tarball in memory, as names and sizes.
+///
+/// # Errors
+/// Why it is refused.
+pub(crate) fn files_of(tarball: &[u8]) -> Result<Vec<(String, u64)>> {
+    let mut files = Vec::new();
+    archive::read_files(tarball, tarball.len() as u64, &mut |name, reader| {
+        let bytes = io::copy(reader, &mut io::sink())
+            .map_err(|error| Failure::run("cannot read a member").because(error))?;
+        files.push((name.to_string(), bytes));
+        Ok(())
+    })
+    .map_err(|broken| refuse(Path::new("tarball"), broken))?;
+    Ok(files)
+}
+
+/// Whether a member of a folder is there; a link may lead anywhere, and reading a
+/// pipe may never end.
+fn plain(path: &Path, name: &str) -> Result<bool, archive::Broken> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(archive::Broken::Refused(format!(
+            "member `{name}` is not a plain file"
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(archive::Broken::Refused(format!(
+            "member `{name}` cannot be read: {error}"
+        ))),
     }
 }
 
@@ -130,6 +164,9 @@ fn read_file(
 
 fn manifest_of_directory(path: &Path) -> Result<Manifest> {
     let file = path.join(MANIFEST);
+    if !plain(&file, MANIFEST).map_err(|broken| refuse(path, broken))? {
+        return Err(refuse(path, archive::Broken::NoManifest));
+    }
     let mut text = Vec::new();
     File::open(&file)
         .and_then(|file| file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut text))

@@ -10,6 +10,7 @@ mod component;
 mod crossing;
 mod engine;
 mod error;
+pub(crate) mod fuzzing;
 mod inspect;
 pub mod limits;
 mod parser;

@@ -443,7 +443,7 @@ fn check_json(array: &ArrayRef, known: &mut HashSet<Box<str>>) -> Result<(), Str
     Ok(())
 }
 
-fn rejected_rows(rejects: &[Reject], rows: usize) -> Result<Vec<u32>, StageError> {
+pub(super) fn rejected_rows(rejects: &[Reject], rows: usize) -> Result<Vec<u32>, StageError> {
     let mut rejected: Vec<u32> = rejects.iter().map(|reject| reject.row).collect();
     rejected.sort_unstable();
     if let Some(pair) = rejected.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -462,7 +462,7 @@ fn rejected_rows(rejects: &[Reject], rows: usize) -> Result<Vec<u32>, StageError
 
 /// Every input row is out, left out or rejected. Returns how many rows came out
 /// besides the first of each input row.
-fn account(
+pub(super) fn account(
     sources: &[u32],
     rows: usize,
     input_rows: usize,

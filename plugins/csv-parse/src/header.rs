@@ -1,5 +1,7 @@
 //! Which field of a record is which wanted column.
 
+use std::collections::BTreeMap;
+
 use gristmill_stage::{Failure, WantedColumn};
 
 use crate::{
@@ -26,15 +28,17 @@ impl Header {
         wanted: &[WantedColumn],
     ) -> Result<Header, Failure> {
         let names = names(splitter, line)?;
+        // By look-up, since a header may have as many names as it has bytes.
+        let mut places = BTreeMap::new();
         for (position, name) in names.iter().enumerate() {
-            if names[..position].contains(name) {
+            if places.insert(name.as_str(), position).is_some() {
                 let failure = Failure::input_at(line, "appears twice in the header");
                 return Err(failure.in_column(name));
             }
         }
         let mut positions = Vec::with_capacity(wanted.len());
         for column in wanted {
-            let position = names.iter().position(|name| *name == column.name);
+            let position = places.get(column.name.as_str()).copied();
             if position.is_none() && column.required {
                 let failure = Failure::input_at(line, "is required, but not in the header");
                 return Err(failure.in_column(&column.name));

@@ -23,9 +23,13 @@
 //!
 //! Configuration: `delimiter`, one ASCII character (`","`), and
 //! `record-bytes-max` (1048576), above which a record fails the file, so that a
-//! quote that nobody closes does not swallow it.
+//! quote that nobody closes does not swallow it. A file in which 100,000 records
+//! of one chunk do not fit fails too: it is no report.
 
 mod columns;
+#[doc(hidden)]
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzzing;
 mod header;
 mod records;
 mod splitter;
@@ -43,6 +47,10 @@ use crate::{
     records::Rows,
     splitter::{Boundary, Splitter},
 };
+
+/// Rejects of one chunk; the shortest records would be two million, and each
+/// takes the memory of a long one.
+const REJECTS_MAX: usize = 100_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -206,7 +214,13 @@ impl CsvParse {
                 continue;
             }
             match &self.header {
-                Some(header) => rows.push(&splitter, &record, place, header),
+                Some(header) => {
+                    rows.push(&splitter, &record, place, header);
+                    if rows.rejected() > REJECTS_MAX {
+                        let reason = format!("more than {REJECTS_MAX} records do not fit");
+                        return Err(Failure::input_at(place.line, reason));
+                    }
+                }
                 None => self.read_header(&splitter, place)?,
             }
         }

@@ -47,6 +47,12 @@ impl Rows {
         self.lines.len()
     }
 
+    /// How many records were rejected.
+    #[inline]
+    pub(crate) fn rejected(&self) -> usize {
+        self.rejects.len()
+    }
+
     /// Adds a record, as a row or as a reject.
     #[inline]
     pub(crate) fn push(

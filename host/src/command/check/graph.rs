@@ -132,10 +132,7 @@ fn table(load: &LoadPlan, lines: &mut Vec<String>) {
             .iter()
             .zip(&load.targets)
             .filter(|(field, _)| load.writer_of(&field.name).name == writer.name)
-            .map(|(field, target)| match target.column == field.name {
-                true => field.name.clone(),
-                false => format!("{} as {}", field.name, target.column),
-            })
+            .map(|(field, target)| stored(&field.name, &target.column))
             .collect();
         if !written.is_empty() {
             lines.push(format!("    by {}", writer.name));
@@ -145,6 +142,19 @@ fn table(load: &LoadPlan, lines: &mut Vec<String>) {
     if !load.left_null.is_empty() {
         lines.push("    by none: null".to_string());
         list("     ", &load.left_null, lines);
+    }
+}
+
+/// A column and what the table calls it, where that is another name.
+fn stored(name: &str, column: &str) -> String {
+    if name == column {
+        return name.to_string();
+    }
+    let whole = format!("{name} as {column}");
+    match column.strip_prefix(name) {
+        // With its indent and comma it would not fit a line.
+        Some(end) if whole.chars().count() + 7 > WIDTH => format!("{name} as …{end}"),
+        _ => whole,
     }
 }
 

@@ -1,0 +1,8 @@
+//! Fuzzes `targets::definition`.
+#![no_main]
+
+#[path = "../targets.rs"]
+#[allow(dead_code, unused_imports, reason = "one target of several")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::definition(bytes));
