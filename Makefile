@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test build clean release stages setup languages format lint rust-tests deny fuzz
+.PHONY: help run test bench build clean release stages setup languages format lint rust-tests deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -23,6 +23,9 @@ OPTIONS := --show-summary
 FUZZ_TARGETS := csv stage_output manifest tarball definition
 FUZZ_SECONDS := 60
 
+# `make bench BENCH=--smoke` is over in seconds, and its figures mean nothing.
+BENCH :=
+
 help:          ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -36,6 +39,10 @@ test: languages ## Run every check that CI runs
 	@$(MAKE) stages
 	@$(MAKE) rust-tests
 	@$(MAKE) deny
+
+bench: build   ## Measure against Postgres's own COPY; some minutes, on a quiet machine
+	cargo build --release --package gristmill-bench
+	$(TARGET)/release/gristmill-bench $(TARGET)/release/gristmill $(TARGET)/stages $(BENCH)
 
 build: setup   ## Build the program and the stage components
 	@$(MAKE) release

@@ -15,6 +15,9 @@
 CREATE OR REPLACE FUNCTION apply_tag_mapping(days date[], source uuid)
 RETURNS bigint
 LANGUAGE plpgsql
+-- Nobody has counted the rows that were just made, and the planner guesses a few:
+-- it would compare every one of them with every label set.
+SET enable_nestloop = off
 AS $$
 DECLARE
     -- Which key becomes which.
@@ -40,7 +43,8 @@ BEGIN
         RETURN 0;
     END IF;
 
-    WITH label_sets AS (
+    -- Materialized, so that each is renamed once and not for every column.
+    WITH label_sets AS MATERIALIZED (
         SELECT
             before.labels,
             rename_tag_keys(before.labels, parents) AS renamed
@@ -68,7 +72,7 @@ BEGIN
     GET DIAGNOSTICS rows_updated_here = ROW_COUNT;
     rows_updated := rows_updated + rows_updated_here;
 
-    WITH label_sets AS (
+    WITH label_sets AS MATERIALIZED (
         SELECT
             before.labels,
             rename_tag_keys(before.labels, parents) AS renamed

@@ -17,6 +17,10 @@ CREATE OR REPLACE FUNCTION refresh_cloud_hint(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- Known before the query is planned, so that it keeps to the months of the days.
+    range_start CONSTANT timestamptz := (SELECT min(day) FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
+    range_end CONSTANT timestamptz := (SELECT max(day) + 1 FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
 BEGIN
     WITH machines AS (
         SELECT
@@ -37,6 +41,8 @@ BEGIN
             ON staged.generation = ANY (held.generations)
             AND staged.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
             AND staged.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
+            AND staged.interval_start >= range_start
+            AND staged.interval_start < range_end
         WHERE staged.csi_driver <> ''
         GROUP BY staged.csi_driver
     ),

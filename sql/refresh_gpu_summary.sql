@@ -18,12 +18,16 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    -- Known before the query is planned, so that it keeps to the months of the days.
+    range_start CONSTANT timestamptz := (SELECT min(day) FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
+    range_end CONSTANT timestamptz := (SELECT max(day) + 1 FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
     gb_per_mib CONSTANT numeric := 0.001048576;
 BEGIN
     DELETE FROM reporting_ocp_gpu_summary_p AS made
     USING held_days(days, source) AS held
     WHERE
         made.usage_start = held.usage_day
+        AND made.usage_start = ANY (days)
         AND made.source_uuid = source;
 
     WITH reported AS (
@@ -47,6 +51,8 @@ BEGIN
             ON staged.generation = ANY (held.generations)
             AND staged.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
             AND staged.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
+            AND staged.interval_start >= range_start
+            AND staged.interval_start < range_end
         GROUP BY
             held.usage_day,
             staged.namespace,

@@ -30,6 +30,7 @@ BEGIN
     USING held_days(days, source) AS held
     WHERE
         made.usage_start = held.usage_day
+        AND made.usage_start = ANY (days)
         AND made.source_uuid = source;
 
     WITH machine_claims AS (

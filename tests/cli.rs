@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use clap::CommandFactory;
+use gristmill::cli::Cli;
+
 use crate::support::command::{NO_DATABASE, gristmill, run};
 use crate::support::payload::{CLUSTER, Payload, Report, write};
 use crate::support::server::TestDatabase;
@@ -11,38 +14,28 @@ use crate::support::server::TestDatabase;
 /// Derived from `CLUSTER`; rows in the tables of sites carry such ones.
 const DERIVED_UUID: &str = "d605e503-d520-5c19-9fcf-69d6c252e092";
 
-const VERBS: [&[&str]; 19] = [
-    &[],
-    &["run"],
-    &["check"],
-    &["lock"],
-    &["schema"],
-    &["watch"],
-    &["stage"],
-    &["stage", "new"],
-    &["stage", "build"],
-    &["stage", "test"],
-    &["stage", "run"],
-    &["stage", "inspect"],
-    &["stage", "bench"],
-    &["sources"],
-    &["sources", "list"],
-    &["sources", "add"],
-    &["sources", "rename"],
-    &["db"],
-    &["db", "migrate"],
-];
+/// The verbs below one, and itself: each as the words to type.
+fn verbs(command: &clap::Command, typed: &[String]) -> Vec<Vec<String>> {
+    let mut verbs = vec![typed.to_vec()];
+    for verb in command.get_subcommands() {
+        let mut typed = typed.to_vec();
+        typed.push(verb.get_name().to_string());
+        verbs.extend(self::verbs(verb, &typed));
+    }
+    verbs
+}
 
 #[test]
 fn every_verb_explains_itself() {
-    for verb in VERBS {
-        let ended = gristmill(verb).argument("--help").succeeds().stderr_is("");
-        let usage = ["Usage: gristmill"]
-            .iter()
-            .chain(verb)
-            .copied()
-            .collect::<Vec<_>>();
-        assert!(ended.stdout.contains(&usage.join(" ")), "{ended}");
+    let verbs = verbs(&Cli::command(), &[]);
+    assert!(verbs.contains(&vec!["quarantine".into(), "discard".into()]));
+    for verb in verbs {
+        let ended = gristmill(&verb)
+            .argument("--help")
+            .succeeds()
+            .stderr_is("");
+        let usage = format!("Usage: gristmill {}", verb.join(" "));
+        assert!(ended.stdout.contains(usage.trim_end()), "{ended}");
     }
     let version = concat!("gristmill ", env!("CARGO_PKG_VERSION"));
     gristmill(["--version"]).succeeds().stdout_is(version);
@@ -107,20 +100,24 @@ fn a_database_out_of_reach_is_named_without_its_password() {
             .argument("--database-url")
             .argument(NO_DATABASE)
     };
+    let unreachable = "error: could not connect to `postgresql://nobody@127.0.0.1:1/nothing`\n  \
+        Connection refused (os error 111)\n\n\
+        hint: check that the server runs, and the host and port of the database URL";
     for command in [
         gristmill(["sources", "list"]),
         gristmill(["db", "migrate"]),
-        by_option(gristmill(["sources", "list"])),
         gristmill(["run", "pipelines/ocp.toml"])
             .argument(payload)
             .with_stages(),
     ] {
-        command.ends_with(3).stdout_is("").stderr_is(
-            "error: could not connect to `postgresql://nobody@127.0.0.1:1/nothing`\n  \
-            Connection refused (os error 111)\n\n\
-            hint: check that the server runs, and the host and port of the database URL",
-        );
+        command.ends_with(3).stdout_is("").stderr_is(unreachable);
     }
+    let remark = "warning: a password on the command line can be read by everybody on this machine; \
+        DATABASE_URL keeps it private\n";
+    by_option(gristmill(["sources", "list"]))
+        .ends_with(3)
+        .stdout_is("")
+        .stderr_is(&format!("{remark}{unreachable}"));
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod aggregates;
 mod archive;
 /// Payloads and rows that are wrong.
 mod bad_input;
+/// The harness of `make bench`.
+mod bench;
 /// What is past retention.
 mod clean;
 /// Arguments, exit codes and streams.
@@ -26,6 +28,8 @@ mod fuzzing;
 mod golden;
 /// Payloads made to do harm.
 mod hostile_payloads;
+/// What a publish reads when there are months of history.
+mod history;
 /// The Postgres server that gristmill starts itself.
 mod local_server;
 /// The components that `--locked` holds a pipeline to.
@@ -38,6 +42,8 @@ mod months;
 mod museum;
 /// The projects that `gristmill stage new` makes.
 mod new_stage;
+/// One report over several workers.
+mod parallel;
 /// The document that tells what is corrected.
 mod parity;
 /// The JSON Schema of the pipeline file.

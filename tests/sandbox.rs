@@ -48,7 +48,7 @@ fn a_stage_that_refuses_a_batch_fails_the_payload() {
         &of_two_reports(),
         "error: cannot ingest report `pods.csv`\n  \
         stage `hostile` refused batch 1 (lines 2 to 4): column `pod`: today is a holiday\n\n\
-        hint: 3 rows had been read; none of them was published",
+        hint: nothing of the payload was published",
     );
 }
 
@@ -81,7 +81,7 @@ fn a_stage_that_breaks_at_every_row_fails_the_payload() {
         (
             "panics-at-row",
             "trapped: `unreachable` instruction executed; \
-            it said: panicked at src/lib.rs:ROW: the cat sat on it, at row 0 of the batch",
+            it said: panicked at src/lib.rs:ROW: the cat sat on it, at row 1 of the batch",
         ),
         ("traps", "trapped: `unreachable` instruction executed"),
         ("exits", "trapped: the stage exited, which a stage may not"),
@@ -196,7 +196,7 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     let ended = scene.load(&payload.tarball());
     assert_eq!(ended.code, Some(0), "{ended}");
     let said = "info: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
-    let cut = "warning: stage `hostile`: more than 100 messages; the rest is dropped";
+    let cut = "warning: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
     let count = |wanted: &str| {
         let lines = ended.stderr.lines();
         lines.filter(|line| line.starts_with(wanted)).count()

@@ -36,7 +36,7 @@ fn no_message_holds_a_password() {
 
 #[test]
 fn a_password_on_the_command_line_is_remarked_on() {
-    let remark = "a password on the command line can be read by everybody on this machine; \
+    let remark = "warning: a password on the command line can be read by everybody on this machine; \
         DATABASE_URL keeps it private";
     let ended = gristmill(["status", "--database-url", NO_DATABASE]).ends_with(3);
     assert!(ended.stderr.contains(remark), "{ended}");

@@ -138,7 +138,7 @@ fn a_case_file_that_is_wrong_is_the_authors_mistake() {
         .ends_with(2)
         .stdout_is("")
         .stderr_is(
-            "error: unknown field `nam`, expected one of `name`, `config`, `sets`, `types`, \
+            "error: unknown field `nam`, expected one of `name`, `config`, `sets`, `limits`, `types`, \
             `columns`, `chunk-bytes`, `input`, `output`, `rejects`, `facts`, `error`, `budget`\n \
             --> [FOLDER]/cases.toml:4:1\n  \
             |\n\

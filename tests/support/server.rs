@@ -134,6 +134,15 @@ impl TestDatabase {
         )
     }
 
+    /// A digest of what an ingest leaves.
+    #[track_caller]
+    pub(crate) fn digests_of_staged(&self) -> Vec<Vec<Option<String>>> {
+        self.digests_of(
+            "relname = 'gristmill_label_set'
+            OR relname LIKE 'reporting\\_%\\_staging'",
+        )
+    }
+
     /// A digest of all that a payload may leave only when it is published.
     #[track_caller]
     pub(crate) fn digests_of_published(&self) -> Vec<Vec<Option<String>>> {

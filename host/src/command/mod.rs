@@ -144,7 +144,7 @@ fn target(arguments: &DatabaseArguments) -> Target {
         && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url))
     {
         report::say(
-            "a password on the command line can be read by everybody on this machine; \
+            "warning: a password on the command line can be read by everybody on this machine; \
              DATABASE_URL keeps it private",
         );
     }

@@ -293,6 +293,8 @@ impl<'a> Report<'a> {
             }
             log.extend(batch.log);
         }
+        // Of one batch the parser's come before those of the stages after it.
+        file.rejects.sort_by_key(|reject| reject.row.line);
         log.append(&mut file.learned.log);
         log.append(&mut log_at_end);
         file.learned.log = without_echoes(log);

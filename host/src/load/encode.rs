@@ -3,7 +3,7 @@
 //! Format: <https://www.postgresql.org/docs/15/sql-copy.html>, "Binary Format". A
 //! tuple is a count of fields, then length and bytes of each, big-endian.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow_array::Array;
 use chrono::NaiveDate;
@@ -32,8 +32,35 @@ const SHOWN_MAX: usize = 80;
 /// Why a value cannot be stored: code and message.
 type Unfit = (&'static str, String);
 
+/// Label sets that are remembered as fit; some megabytes.
+const KNOWN_MAX: usize = 30_000;
+
+/// The label sets that fit, so that each is looked into once and not in every batch.
+#[derive(Default)]
+pub(super) struct KnownLabelSets(HashSet<Box<str>>);
+
+impl KnownLabelSets {
+    fn unfit(&mut self, text: &str, target: &Target) -> Option<Unfit> {
+        if self.0.contains(text) {
+            return None;
+        }
+        let reason = unfit_text(text, target);
+        if reason.is_none() {
+            if self.0.len() == KNOWN_MAX {
+                self.0.clear();
+            }
+            self.0.insert(text.into());
+        }
+        reason
+    }
+}
+
 /// Takes out the rows that the table cannot hold.
-pub(super) fn check(batch: &Batch, plan: &LoadPlan) -> Result<(Batch, Vec<RejectedRow>), String> {
+pub(super) fn check(
+    batch: &Batch,
+    plan: &LoadPlan,
+    known: &mut KnownLabelSets,
+) -> Result<(Batch, Vec<RejectedRow>), String> {
     if batch.schema != *plan.output() {
         return Err("its columns are not those of the plan".into());
     }
@@ -48,10 +75,23 @@ pub(super) fn check(batch: &Batch, plan: &LoadPlan) -> Result<(Batch, Vec<Reject
             .ok_or_else(|| format!("column `{}` is of no known kind", field.name))?;
         // Text that repeats is checked once per distinct value.
         if let Values::Dictionary(keys, texts) = values {
-            let by_value: Vec<Option<Unfit>> = (0..texts.len())
-                .map(|index| unfit_text(texts.value(index), target))
-                .collect();
-            if by_value.iter().all(Option::is_none) && !(target.required && keys.null_count() > 0) {
+            let all_fit = (0..texts.len()).all(|index| {
+                let text = texts.value(index);
+                match target.storage {
+                    Storage::LabelSet => known.unfit(text, target).is_none(),
+                    _ => unfit_text(text, target).is_none(),
+                }
+            });
+            if all_fit && !(target.required && keys.null_count() > 0) {
+                continue;
+            }
+        }
+        // So are numbers, all at once where all fit.
+        if let (Values::Float64(numbers), Storage::FixedPoint { scale }) = (values, target.storage)
+        {
+            let factor = power_of_ten(scale);
+            let fit = |number: &f64| scaled(*number, factor).is_some();
+            if numbers.null_count() == 0 && numbers.values().iter().all(fit) {
                 continue;
             }
         }
@@ -167,7 +207,11 @@ fn unfit_labels(text: &str) -> Option<Unfit> {
 
 /// A number as a whole count of 10^-scale; `None` when that does not fit.
 fn fixed_point(number: f64, scale: u32) -> Option<i64> {
-    let scaled = (number * power_of_ten(scale)).round();
+    scaled(number, power_of_ten(scale))
+}
+
+fn scaled(number: f64, factor: f64) -> Option<i64> {
+    let scaled = (number * factor).round();
     // Both bounds are exact in double precision; the upper one is excluded.
     (scaled >= i64::MIN as f64 && scaled < i64::MAX as f64).then_some(scaled as i64)
 }
@@ -290,18 +334,15 @@ enum ColumnBytes<'b> {
 impl<'b> ColumnBytes<'b> {
     fn new(values: Values<'b>, storage: Storage, label_ids: &HashMap<&str, i64>) -> Self {
         match (values, storage) {
-            (Values::Float64(numbers), Storage::FixedPoint { scale }) => Self::Eight(
-                numbers
+            (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+                let factor = power_of_ten(scale);
+                let bytes = numbers
                     .values()
                     .iter()
-                    .map(|number| {
-                        fixed_point(*number, scale)
-                            .unwrap_or_default()
-                            .to_be_bytes()
-                    })
-                    .collect(),
-                values,
-            ),
+                    .map(|number| scaled(*number, factor).unwrap_or_default().to_be_bytes())
+                    .collect();
+                Self::Eight(bytes, values)
+            }
             (Values::Timestamp(instants), _) => Self::Eight(
                 instants
                     .values()

@@ -1,4 +1,5 @@
-//! Rows into staging: one COPY BINARY per report file, on a connection of its own.
+//! Rows into staging: a COPY BINARY for each worker of a report, on a connection of
+//! its own.
 //!
 //! A row that a table cannot hold is rejected here, before it is sent. What is
 //! loaded carries its generation and stays invisible until `publish` says so.
@@ -15,7 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::encode::Encoder;
+use self::encode::{Encoder, KnownLabelSets};
 use self::label_sets::LabelSets;
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
@@ -23,7 +24,7 @@ use crate::failure::{Failure, Result};
 use crate::plan::LoadPlan;
 use crate::staging::SYSTEM_COLUMNS;
 
-/// Buffers on their way to Postgres per file; with more, memory grows and nothing
+/// Buffers on their way to Postgres per COPY; with more, memory grows and nothing
 /// is faster, since the chain or Postgres waits anyway.
 const BUFFERS_MAX: usize = 2;
 
@@ -52,13 +53,14 @@ impl Loader {
         }
     }
 
-    /// Begins the load of one report file.
+    /// Begins the load of a worker's share of a report.
     pub fn begin<'p>(&self, plan: &'p LoadPlan, runtime: &Handle) -> ReportLoad<'p> {
         ReportLoad {
             loader: self.clone(),
             plan,
             runtime: runtime.clone(),
             copy: None,
+            known: KnownLabelSets::default(),
             rows: 0,
             hours: BTreeMap::new(),
         }
@@ -95,12 +97,13 @@ impl Loader {
     }
 }
 
-/// One report file being loaded. Used from a thread outside of the runtime.
+/// A worker's share of a report being loaded. Used from a thread outside of the runtime.
 pub struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
     runtime: Handle,
     copy: Option<Copy>,
+    known: KnownLabelSets,
     rows: u64,
     hours: BTreeMap<i64, u64>,
 }
@@ -132,10 +135,11 @@ impl ReportLoad<'_> {
         if batch.rows == 0 {
             return Ok(Vec::new());
         }
-        let (batch, rejects) = encode::check(batch, self.plan).map_err(|reason| {
-            Failure::run(format!("cannot load into `{}`", self.plan.table))
-                .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
-        })?;
+        let (batch, rejects) =
+            encode::check(batch, self.plan, &mut self.known).map_err(|reason| {
+                Failure::run(format!("cannot load into `{}`", self.plan.table))
+                    .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
+            })?;
         if batch.rows == 0 {
             return Ok(rejects);
         }

@@ -25,21 +25,22 @@
 mod labels;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
 use gristmill_stage::{
     Batch, Column, ColumnType, Contract, DictionaryBuilder, DictionaryView, Fact, Failure,
-    OpenTransform, Output, Stage, export_stage, log,
+    Interner, OpenTransform, Output, Stage, export_stage, log,
 };
 use serde::Deserialize;
 
 use crate::labels::{decode, to_json};
 
-/// How many label sets are remembered per column. A big cluster has some
-/// thousands of distinct ones in an hour; beyond this all are forgotten.
-const REMEMBERED_MAX: usize = 10_000;
+/// How many bytes of label sets, raw and decoded, are remembered per column; beyond
+/// this all are forgotten. A thousand nodes have some ten thousand distinct sets in
+/// an hour, which are 4 MB, and nearly all of them come again in the next.
+const REMEMBERED_BYTES_MAX: usize = 16 << 20;
 
 /// The suffix of the columns that hold label sets.
 const LABELS_SUFFIX: &str = "_labels";
@@ -86,12 +87,35 @@ struct LabelColumn {
     is_reported: bool,
     /// Label keys whose values become columns, with the names of those.
     extracts: Vec<(String, String)>,
-    remembered: HashMap<String, Rc<Decoded>, FixedHasher>,
+    remembered: Remembered,
 }
 
-/// The standard hasher asks for randomness, which a stage has none of; what a
-/// file can make slow is limited by the sandbox.
-type FixedHasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+/// Label sets that have been decoded.
+#[derive(Default)]
+struct Remembered {
+    raw: Interner,
+    /// By the key of its raw text.
+    decoded: Vec<Rc<Decoded>>,
+    bytes: usize,
+}
+
+impl Remembered {
+    /// What became of a label set; `decode` is asked when nobody knows.
+    fn get_or_decode(&mut self, raw: &str, decode: impl FnOnce() -> Decoded) -> Rc<Decoded> {
+        if self.bytes > REMEMBERED_BYTES_MAX {
+            *self = Remembered::default();
+        }
+        let key = self.raw.intern(raw) as usize;
+        if let Some(decoded) = self.decoded.get(key) {
+            return Rc::clone(decoded);
+        }
+        let decoded = Rc::new(decode());
+        let texts = decoded.extracted.iter().map(String::len).sum::<usize>();
+        self.bytes += raw.len() + decoded.json.len() + texts;
+        self.decoded.push(Rc::clone(&decoded));
+        decoded
+    }
+}
 
 /// What becomes of one label set.
 struct Decoded {
@@ -201,7 +225,7 @@ fn label_columns(config: &Config, context: &OpenTransform) -> Result<Vec<LabelCo
             is_filtered,
             is_reported: !config.unreported.contains(&field.name),
             extracts,
-            remembered: HashMap::default(),
+            remembered: Remembered::default(),
         });
     }
     Ok(columns)
@@ -241,32 +265,26 @@ impl LabelColumn {
         kept: &BTreeSet<String>,
         seen: &mut BTreeSet<String>,
     ) -> Rc<Decoded> {
-        if let Some(decoded) = self.remembered.get(raw) {
-            return Rc::clone(decoded);
-        }
-        let mut labels = decode(raw);
-        if self.is_reported {
-            for key in labels.keys() {
-                if !seen.contains(&**key) {
-                    seen.insert(key.to_string());
+        let (is_reported, extracts) = (self.is_reported, &self.extracts);
+        self.remembered.get_or_decode(raw, || {
+            let mut labels = decode(raw);
+            if is_reported {
+                for key in labels.keys() {
+                    if !seen.contains(&**key) {
+                        seen.insert(key.to_string());
+                    }
                 }
             }
-        }
-        let extracted = self
-            .extracts
-            .iter()
-            .map(|(label, _)| labels.get(&**label).copied().unwrap_or_default().to_owned())
-            .collect();
-        labels.retain(|key, _| kept.contains(&**key));
-        let decoded = Rc::new(Decoded {
-            json: to_json(&labels),
-            extracted,
-        });
-        if self.remembered.len() >= REMEMBERED_MAX {
-            self.remembered.clear();
-        }
-        self.remembered.insert(raw.to_owned(), Rc::clone(&decoded));
-        decoded
+            let extracted = extracts
+                .iter()
+                .map(|(label, _)| labels.get(&**label).copied().unwrap_or_default().to_owned())
+                .collect();
+            labels.retain(|key, _| kept.contains(&**key));
+            Decoded {
+                json: to_json(&labels),
+                extracted,
+            }
+        })
     }
 }
 

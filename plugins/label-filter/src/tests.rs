@@ -5,7 +5,7 @@ use gristmill_stage::{
     Sets, Stage, Values, parse_config,
 };
 
-use super::{LabelFilter, REMEMBERED_MAX};
+use super::{LabelFilter, REMEMBERED_BYTES_MAX};
 
 fn open(
     config: &str,
@@ -125,14 +125,16 @@ fn columns_can_be_named_and_left_out_of_the_fact() {
 #[test]
 fn forgetting_changes_nothing() {
     let mut stage = open("{}", &["n"], &[("pod_labels", ColumnType::Dictionary)]).unwrap();
-    for round in 0..3 {
-        let raw: Vec<String> = (0..REMEMBERED_MAX - 1)
-            .map(|number| format!("n:{}", number + round))
+    for round in [0, 3_000, 6_000] {
+        // Two kilobytes each, raw and once more decoded.
+        let value = |number: usize| format!("{}{number:04}", "x".repeat(2_000));
+        let raw: Vec<String> = (0..3_000)
+            .map(|number| format!("n:{}", value(number + round)))
             .collect();
         let values: Vec<Option<&str>> = raw.iter().map(|raw| Some(raw.as_str())).collect();
         let written = process(&mut stage, &[&values]);
-        assert_eq!(written[0][7], format!(r#"{{"n":"{}"}}"#, 7 + round));
-        assert!(stage.columns[0].remembered.len() <= REMEMBERED_MAX);
+        assert_eq!(written[0][7], format!(r#"{{"n":"{}"}}"#, value(7 + round)));
+        assert!(stage.columns[0].remembered.bytes <= REMEMBERED_BYTES_MAX + 5_000);
     }
 }
 

@@ -11,8 +11,9 @@ use crate::{
 
 /// A stage that turns a batch of rows into another.
 ///
-/// One value serves one report file: `open`, `contract`, `process` for every
-/// batch in order, `finish`.
+/// One value serves one report file, or some batches of it beside others of its
+/// kind: `open`, `contract`, `process` for each batch, `finish`. What comes of a row
+/// must not depend on the rows before it.
 pub trait Stage: Sized {
     /// The `config` of the stage in the pipeline file. [`crate::NoConfig`] when
     /// there is nothing to configure.

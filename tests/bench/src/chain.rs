@@ -1,7 +1,9 @@
 //! The four stages of the pod report, in the sandbox and without it, on one core.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use gristmill::chain::{Chain, Reader};
+use gristmill::chain::{Breaks, Chain, Reader};
 use gristmill::definition::BoundSet;
 use gristmill::plan::{LoadPlan, Plan};
 use gristmill_generator::{Cluster, Kind, Upload};
@@ -13,8 +15,11 @@ use crate::{ENABLED_KEYS, Line, Options, pods};
 /// Repetitions are short here, so there are more of them.
 const REPETITIONS_FACTOR: usize = 3;
 
-/// A tenth of the largest payload's pods, in both.
-pub(crate) fn compare(options: &Options, plan: &Plan) -> Result<Line> {
+/// Time in each stage, in the order of the chain, and last in all of it.
+type Times = Vec<Samples>;
+
+/// A tenth of the largest payload's pods, in both: the chain, then each stage.
+pub(crate) fn compare(options: &Options, plan: &Plan) -> Result<Vec<Line>> {
     let pods = pods(plan)?;
     let cluster = Cluster::of_nodes(
         (options.largest.nodes / 10).max(1),
@@ -22,52 +27,104 @@ pub(crate) fn compare(options: &Options, plan: &Plan) -> Result<Line> {
     );
     let mut text = Vec::new();
     let rows = Upload::of_day(cluster).write_report(Kind::Pod, &mut text)?;
-    let (mut sandboxed, mut native) = (Samples::default(), Samples::default());
+    let stages: Vec<&str> = pods.stages().map(|stage| stage.name.as_str()).collect();
+    let times = || -> Times { (0..=stages.len()).map(|_| Samples::default()).collect() };
+    let (mut sandboxed, mut native) = (times(), times());
     for _ in 0..options.repetitions * REPETITIONS_FACTOR {
-        sandboxed.push(time(|| {
-            in_the_sandbox(pods, &text, plan.chunk_bytes, rows)
-        })?);
-        native.push(time(|| natively(pods, &text, plan.chunk_bytes, rows))?);
+        in_the_sandbox(pods, &text, plan.chunk_bytes, rows, &mut sandboxed)?;
+        natively(pods, &text, plan.chunk_bytes, rows, &mut native)?;
     }
-    let pair = Pair {
-        left: &sandboxed,
-        right: &native,
+    let pairs: Vec<Pair<'_>> = sandboxed
+        .iter()
+        .zip(&native)
+        .map(|(left, right)| Pair { left, right })
+        .collect();
+    let line = |what: String, pair: &Pair<'_>, target| {
+        let rate = |samples: &Samples| {
+            let seconds = samples.best();
+            format!(
+                "{:.0} krows/s, {:.0} ns a row",
+                rows as f64 / seconds / 1e3,
+                seconds * 1e9 / rows as f64
+            )
+        };
+        Line {
+            what,
+            value: format!("{:.2}", pair.ratio()),
+            noise: format!("{:.2}", pair.noise()),
+            target,
+            detail: format!("{} against {}", rate(pair.left), rate(pair.right)),
+        }
     };
-    let rate = |samples: &Samples| format!("{:.0}", rows as f64 / samples.best() / 1e3);
-    Ok(Line {
-        what: "1 chain in the sandbox / natively".into(),
-        value: format!("{:.2}", pair.ratio()),
-        noise: format!("{:.2}", pair.noise()),
-        target: "≤ 1.2",
-        detail: format!(
-            "{} against {} krows/s on one core",
-            rate(&sandboxed),
-            rate(&native)
-        ),
-    })
+    let mut lines = vec![line(
+        "1 chain in the sandbox / natively".into(),
+        &pairs[stages.len()],
+        "≤ 1.2",
+    )];
+    for (stage, pair) in stages.iter().zip(&pairs) {
+        lines.push(line(format!("1 of it, {stage}"), pair, ""));
+    }
+    Ok(lines)
 }
 
-fn in_the_sandbox(pods: &LoadPlan, text: &[u8], chunk_bytes: usize, rows: u64) -> Result<()> {
+fn in_the_sandbox(
+    pods: &LoadPlan,
+    text: &[u8],
+    chunk_bytes: usize,
+    rows: u64,
+    times: &mut Times,
+) -> Result<()> {
     let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
-    let mut reader = Reader::open(pods, &words)?;
-    let mut chain = Chain::open(pods, &words)?;
+    let mut stage_time = vec![Duration::ZERO; times.len() - 1];
     let mut out = 0;
-    for (chunk, last) in chunks(text, chunk_bytes) {
-        let read = reader.read(chunk, last)?;
-        out += chain.feed(read)?.batch.rows as u64;
-    }
+    let seconds = time(|| {
+        let mut reader = Reader::open(pods, &words)?;
+        let breaks = Breaks::of(pods);
+        let mut chain = Chain::open(pods, &words, &breaks)?;
+        for (chunk, last) in chunks(text, chunk_bytes) {
+            let read = reader.read(chunk, last)?;
+            stage_time[0] += read.stage_time;
+            let output = chain.feed(read)?;
+            for (sum, time) in stage_time[1..].iter_mut().zip(&output.stage_time) {
+                *sum += *time;
+            }
+            out += output.batch.rows as u64;
+        }
+        Ok(())
+    })?;
     anyhow::ensure!(out == rows, "{out} of {rows} rows came out of the sandbox");
+    push(times, &stage_time, seconds);
     Ok(())
 }
 
-fn natively(pods: &LoadPlan, text: &[u8], chunk_bytes: usize, rows: u64) -> Result<()> {
+fn natively(
+    pods: &LoadPlan,
+    text: &[u8],
+    chunk_bytes: usize,
+    rows: u64,
+    times: &mut Times,
+) -> Result<()> {
     let mut chain = NativeChain::open(pods)?;
     let mut out = 0;
-    for (chunk, last) in chunks(text, chunk_bytes) {
-        out += chain.feed(chunk, last)? as u64;
-    }
+    let seconds = time(|| {
+        for (chunk, last) in chunks(text, chunk_bytes) {
+            out += chain.feed(chunk, last)? as u64;
+        }
+        Ok(())
+    })?;
     anyhow::ensure!(out == rows, "{out} of {rows} rows came out natively");
+    push(times, &chain.stage_time, seconds);
     Ok(())
+}
+
+fn push(times: &mut Times, stage_time: &[Duration], seconds: f64) {
+    let all = stage_time
+        .iter()
+        .map(Duration::as_secs_f64)
+        .chain([seconds]);
+    for (samples, seconds) in times.iter_mut().zip(all) {
+        samples.push(seconds);
+    }
 }
 
 fn chunks(text: &[u8], bytes: usize) -> impl Iterator<Item = (&[u8], bool)> {

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
 use gristmill::definition::BoundSet;
-use gristmill::ingest::{Ingest, Progress, connections};
+use gristmill::ingest::{Ingest, Progress, connections, describe};
 use gristmill::load::Loader;
 use gristmill::payload::Payload;
 use gristmill::plan::{Plan, ReportAction};
@@ -109,11 +109,10 @@ impl<'a> Copies<'a> {
             }
             .run(&payload, &|_| true)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-            ensure!(
-                files.iter().all(|file| file.rejects.is_empty()),
-                "rows were rejected"
-            );
-            Ok(())
+            match files.iter().flat_map(|file| &file.rejects).next() {
+                None => Ok(()),
+                Some(reject) => bail!("a row was rejected: {}", describe(reject)),
+            }
         })?;
         Ok(seconds)
     }

@@ -90,7 +90,7 @@ pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
     let plan = plan(options)?;
     let mut lines = Vec::new();
     say("the chain, in the sandbox and without it");
-    lines.push(chain::compare(options, &plan)?);
+    lines.extend(chain::compare(options, &plan)?);
     say("start-up");
     let program = Program::new(options, &server);
     lines.extend(program.start_up(&server)?);
@@ -297,6 +297,7 @@ pub fn plan(options: &Options) -> Result<Plan> {
             tables: &tables,
             stage_folders: std::slice::from_ref(&options.stages),
             postgres_pipeline: None,
+            lock: None,
         },
     )
     .map_err(|problems| anyhow::anyhow!("the pipeline has {} problems", problems.len()))

@@ -3,6 +3,8 @@
 //! Columns move from stage to stage; one that a stage reads and leaves is copied,
 //! since a stage owns what it is given.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 use gristmill::plan::{LoadPlan, StagePlan};
 use gristmill::schema;
@@ -22,6 +24,8 @@ pub struct NativeChain {
     parser: CsvParse,
     names: Vec<String>,
     transforms: Vec<(Box<dyn Transform>, Contract)>,
+    /// Time in each stage, in the order of the chain.
+    pub stage_time: Vec<Duration>,
 }
 
 /// A stage whatever its configuration is.
@@ -71,6 +75,7 @@ impl NativeChain {
         }
         Ok(Self {
             parser,
+            stage_time: vec![Duration::ZERO; transforms.len() + 1],
             names: columns.into_iter().map(|column| column.name).collect(),
             transforms,
         })
@@ -81,9 +86,12 @@ impl NativeChain {
     /// # Errors
     /// A stage refuses it.
     pub fn feed(&mut self, chunk: &[u8], last: bool) -> Result<usize> {
+        let started = Instant::now();
         let parsed = self.parser.parse(chunk.to_vec(), last).map_err(refused)?;
+        self.stage_time[0] += started.elapsed();
         let mut columns: Vec<Named> = self.names.iter().cloned().zip(parsed.columns).collect();
-        for (transform, contract) in &mut self.transforms {
+        for (position, (transform, contract)) in self.transforms.iter_mut().enumerate() {
+            let started = Instant::now();
             let batch = Batch::new(parsed.rows, read(&mut columns, contract));
             let output = transform.process(batch).map_err(refused)?;
             columns.retain(|(name, _)| !contract.drops.contains(name));
@@ -93,6 +101,7 @@ impl NativeChain {
                     None => columns.push((field.name.clone(), column)),
                 }
             }
+            self.stage_time[position + 1] += started.elapsed();
         }
         std::hint::black_box(&columns);
         Ok(parsed.rows)

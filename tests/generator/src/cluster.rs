@@ -73,6 +73,7 @@ impl Cluster {
 pub(crate) enum What {
     Node,
     Namespace,
+    Workload,
     Pod,
     PodHour,
     Volume,

@@ -175,15 +175,17 @@ fn common_factor(mut left: u32, mut right: u32) -> u32 {
     left
 }
 
+/// How many pods a workload has, on average: they share all of their labels.
+const REPLICAS: u32 = 5;
+
 /// A pod, as far as other reports speak of it.
 struct Pod {
     node: u32,
     namespace: u32,
     application: &'static str,
     component: &'static str,
-    /// What its names end with; tells apart the pods that follow one another in
-    /// one place of a node.
-    hash: u64,
+    /// What is said of its workload, and of itself.
+    workload: u64,
     chance: u64,
 }
 
@@ -192,30 +194,39 @@ impl Pod {
         let stays = cluster.chance(What::Pod, u64::from(place));
         // One place in ten sees another pod every few hours.
         let turn = if stays % 10 == 0 { 1 + hour / 3 } else { 0 };
-        let chance = cluster.chance(What::Pod, u64::from(place) << 16 | turn);
-        let namespace = (stays >> 8) as u32 % cluster.namespaces;
+        let workloads = (cluster.pods() / REPLICAS).max(1);
+        let number = (stays >> 16) as u32 % workloads;
+        let workload = cluster.chance(What::Workload, u64::from(number));
+        let namespace = workload as u32 % cluster.namespaces;
         Pod {
             node: place / cluster.pods_of_node,
             namespace,
             application: pick(&APPLICATIONS, u64::from(namespace)),
-            component: pick(&COMPONENTS, stays >> 40),
-            hash: chance >> 24,
-            chance,
+            component: pick(&COMPONENTS, workload >> 40),
+            workload,
+            chance: cluster.chance(What::Pod, u64::from(place) << 16 | turn),
         }
     }
 
+    /// What the replica set is called by.
+    fn hash(&self) -> u64 {
+        self.workload >> 20 & 0xf_ffff_ffff
+    }
+
     fn name(&self, to: &mut String) -> std::fmt::Result {
-        let (replica_set, pod) = (self.hash >> 20 & 0xf_ffff_ffff, self.hash & 0xf_ffff);
         write!(
             to,
-            "{}-{}-{replica_set:09x}-{pod:05x}",
-            self.application, self.component
+            "{}-{}-{:09x}-{:05x}",
+            self.application,
+            self.component,
+            self.hash(),
+            self.chance >> 24 & 0xf_ffff
         )
     }
 
-    /// One pod in twelve has none.
+    /// One workload in twelve has none.
     fn labels(&self, cluster: &Cluster, to: &mut String) -> std::fmt::Result {
-        if self.chance % 12 == 0 {
+        if self.workload % 12 == 0 {
             return Ok(());
         }
         write!(
@@ -232,10 +243,10 @@ impl Pod {
              label_pod_template_hash:{hash:09x}|label_tier:{tier}|label_version:v{version}.{minor}",
             component = self.component,
             environment = pick(&ENVIRONMENTS, u64::from(self.namespace) / 16),
-            hash = self.hash >> 20 & 0xf_ffff_ffff,
-            tier = pick(&TIERS, self.chance >> 5),
-            version = self.chance >> 8 & 3,
-            minor = self.chance >> 12 & 3,
+            hash = self.hash(),
+            tier = pick(&TIERS, self.workload >> 5),
+            version = self.workload >> 8 & 3,
+            minor = self.workload >> 12 & 3,
         )
     }
 }
@@ -358,7 +369,7 @@ fn machine_row(cluster: &Cluster, machine: u32, hour: u64, to: &mut String) -> s
     )?;
     // Not every machine has a disk.
     match chance % 4 {
-        0 => to.push_str(",,,"),
+        0 => to.push_str(",,,,"),
         _ => write!(
             to,
             "vda,Block,vm-{machine}-disk,{}.000000,",

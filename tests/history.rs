@@ -1,0 +1,201 @@
+//! What a publish reads when there are ninety days of history: the days that it
+//! changes, by index or by partition, and nothing of the others.
+
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::support::command::run;
+use crate::support::payload::{Payload, Report};
+use crate::support::server::TestDatabase;
+
+/// Ninety days of one source, before the day that the usual payload covers.
+const HISTORY: &str = "
+    SELECT register_source('00000000-0000-4000-8000-00000000000f', 'other', 'other');
+    SELECT ensure_month(month::date)
+    FROM generate_series(timestamp '2025-10-01', '2026-01-01', '1 month') AS month;
+
+    INSERT INTO reporting_ocpusagelineitem_pod_staging (
+        generation, source_uuid, report_period_id, interval_start, interval_end, namespace, node, pod,
+        pod_usage_cpu_core_hours_e12, node_capacity_cpu_core_hours_e12
+    )
+    SELECT
+        -1000 - extract(epoch FROM day)::bigint / 86400,
+        source.source_uuid, 1, hour, hour + interval '59:59',
+        'namespace-' || pod % 10, 'node-' || pod % 5, 'pod-' || pod, 1000, 1000
+    FROM gristmill_source AS source
+    CROSS JOIN generate_series(timestamptz '2025-10-12 00:00Z', '2026-01-09 00:00Z', '1 day') AS day
+    CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour
+    CROSS JOIN generate_series(1, 50) AS pod
+    WHERE source.cluster_id = 'test-cluster';
+
+    INSERT INTO reporting_ocpusagelineitem_daily_summary (
+        usage_start, usage_end, source_uuid, data_source, namespace, node, pod_labels, all_labels
+    )
+    SELECT
+        day, day, source.source_uuid, 'Pod', 'namespace-' || pod, 'node-' || pod % 5,
+        jsonb_build_object('app', 'app-' || pod % 40), '{}'
+    FROM gristmill_source AS source
+    CROSS JOIN generate_series(date '2025-10-12', '2026-01-09', '1 day') AS day
+    CROSS JOIN generate_series(1, 200) AS pod;
+
+    WITH manifests AS (
+        INSERT INTO reporting_common_costusagereportmanifest (
+            assembly_id, provider_id, billing_period_start_datetime, num_total_files
+        )
+        SELECT 'history-' || number, source.source_uuid, '2025-12-01', 1
+        FROM gristmill_source AS source
+        CROSS JOIN generate_series(1, 1500) AS number
+        RETURNING id, provider_id
+    ),
+    runs AS (
+        INSERT INTO gristmill_run (pipeline, payload, state)
+        SELECT 'ocp', 'history', 'published'
+        FROM generate_series(1, 3000)
+        RETURNING id
+    )
+    SELECT count(*) FROM manifests, (SELECT count(*) FROM runs) AS made;
+
+    INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid, state)
+    SELECT manifest.id, run.id, manifest.provider_id, 'complete'
+    FROM reporting_common_costusagereportmanifest AS manifest
+    JOIN gristmill_run AS run ON run.id = manifest.id
+    WHERE manifest.assembly_id LIKE 'history-%';
+
+    INSERT INTO gristmill_quarantine (
+        run_id, generation, report, file, stage, component_digest, code, message, raw
+    )
+    SELECT run_id, id, 'pod-usage', 'history.csv', 'csv-parse', '', 'not-a-number', '', ''
+    FROM gristmill_generation
+    CROSS JOIN generate_series(1, 5);";
+
+/// A database with that history, and with the usual payload.
+fn database() -> &'static TestDatabase {
+    static DATABASE: OnceLock<TestDatabase> = OnceLock::new();
+    DATABASE.get_or_init(|| {
+        let database = TestDatabase::migrated();
+        let folder = tempfile::tempdir().expect("a folder");
+        let load = |number: u32, hours: u32| {
+            let report = Report::pods().hours(0..hours);
+            let payload = Payload::numbered(number)
+                .file("pods.csv", report.text())
+                .write(folder.path(), "payload.tar.gz");
+            run(&database, "pipelines/ocp.toml", &[payload]).succeeds();
+        };
+        load(1, 3);
+        database.execute(HISTORY);
+        load(2, 4);
+        // What autovacuum does on a server that is not a test's.
+        database.execute("VACUUM (ANALYZE)");
+        database
+    })
+}
+
+/// The plans of all that these statements do, those of functions among them.
+#[track_caller]
+fn plans(sql: &str) -> Vec<String> {
+    let output = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"])
+        .env("PGOPTIONS", "-c search_path=gristmill")
+        .arg(database().url())
+        .args(["--command", "LOAD 'auto_explain'"])
+        .args(["--command", "SET auto_explain.log_min_duration = 0"])
+        .args(["--command", "SET auto_explain.log_nested_statements = on"])
+        .args(["--command", "SET client_min_messages = log"])
+        .args(["--command", &format!("BEGIN; {sql}; ROLLBACK")])
+        .output()
+        .expect("psql");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{said}");
+    said.split("LOG:  duration")
+        .skip(1)
+        .map(str::to_string)
+        .collect()
+}
+
+/// The lines of plans that read a table.
+fn scans(plans: &[String]) -> Vec<&str> {
+    plans
+        .iter()
+        .flat_map(|plan| plan.lines())
+        .map(|line| line.trim().trim_start_matches("->").trim())
+        .filter(|line| line.contains("Scan "))
+        .collect()
+}
+
+#[test]
+fn a_publish_reads_the_days_that_it_changes() {
+    let plans = plans(
+        "SELECT summarize_days('2026-01-10', '2026-01-10', source_uuid)
+        FROM gristmill_source
+        WHERE cluster_id = 'test-cluster'",
+    );
+    let scans = scans(&plans);
+    let partitions: Vec<&&str> = scans
+        .iter()
+        .filter(|scan| scan.contains("_2025_") || scan.contains("_2026_"))
+        .collect();
+    assert!(partitions.len() > 10, "{scans:#?}");
+    let other_months: Vec<_> = partitions
+        .iter()
+        .filter(|scan| !scan.contains("_2026_01"))
+        .collect();
+    assert!(other_months.is_empty(), "it reads {other_months:#?}");
+    let whole: Vec<_> = partitions
+        .iter()
+        .filter(|scan| {
+            let large = scan.contains("pod_staging_2026") || scan.contains("daily_summary_2026");
+            large && scan.contains("Seq Scan")
+        })
+        .collect();
+    assert!(whole.is_empty(), "it reads a whole month: {whole:#?}");
+}
+
+#[test]
+fn every_index_of_ours_is_used() {
+    let source = "(SELECT source_uuid FROM gristmill_source WHERE cluster_id = 'test-cluster')";
+    for (index, query) in [
+        (
+            "generation_interval_start_idx",
+            "SELECT node_capacities_of_day('2026-01-10', ARRAY[1, 2]::bigint[])",
+        ),
+        (
+            "generation_interval_start_idx",
+            "SELECT forget_generation(-21465)",
+        ),
+        (
+            "source_uuid_usage_start_idx",
+            &format!("SELECT delete_usage_rows('2026-01-10', 1, {source})"),
+        ),
+        (
+            "gristmill_generation_manifest_id_index",
+            "SELECT claim_days(77)",
+        ),
+        (
+            "gristmill_quarantine_run_id_index",
+            "DELETE FROM gristmill_quarantine WHERE run_id = 77",
+        ),
+        (
+            "gristmill_quarantine_generation_index",
+            "DELETE FROM gristmill_generation WHERE id = 77",
+        ),
+        (
+            "all_labels_idx",
+            "SELECT count(*) FROM reporting_ocpusagelineitem_daily_summary WHERE all_labels ? 'none'",
+        ),
+        (
+            "pod_labels_idx",
+            "SELECT count(*) FROM reporting_ocpusagelineitem_daily_summary WHERE pod_labels @> '{\"app\": \"none\"}'",
+        ),
+        (
+            "volume_labels_idx",
+            "SELECT count(*) FROM reporting_ocpusagelineitem_daily_summary WHERE volume_labels @> '{\"app\": \"none\"}'",
+        ),
+    ] {
+        let plans = plans(query);
+        assert!(
+            plans.iter().any(|plan| plan.contains(index)),
+            "`{index}` is not used by {query}:\n{}",
+            plans.join("\n")
+        );
+    }
+}
