@@ -6,13 +6,16 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test bench build clean release stages setup languages format lint rust-tests deny fuzz
+.PHONY: help run test torture bench build clean release stages setup languages format lint rust-tests deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
 
 # The stages that ship, by their folder below plugins/.
 STAGES := csv-parse effective-usage label-filter unit-conversion
+
+# The modules of tests that `make torture` runs.
+TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_payloads:: fuzzing::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml
@@ -47,6 +50,17 @@ bench: build   ## Measure against Postgres's own COPY; some minutes, on a quiet 
 build: setup   ## Build the program and the stage components
 	@$(MAKE) release
 	@$(MAKE) stages
+
+# The tests that break things off, at length: `make test` runs them briefly. The
+# figures are what they noted, added up; a row that is lost or doubled fails them.
+torture: setup ## Kill, cut off and crowd the program for ten minutes
+	@$(MAKE) stages
+	@rm -f $(TARGET)/torture-figures
+	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \
+		cargo test --package gristmill --test main -- $(TORTURE)
+	@awk '{ count = $$1; $$1 = ""; sums[$$0] += count } \
+		END { for (name in sums) print sums[name] name }' \
+		$(TARGET)/torture-figures
 
 clean:         ## Remove what was built
 	cargo clean

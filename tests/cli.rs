@@ -30,10 +30,7 @@ fn every_verb_explains_itself() {
     let verbs = verbs(&Cli::command(), &[]);
     assert!(verbs.contains(&vec!["quarantine".into(), "discard".into()]));
     for verb in verbs {
-        let ended = gristmill(&verb)
-            .argument("--help")
-            .succeeds()
-            .stderr_is("");
+        let ended = gristmill(&verb).argument("--help").succeeds().stderr_is("");
         let usage = format!("Usage: gristmill {}", verb.join(" "));
         assert!(ended.stdout.contains(usage.trim_end()), "{ended}");
     }

@@ -18,13 +18,13 @@ use crate::support::server::fast_directory;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data directory that takes its server down with it.
-struct DataDirectory {
+pub(crate) struct DataDirectory {
     folder: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl DataDirectory {
-    fn new() -> DataDirectory {
+    pub(crate) fn new() -> DataDirectory {
         DataDirectory::below(|folder| folder.join("data"))
     }
 
@@ -36,7 +36,7 @@ impl DataDirectory {
         DataDirectory { folder, path }
     }
 
-    fn command(&self, verb: &str) -> Command {
+    pub(crate) fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
         command
             .args(["db", verb])
@@ -54,15 +54,40 @@ impl DataDirectory {
 
     /// Runs the command, which succeeds, and returns what it says on stderr.
     #[track_caller]
-    fn run(&self, verb: &str) -> String {
+    pub(crate) fn run(&self, verb: &str) -> String {
         succeeded(self.command(verb).output().expect("gristmill runs"))
     }
 
-    fn home(&self) -> PathBuf {
+    /// The URL of the server, which is started if need be.
+    #[track_caller]
+    pub(crate) fn url(&self) -> String {
+        Self::url_of(&mut self.command("url"))
+    }
+
+    /// The same, by the server programs in a folder.
+    #[track_caller]
+    pub(crate) fn url_with(&self, programs: &Path) -> String {
+        Self::url_of(self.command("url").env("GRISTMILL_PG_BIN", programs))
+    }
+
+    #[track_caller]
+    fn url_of(command: &mut Command) -> String {
+        let output = command.output().expect("gristmill runs");
+        let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        succeeded(output);
+        url
+    }
+
+    /// A folder around it that every user can enter.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
         self.path.join("postgres")
     }
 
-    fn postmaster(&self) -> Option<Pid> {
+    pub(crate) fn postmaster(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.home().join("data/postmaster.pid")).ok()?;
         Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
     }
@@ -84,7 +109,7 @@ fn succeeded(output: Output) -> String {
 }
 
 #[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -93,7 +118,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Whether the process has ended, be it buried or not.
-fn gone(process: Pid) -> bool {
+pub(crate) fn gone(process: Pid) -> bool {
     let program = format!("/proc/{}/exe", process.as_raw_nonzero());
     fs::read_link(program).is_err()
 }

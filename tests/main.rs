@@ -16,6 +16,8 @@ mod clean;
 mod cli;
 /// Stages that break at some rows, and what becomes of the others.
 mod containment;
+/// Runs that are broken off: killed, cut off, out of room, or beside each other.
+mod crash;
 /// A stage that gristmill has never seen.
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
@@ -26,10 +28,12 @@ mod examples;
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
-/// Payloads made to do harm.
-mod hostile_payloads;
 /// What a publish reads when there are months of history.
 mod history;
+/// Files that call themselves stages.
+mod hostile;
+/// Payloads made to do harm.
+mod hostile_payloads;
 /// The Postgres server that gristmill starts itself.
 mod local_server;
 /// The components that `--locked` holds a pipeline to.
@@ -98,6 +102,8 @@ mod support {
     pub(crate) mod command;
     /// Builds stages that do not ship.
     pub(crate) mod component;
+    /// What tables hold, whichever load brought it.
+    pub(crate) mod contents;
     /// What a run takes.
     pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
@@ -110,6 +116,10 @@ mod support {
     pub(crate) mod scene;
     /// Databases.
     pub(crate) mod server;
+    /// A database with an archive, for runs that are broken off.
+    pub(crate) mod site;
     /// What makes components of other languages.
     pub(crate) mod tools;
+    /// How much of something is done.
+    pub(crate) mod torture;
 }

@@ -189,10 +189,8 @@ fn from_nothing_to_numbers_within_five_minutes() {
         |arguments: &[&str]| tools::stage(arguments).within(&folder.path().join("night-discount"));
     test(&["build"]).succeeds();
     let ended = test(&["test", "."]).ends_with(1);
-    assert!(
-        ended.stdout.contains("expected `300`, got `150`"),
-        "{ended}"
-    );
+    let differs = |line: &str| line.contains("300") && line.contains("150");
+    assert!(ended.stdout.lines().any(differs), "{ended}");
     let cases = folder.path().join("night-discount/cases.toml");
     let text = fs::read_to_string(&cases).expect("cases");
     fs::write(&cases, text.replace("web,300", "web,150")).expect("our file");

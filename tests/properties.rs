@@ -15,15 +15,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use rustix::process::Signal;
 
 use crate::support::command::run;
+use crate::support::contents::{self, Compared};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
+use crate::support::site::Site;
+use crate::support::torture::{Chance, amount, figure};
 
 const DAYS: [&str; 3] = ["2026-01-30", "2026-01-31", "2026-02-01"];
 const DAYS_OF_MONTH: [u64; 3] = [31, 31, 28];
@@ -657,5 +663,80 @@ fn totals_agree_whatever_arrives_in_whatever_order() {
     });
     if let Err(error) = result {
         panic!("{error}");
+    }
+}
+
+/// What does not depend on who came when: a node has the cores of the day that was
+/// summarised last.
+const WHATEVER_COMES_WHEN: Compared = Compared {
+    without: &["node_capacity_cpu_cores"],
+    ..contents::ALL
+};
+
+/// Histories that are uploaded by several hosts at once, again and again, and broken
+/// off in between.
+const TURBULENT_CASES: u32 = 4;
+
+/// Hosts at work at the same time, each with some of the uploads in some order.
+const HOSTS: usize = 3;
+
+/// Rounds of hosts before the last one, in which nobody is killed.
+const ROUNDS: usize = 3;
+
+fn check_turbulence(history: &History, seed: u64) {
+    let (calm, site) = (Site::new(), Site::new());
+    let payloads: Vec<Payload> = (0..history.uploads.len())
+        .map(|number| history.payload(number))
+        .collect();
+    let paths = site.write(&payloads);
+    calm.run(&paths).succeeds();
+    let mut chance = Chance(seed);
+    for round in 0..=ROUNDS {
+        let hosts: Vec<_> = (0..HOSTS)
+            .map(|host| {
+                let mut its = paths.clone();
+                its.rotate_left(chance.below(paths.len()));
+                if chance.below(2) == 0 {
+                    its.reverse();
+                }
+                // In the last round the first host has all of them.
+                if round < ROUNDS || host > 0 {
+                    its.truncate(1 + chance.below(paths.len()));
+                }
+                site.run(&its).begins()
+            })
+            .collect();
+        if round < ROUNDS {
+            // The moment of the kill is part of the history.
+            thread::sleep(Duration::from_secs_f64(chance.part() / 2.0));
+            hosts[chance.below(HOSTS)].signal(Signal::KILL);
+        }
+        for host in hosts {
+            let ended = host.ends();
+            match ended.code {
+                Some(0) => {}
+                None => figure("kills survived", 1),
+                Some(_) => panic!("a host failed, seed {seed}\n{ended}"),
+            }
+        }
+    }
+    let after = format!("a history with seed {seed}");
+    contents::difference(&site.database, &calm.database, WHATEVER_COMES_WHEN).is_none(&after);
+    site.is_in_order(&after);
+    figure("histories", 1);
+}
+
+#[test]
+fn every_upload_counts_once_whatever_is_repeated_broken_off_or_at_once() {
+    let mut runner = TestRunner::new(Config {
+        rng_seed: RngSeed::Fixed(2),
+        ..Config::default()
+    });
+    for seed in 0..amount(TURBULENT_CASES, 100) {
+        let history = histories()
+            .new_tree(&mut runner)
+            .expect("a history")
+            .current();
+        check_turbulence(&history, u64::from(seed));
     }
 }

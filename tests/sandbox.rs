@@ -9,9 +9,11 @@ use crate::support::scene::{Scene, check_quarantine, later};
 /// The pipeline with the hostile stage behind the parser.
 fn hostile(behaviour: &str) -> String {
     // A busy machine shall not make another fault look like this one.
-    let time = match behaviour.starts_with("spins") {
-        true => "200 ms",
-        false => "20 s",
+    let time = match behaviour {
+        // What comes before must not run out of time.
+        "spins-at-finish" => "2 s",
+        _ if behaviour.starts_with("spins") => "200 ms",
+        _ => "20 s",
     };
     format!(
         "[stages.hostile]
@@ -68,6 +70,7 @@ fn breaks_at_each_row(scene: &Scene, words: &str) {
             row(4)
         ),
     );
+    scene.loads_without_the_stage();
 }
 
 #[test]
@@ -84,6 +87,8 @@ fn a_stage_that_breaks_at_every_row_fails_the_payload() {
             it said: panicked at src/lib.rs:ROW: the cat sat on it, at row 1 of the batch",
         ),
         ("traps", "trapped: `unreachable` instruction executed"),
+        ("aborts", "trapped: `unreachable` instruction executed"),
+        ("overflows-stack", "trapped: call stack exhausted"),
         ("exits", "trapped: the stage exited, which a stage may not"),
         (
             "spins",
@@ -127,6 +132,58 @@ fn a_stage_that_lies_about_every_row_fails_the_payload() {
         (
             "loses-row",
             "1 rows went in, but 0 came out, 0 were rejected and 0 left out",
+        ),
+        ("too-many-columns", "3 columns where its contract writes 2"),
+        (
+            "short-validity",
+            "column `pod_usage_cpu_core_seconds`: its validity bitmap has 0 bytes for 1 rows",
+        ),
+        (
+            "falling-offsets",
+            "column `pod`: its text offsets do not divide its 3 bytes from first to last",
+        ),
+        (
+            "overflowing-offsets",
+            "column `pod`: its text offsets do not divide its 3 bytes from first to last",
+        ),
+        (
+            "late-offsets",
+            "column `pod`: its text offsets do not divide its 3 bytes from first to last",
+        ),
+        (
+            "no-offsets",
+            "column `pod`: its text offsets do not divide its 0 bytes from first to last",
+        ),
+        (
+            "long-data",
+            "column `pod`: its text offsets do not divide its 3 bytes from first to last",
+        ),
+        (
+            "huge-row-count",
+            "4294967295 rows for 1, more than 16 for each",
+        ),
+        (
+            "source-out-of-range",
+            "source row 4294967295 is out of range: the batch has 1 rows",
+        ),
+        ("too-few-sources", "0 source rows for 1 rows"),
+        (
+            "lies-about-filtered",
+            "1 rows went in, but 1 came out, 0 were rejected and 4294967295 left out",
+        ),
+        (
+            "rearranges-unasked",
+            "rearranged rows, but its contract keeps them",
+        ),
+        (
+            "rejects-out-of-range",
+            "row 4294967295 is rejected, but the batch has 1 rows",
+        ),
+        ("rejects-without-end", "row 0 is rejected twice"),
+        ("rejects-what-comes-out", "row 0 is rejected and comes out"),
+        (
+            "no-json",
+            "column `pod_labels`: `{ [2J,` is not JSON: key must be a string at line 1 column 2",
         ),
         ("rejects-twice", "row 1 is rejected twice"),
     ] {
@@ -217,6 +274,56 @@ fn a_stage_that_cannot_be_opened_is_a_problem_of_the_pipeline() {
             "took longer than 200ms for one batch (`time-per-batch`)",
         ),
         (
+            "spins-at-contract",
+            "took longer than 200ms for one batch (`time-per-batch`)",
+        ),
+        (
+            "panics-at-open",
+            "trapped: `unreachable` instruction executed",
+        ),
+        ("panics-at-open", ": the door is stuck"),
+        ("panics-at-contract", ": the ink is dry"),
+        (
+            "refuses-at-open-in-escapes",
+            "config key `beha [2Jviour`: not \\u{202e}today",
+        ),
+        (
+            "reads-twice",
+            "returned something that the contract does not allow: column `pod` is read twice",
+        ),
+        (
+            "writes-twice",
+            "returned something that the contract does not allow: column `pod` is written twice",
+        ),
+        (
+            "writes-no-name",
+            "returned something that the contract does not allow: \
+            it writes a column with the name ``",
+        ),
+        (
+            "writes-escapes",
+            "returned something that the contract does not allow: \
+            it writes a column with the name `a\\u{1b}[2J`",
+        ),
+        (
+            "writes-without-end",
+            "returned something that the contract does not allow: \
+            a contract of more than 1000 columns",
+        ),
+        (
+            "reads-unknown",
+            "column `no_such_column`: nothing before this stage provides it",
+        ),
+        (
+            "reads-another-type",
+            "column `namespace`: the stage reads it as int64, but it is dictionary",
+        ),
+        (
+            "drops-what-it-writes",
+            "returned something that the contract does not allow: \
+            it drops column `pod`, which it also writes",
+        ),
+        (
             "drops-unknown",
             "returned something that the contract does not allow: \
             it drops column `no_such_column`, which is not there",
@@ -237,4 +344,148 @@ fn a_stage_that_cannot_be_opened_is_a_problem_of_the_pipeline() {
         assert!(ended.stderr.contains("stage `hostile`: "), "{ended}");
         assert!(ended.stderr.contains(words), "{ended}");
     }
+}
+
+#[test]
+fn a_stage_that_breaks_at_the_end_of_a_file_fails_the_payload() {
+    for (behaviour, words) in [
+        (
+            "spins-at-finish",
+            "broke at the file: took longer than 2s for one batch (`time-per-batch`)".into(),
+        ),
+        (
+            "panics-at-finish",
+            format!(
+                "broke at the file: trapped: `unreachable` instruction executed\n  \
+                it said: panicked at src/lib.rs:{}: so close",
+                line_of("so close")
+            ),
+        ),
+        (
+            "refuses-at-finish",
+            "refused the file: it was all [2J wrong".into(),
+        ),
+    ] {
+        let scene = Scene::with_pipeline(&hostile(behaviour));
+        scene.fails(
+            &of_two_reports(),
+            &format!(
+                "error: cannot ingest report `pods.csv`\n  stage `hostile` {words}\n\n\
+                hint: nothing of the payload was published"
+            ),
+        );
+        scene.loads_without_the_stage();
+    }
+}
+
+#[test]
+fn a_stage_that_refuses_in_escapes_is_shown_as_text() {
+    let scene = Scene::with_pipeline(&hostile("fails-in-escapes"));
+    scene.fails(
+        &of_two_reports(),
+        "error: cannot ingest report `pods.csv`\n  \
+        stage `hostile` refused batch 1 (lines 2 to 4): column `b `: a [2J error: \\u{202e}\n\n\
+        hint: nothing of the payload was published",
+    );
+}
+
+#[test]
+fn what_no_table_holds_is_quarantined_behind_the_stage() {
+    let number = |number: &str| {
+        format!(
+            "column `pod_usage_cpu_core_hours`: {number} does not fit \
+            `pod_usage_cpu_core_hours_e12`, which holds up to 9223372"
+        )
+    };
+    for (behaviour, words) in [
+        ("not-a-number", number("NaN")),
+        ("infinite", number("-inf")),
+        (
+            "end-of-time",
+            "column `interval_start`: 9223372036854775807 is not in the years 2000 to 2099".into(),
+        ),
+    ] {
+        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let row = |line| format!("  report `pods.csv`, line {line}, stage `load`: {words}\n");
+        scene.fails(
+            &of_two_reports(),
+            &format!(
+                "error: 3 of 6 rows were rejected, more than 1 %\n{}{}{}\n\
+                hint: the rows are in quarantine under run 2; \
+                `rejected-rows` in `[limits]` is the threshold",
+                row(2),
+                row(3),
+                row(4)
+            ),
+        );
+        scene.loads_without_the_stage();
+    }
+}
+
+#[test]
+fn reasons_are_bounded_and_shown_as_text() {
+    for (behaviour, message) in [
+        ("rejects-in-escapes", " [2Jadmin\\u{202e} ".into()),
+        ("rejects-at-length", "x".repeat(4096)),
+    ] {
+        let scene = Scene::with_pipeline(&format!(
+            "[limits]\nrejected-rows = \"50 %\"\n{}",
+            hostile(behaviour)
+        ));
+        let payload = later(
+            &Report::pods()
+                .row(0, &[])
+                .row(1, &[("pod", "bad")])
+                .row(2, &[]),
+        );
+        let ended = scene.load(&payload);
+        assert_eq!(ended.code, Some(0), "{ended}");
+        check_quarantine(
+            &scene.database,
+            &[&format!(
+                "pods.csv|3|hostile|64|a |bad code|{message}|t|t|published"
+            )],
+        );
+    }
+}
+
+/// It is called again and again by the stage while the clock runs.
+#[test]
+fn a_stage_that_logs_without_end_runs_out_of_time() {
+    let scene = Scene::with_pipeline(&hostile("spins-in-log"));
+    let ended = scene.load(&of_two_reports());
+    assert_eq!(ended.code, Some(1), "{ended}");
+    let words = "line 2, stage `hostile`: took longer than 200ms for one batch (`time-per-batch`)";
+    assert!(ended.stderr.contains(words), "{ended}");
+    assert!(ended.stderr.len() < 4_000, "{ended}");
+}
+
+#[test]
+fn facts_that_nobody_learns_are_dropped() {
+    let scene = Scene::with_pipeline(&hostile("facts-without-end"));
+    scene.load(&later(&Report::pods().hours(0..3)));
+    scene.has_usage("1.5");
+}
+
+#[test]
+fn a_stage_has_no_clock_and_no_chance() {
+    let usage = || {
+        let scene = Scene::with_pipeline(&hostile("gambles"));
+        let ended = scene.load(&later(&Report::pods().hours(0..3)));
+        assert_eq!(ended.code, Some(0), "{ended}");
+        scene.database.query_value(
+            "SELECT sum(pod_usage_cpu_core_hours)
+            FROM reporting_ocpusagelineitem_daily_summary
+            WHERE namespace = 'app'",
+        )
+    };
+    assert_eq!(usage(), usage());
+}
+
+#[test]
+fn a_stage_finds_nothing_of_the_machine() {
+    let scene = Scene::with_pipeline(&hostile("snoops"));
+    let ended = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(ended.code, Some(0), "{ended}");
+    scene.has_usage("1.5");
 }

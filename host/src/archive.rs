@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{FromRow, PgConnection};
@@ -18,6 +19,7 @@ use crate::database::{Database, SqlError};
 use crate::digest::hexadecimal;
 use crate::failure::{Failure, Result};
 use crate::payload::Payload;
+use crate::step::{self, Step};
 
 /// Where payloads of one schema are kept.
 #[derive(Clone, Debug)]
@@ -98,6 +100,10 @@ impl Archive {
         })
     }
 
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// A tarball as if it had been put here.
     #[must_use]
     pub fn kept(&self, kept: Kept) -> Kept {
@@ -157,15 +163,20 @@ impl Archive {
             .inner
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
+        step::passed(Step::ArchiveWritten);
         let digest = hexadecimal(&writer.hasher.finalize());
         let place = place(&self.directory, &digest);
-        if !place.is_file() {
+        if place.is_file() {
+            // It is in use from now on, should nobody have recorded it before.
+            File::open(&place)?.set_modified(SystemTime::now())?;
+        } else {
             file.sync_all()?;
             let folder = place.parent().unwrap_or(&self.directory);
             create_directory(folder, 0o700)?;
             fs::rename(&unfinished.0, &place)?;
             File::open(folder)?.sync_all()?;
             File::open(&self.directory)?.sync_all()?;
+            step::passed(Step::ArchivePlaced);
         }
         Ok((digest, writer.bytes))
     }

@@ -39,6 +39,7 @@ pub mod source;
 pub mod stage;
 pub mod stage_folder;
 pub mod staging;
+pub mod step;
 pub mod summarize;
 pub mod tags;
 pub mod trial;

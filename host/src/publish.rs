@@ -19,8 +19,9 @@ use crate::ingest::{FileKind, IngestedFile};
 use crate::payload::Manifest;
 use crate::plan::{AggregationEngine, Plan};
 use crate::quarantine;
-use crate::run_record;
+use crate::run_record::{self, RunState, RunSums};
 use crate::source::Source;
+use crate::step::{self, Step};
 use crate::summarize::{self, Summarized};
 
 /// A payload being loaded, with its source locked against other runs.
@@ -119,6 +120,7 @@ impl Upload {
                 .execute(&mut lock)
                 .await?;
         }
+        step::passed(Step::SourceLocked);
         let dead: Vec<i64> = sqlx::query_scalar(include_str!(
             "../../sql/gristmill_generation.select_unfinished.sql"
         ))
@@ -126,10 +128,6 @@ impl Upload {
         .fetch_all(&mut lock)
         .await?;
         for generation in dead {
-            sqlx::query(include_str!("../../sql/gristmill_run.fail_unfinished.sql"))
-                .bind(generation)
-                .execute(&mut lock)
-                .await?;
             forget(&mut lock, generation).await?;
         }
         let manifest_id = insert_manifest(&mut lock, plan, &source, manifest).await?;
@@ -146,6 +144,7 @@ impl Upload {
                 .bind(source.source_uuid)
                 .fetch_one(&mut lock)
                 .await?;
+        step::passed(Step::GenerationOpened);
         Ok(Self {
             lock,
             source,
@@ -162,7 +161,7 @@ impl Upload {
     }
 
     /// Makes the generation count, and publishes when nothing is missing. `kept` is
-    /// the payload in the archive.
+    /// the payload in the archive, `sums` those of the run, whose record says so too.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
@@ -171,6 +170,7 @@ impl Upload {
         files: &[IngestedFile],
         kept: Option<&Kept>,
         engine: AggregationEngine,
+        sums: RunSums,
     ) -> Result<Completed> {
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
@@ -187,6 +187,7 @@ impl Upload {
             )
             .await
             .map_err(failed)?;
+            step::passed(Step::ArchiveRecorded);
         }
         let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let missing: Vec<String> = self
@@ -200,7 +201,15 @@ impl Upload {
         } else {
             Completed::Waiting { missing }
         };
+        let state = match &completed {
+            Completed::Waiting { .. } => RunState::Loaded,
+            Completed::Published { .. } => RunState::Published,
+        };
+        ids.close_run(&mut transaction, state, sums)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
+        step::passed(Step::PublishCommitted);
         Ok(completed)
     }
 
@@ -245,6 +254,7 @@ impl Upload {
         .execute(&mut self.lock)
         .await
         .map_err(failed)?;
+        step::passed(Step::FilesFailed);
         forget(&mut self.lock, self.generation)
             .await
             .map_err(failed)?;
@@ -257,6 +267,19 @@ struct UploadIds {
     run_id: i64,
     manifest_id: i32,
     generation: i64,
+}
+
+impl UploadIds {
+    /// Writes that the run did what the transaction does.
+    async fn close_run(
+        &self,
+        connection: &mut PgConnection,
+        state: RunState,
+        sums: RunSums,
+    ) -> Result<(), sqlx::Error> {
+        let manifest_id = Some(self.manifest_id);
+        run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
+    }
 }
 
 /// The pipeline that loaded an upload last.
@@ -305,12 +328,17 @@ pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
     .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
 }
 
+/// Takes a generation back, when the server is done with what its run sent.
 async fn forget(connection: &mut PgConnection, generation: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/gristmill_generation.lock.sql"))
+        .bind(generation)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("SELECT forget_generation($1)")
         .bind(generation)
         .execute(connection)
         .await
-        .map(drop)
+        .map(|_| step::passed(Step::GenerationForgotten))
 }
 
 async fn insert_manifest(
@@ -346,6 +374,7 @@ async fn insert_manifest(
     .bind(manifest.is_additive())
     .fetch_one(&mut *connection)
     .await?;
+    step::passed(Step::ManifestRecorded);
     sqlx::query(include_str!(
         "../../sql/reporting_common_costusagereportstatus.insert.sql"
     ))
@@ -353,6 +382,7 @@ async fn insert_manifest(
     .bind(&manifest.files)
     .execute(connection)
     .await?;
+    step::passed(Step::FilesListed);
     Ok(manifest_id)
 }
 
@@ -397,7 +427,7 @@ async fn record_generation(
         .bind(upload.generation)
         .execute(connection)
         .await
-        .map(drop)
+        .map(|_| step::passed(Step::GenerationRecorded))
 }
 
 async fn record_file(
@@ -476,6 +506,7 @@ async fn claim(connection: &mut PgConnection, manifest_id: i32) -> Result<Vec<Da
             },
         });
     }
+    step::passed(Step::DaysClaimed);
     Ok(days)
 }
 
@@ -500,5 +531,6 @@ async fn publish(
     .execute(connection)
     .await
     .map_err(failed)?;
+    step::passed(Step::ManifestCompleted);
     Ok(Completed::Published { days, summarized })
 }

@@ -10,6 +10,7 @@ use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::run_record;
+use crate::step::{self, Step};
 
 /// Whose rows are rejected.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +155,7 @@ pub async fn keep(
                 .map_err(failed)?;
         }
     }
+    step::passed(Step::RejectsKept);
     Ok(())
 }
 

@@ -61,7 +61,10 @@ pub fn table(header: &[&str], numbers: &[usize], rows: &[Vec<String>]) {
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_header(header.to_vec());
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable::lines(cell).replace('\t', " ")));
+        table.add_row(
+            row.iter()
+                .map(|cell| printable::lines(cell).replace('\t', " ")),
+        );
     }
     for index in numbers {
         if let Some(column) = table.column_mut(*index) {

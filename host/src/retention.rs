@@ -2,11 +2,14 @@
 //! archive by calendar months.
 //!
 //! What must not go is decided in SQL. Here is the order: of a payload its record
-//! first and then its file, since a file that nothing refers to harms nobody.
+//! first and then its file, so that no record is without one. A file that nothing
+//! refers to, left by a run that died, goes when it is old.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -15,6 +18,11 @@ use sqlx::FromRow;
 use crate::archive;
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
+use crate::step::{self, Step};
+
+/// A file of the archive may be without a record for as long as its payload takes to
+/// load, and some.
+const STRAY_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +44,8 @@ pub struct Cleaned {
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
     pub report_periods: Vec<OldReportPeriod>,
+    /// Files of the archive that nothing refers to.
+    pub stray_files: Vec<String>,
     /// Archived files that could not be removed, and why.
     pub files_left: Vec<String>,
 }
@@ -73,11 +83,12 @@ pub struct OldReportPeriod {
     pub month: NaiveDate,
 }
 
-/// Removes what is past retention.
+/// Removes what is past retention. `archive` is where the schema's payloads are kept
+/// unless a pipeline says otherwise.
 ///
 /// # Errors
 /// A statement fails; what was removed before it stays removed.
-pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
+pub async fn clean(database: &Database, retention: Retention, archive: &Path) -> Result<Cleaned> {
     let dry_run = retention.dry_run;
     let mut cleaned = Cleaned {
         dry_run,
@@ -91,10 +102,17 @@ pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned>
         .map_err(|error| SqlError(error).failure("cannot forget old staged rows"))?,
         ..Cleaned::default()
     };
+    step::passed(Step::GenerationsCleaned);
     let Some(months) = retention.months else {
         return Ok(cleaned);
     };
+    // Records that go now may be the only ones of their directory.
+    let mut directories = archive_directories(database).await?;
+    directories.insert(archive.to_path_buf());
     clean_archive(database, months, &mut cleaned).await?;
+    for directory in directories {
+        clean_stray_files(database, &directory, &mut cleaned).await?;
+    }
     cleaned.partitions = sqlx::query_as(include_str!("../../sql/reporting_ocp.drop_old.sql"))
         .bind(months)
         .bind(dry_run)
@@ -109,6 +127,7 @@ pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned>
     .fetch_all(database.pool())
     .await
     .map_err(|error| SqlError(error).failure("cannot forget old report periods"))?;
+    step::passed(Step::PartitionsDropped);
     Ok(cleaned)
 }
 
@@ -132,14 +151,89 @@ async fn clean_archive(database: &Database, months: i32, cleaned: &mut Cleaned) 
             .fetch_all(database.pool())
             .await
             .map_err(failed)?;
+    step::passed(Step::ArchiveForgotten);
     for (digest, directory) in unreferenced {
-        let path = archive::place(Path::new(&directory), &digest);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => cleaned
-                .files_left
-                .push(format!("cannot remove `{}`: {error}", path.display())),
-            _ => {}
+        remove(&archive::place(Path::new(&directory), &digest), cleaned);
+    }
+    Ok(())
+}
+
+async fn archive_directories(database: &Database) -> Result<BTreeSet<PathBuf>> {
+    let directories: Vec<String> = sqlx::query_scalar(include_str!(
+        "../../sql/gristmill_archive.select_directories.sql"
+    ))
+    .fetch_all(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
+    Ok(directories.into_iter().map(PathBuf::from).collect())
+}
+
+/// Removes the files of a directory that no record refers to, unless somebody may be
+/// about to record them.
+async fn clean_stray_files(
+    database: &Database,
+    directory: &Path,
+    cleaned: &mut Cleaned,
+) -> Result<()> {
+    let old: Vec<PathBuf> = files_below(directory)
+        .into_iter()
+        .filter(|path| is_older(path, STRAY_AGE_MIN))
+        .collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let digests: Vec<String> = sqlx::query_scalar(include_str!(
+        "../../sql/gristmill_archive.select_digests.sql"
+    ))
+    .bind(directory.to_string_lossy())
+    .fetch_all(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
+    let recorded: BTreeSet<PathBuf> = digests
+        .iter()
+        .map(|digest| archive::place(directory, digest))
+        .collect();
+    for path in old.iter().filter(|path| !recorded.contains(*path)) {
+        cleaned.stray_files.push(path.display().to_string());
+        if !cleaned.dry_run {
+            remove(path, cleaned);
         }
     }
     Ok(())
+}
+
+fn remove(path: &Path, cleaned: &mut Cleaned) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => cleaned
+            .files_left
+            .push(format!("cannot remove `{}`: {error}", path.display())),
+        _ => step::passed(Step::ArchiveRemoved),
+    }
+}
+
+/// The files that an archive may have made in its directory. What cannot be read
+/// there stays.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".tar.gz") || name.starts_with('.') && name.ends_with(".unfinished")
+    };
+    let mut files = entries(directory);
+    let folders: Vec<PathBuf> = files.extract_if(.., |path| path.is_dir()).collect();
+    files.extend(folders.iter().flat_map(|folder| entries(folder)));
+    files.retain(|path| path.is_file() && ours(path));
+    files
+}
+
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| {
+        SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|since| since > age)
+    })
 }

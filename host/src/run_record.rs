@@ -1,11 +1,15 @@
 //! The record of a run: what it read, what made the rows, how it ended.
+//!
+//! A run holds a lock while it is at work. Whoever begins another one closes the
+//! records of those that say that they run and hold none: they died.
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::books::{FileBook, StageBook};
 use crate::database::{Database, SqlError};
 use crate::failure::Result;
 use crate::plan::{Plan, ReportAction};
+use crate::step::{self, Step};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +42,35 @@ pub struct RunSums {
     pub rows_rejected: u64,
 }
 
+/// The open record of a run at work.
+pub struct RunRecord {
+    pub id: i64,
+    database: Database,
+    /// Holds the lock that says so.
+    session: PgConnection,
+}
+
 /// Opens the record of a run and says which components it uses.
 ///
 /// # Errors
 /// The database fails.
-pub async fn open(database: &Database, plan: &Plan, payload: &str) -> Result<i64> {
+pub async fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord> {
     let failed = |error| SqlError(error).failure("cannot record the run");
-    let mut transaction = database.pool().begin().await.map_err(failed)?;
+    let mut session = database.pool().acquire().await.map_err(failed)?.detach();
+    sqlx::query(include_str!("../../sql/gristmill_run.fail_dead.sql"))
+        .execute(&mut session)
+        .await
+        .map_err(failed)?;
+    let mut transaction = session.begin().await.map_err(failed)?;
     let run_id: i64 = sqlx::query_scalar(include_str!("../../sql/gristmill_run.insert.sql"))
         .bind(&plan.name)
         .bind(payload)
         .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    sqlx::query(include_str!("../../sql/gristmill_run.lock.sql"))
+        .bind(run_id)
+        .execute(&mut *transaction)
         .await
         .map_err(failed)?;
     let mut reports = Vec::new();
@@ -79,21 +101,57 @@ pub async fn open(database: &Database, plan: &Plan, payload: &str) -> Result<i64
         .await
         .map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
-    Ok(run_id)
+    step::passed(Step::RunOpened);
+    Ok(RunRecord {
+        id: run_id,
+        database: database.clone(),
+        session,
+    })
 }
 
-/// Closes the record.
+impl RunRecord {
+    /// Closes the record of a run that changed nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn close(
+        self,
+        state: RunState,
+        manifest_id: Option<i32>,
+        sums: RunSums,
+        error: Option<&str>,
+    ) -> Result<()> {
+        let failed = |error| SqlError(error).failure("cannot record the run");
+        // Our own session may be what broke.
+        let mut connection = self.database.pool().acquire().await.map_err(failed)?;
+        write(&mut connection, self.id, state, manifest_id, sums, error)
+            .await
+            .map_err(failed)?;
+        step::passed(Step::RunClosed);
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Lets go of a run whose record was written by the transaction that made it
+    /// count.
+    pub async fn closed(self) {
+        // The lock goes with the connection, however that ends.
+        let _ = self.session.close().await;
+    }
+}
+
+/// Writes how a run ended, in the caller's transaction if there is one.
 ///
 /// # Errors
 /// The database fails.
-pub async fn close(
-    database: &Database,
+pub async fn write(
+    connection: &mut PgConnection,
     run_id: i64,
     state: RunState,
     manifest_id: Option<i32>,
     sums: RunSums,
     error: Option<&str>,
-) -> Result<()> {
+) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/gristmill_run.update.sql"))
         .bind(run_id)
         .bind(state.as_str())
@@ -103,10 +161,9 @@ pub async fn close(
         .bind(sums.rows_filtered as i64)
         .bind(sums.rows_rejected as i64)
         .bind(error.map(|error| error.replace('\0', "\u{fffd}")))
-        .execute(database.pool())
+        .execute(connection)
         .await
         .map(drop)
-        .map_err(|error| SqlError(error).failure("cannot record the run"))
 }
 
 /// Records the books of a file.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
+use crate::step::{self, Step};
 
 /// Under this name a cluster's uuid is derived from its id, so that every site and
 /// every run derives the same.
@@ -88,7 +89,7 @@ pub async fn register(
         .bind(cluster_alias)
         .execute(database.pool())
         .await
-        .map(drop)
+        .map(|_| step::passed(Step::SourceRegistered))
         .map_err(|error| SqlError(error).failure(format!("cannot register cluster `{cluster_id}`")))
 }
 

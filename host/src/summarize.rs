@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::database::{Database, SqlError};
 use crate::failure::Result;
 use crate::plan::AggregationEngine;
+use crate::step::{self, Step};
 
 /// What the summaries of some days gained and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,7 @@ async fn postgres(
             .map_err(|error| {
                 SqlError(error).failure(format!("cannot summarize {first} to {last}"))
             })?;
+        step::passed(Step::DaysSummarized);
         summarized.rows_inserted += row.0 as u64;
         summarized.rows_deleted += row.1 as u64;
     }

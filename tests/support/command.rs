@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::cost::{Cost, wait};
 use super::server::{TestDatabase, scratch};
 
@@ -169,20 +171,69 @@ impl Gristmill {
             .expect("gristmill starts")
     }
 
+    /// Starts it, to be broken off while it runs.
+    #[track_caller]
+    pub(crate) fn begins(mut self) -> Running {
+        let folders = std::mem::take(&mut self.folders);
+        Running {
+            child: self.starts(),
+            folders,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn ends(self) -> Ended {
+        self.begins().ends()
+    }
+
+    /// Runs it to its end, and says what that took.
+    #[track_caller]
+    pub(crate) fn ends_at_a_cost(self) -> (Ended, Cost) {
+        self.begins().ends_at_a_cost()
+    }
+
+    /// Runs it to its good end.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Ended {
+        self.ends_with(0)
+    }
+
+    /// Runs it to its end with this exit code.
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) -> Ended {
+        let ended = self.ends();
+        assert_eq!(ended.code, Some(code), "exit code\n{ended}");
+        ended
+    }
+}
+
+/// The program at work.
+pub(crate) struct Running {
+    child: Child,
+    folders: Vec<(PathBuf, &'static str)>,
+}
+
+impl Running {
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends a signal, unless it has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // Nobody buries it but `ends`, so the process id is still its own.
+        let _ = kill_process(self.process(), signal);
+    }
+
+    /// Waits for its end; the code is `None` when a signal ended it.
     #[track_caller]
     pub(crate) fn ends(self) -> Ended {
         self.ends_at_a_cost().0
     }
 
-    /// Runs it to its end, and says what that took.
+    /// As `ends`, and says what that took.
     #[track_caller]
-    pub(crate) fn ends_at_a_cost(mut self) -> (Ended, Cost) {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (output, cost) = self
-            .command
-            .spawn()
-            .and_then(|child| wait(child, TIME_MAX))
-            .expect("gristmill runs");
+    pub(crate) fn ends_at_a_cost(self) -> (Ended, Cost) {
+        let (output, cost) = wait(self.child, TIME_MAX).expect("gristmill ends");
         let mut folders = self.folders;
         folders.extend(STAGES.iter().map(|stages| (stages.clone(), "[STAGES]")));
         let built = Path::new(env!("CARGO_BIN_EXE_gristmill"));
@@ -200,20 +251,6 @@ impl Gristmill {
             stderr: said(output.stderr),
         };
         (ended, cost)
-    }
-
-    /// Runs it to its good end.
-    #[track_caller]
-    pub(crate) fn succeeds(self) -> Ended {
-        self.ends_with(0)
-    }
-
-    /// Runs it to its end with this exit code.
-    #[track_caller]
-    pub(crate) fn ends_with(self, code: i32) -> Ended {
-        let ended = self.ends();
-        assert_eq!(ended.code, Some(code), "exit code\n{ended}");
-        ended
     }
 }
 

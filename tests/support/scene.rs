@@ -87,6 +87,15 @@ impl Scene {
         self.has_usage("5");
     }
 
+    /// So it is by the shipped pipeline, after what a stage of this one did.
+    #[track_caller]
+    pub(crate) fn loads_without_the_stage(&self) {
+        let better = Payload::numbered(50).file("pods.csv", Report::pods().hours(0..10).text());
+        let path = better.write(self.folder.path(), "better.tar.gz");
+        run(&self.database, "pipelines/ocp.toml", &[path]).succeeds();
+        self.has_usage("5");
+    }
+
     /// The summary's core-hours.
     #[track_caller]
     pub(crate) fn has_usage(&self, expected: &str) {

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock};
 
 use gristmill::database;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -46,7 +46,8 @@ static RUNTIME: LazyLock<Runtime> =
 
 /// A database of one test, dropped with this value.
 pub(crate) struct TestDatabase {
-    name: String,
+    /// Its name on the server that all tests share, if it is there.
+    name: Option<String>,
     url: String,
 }
 
@@ -65,9 +66,38 @@ impl TestDatabase {
         Server::shared().create("")
     }
 
+    /// The database of a server of the test's own.
+    pub(crate) fn elsewhere(url: &str) -> TestDatabase {
+        TestDatabase {
+            name: None,
+            url: url.to_string(),
+        }
+    }
+
+    /// A database with the same in it; nobody may be at work on this one.
+    #[track_caller]
+    pub(crate) fn copy(&self) -> TestDatabase {
+        let name = self.name_on_shared();
+        let options = format!("TEMPLATE {name} STRATEGY FILE_COPY");
+        Server::shared().create(&options)
+    }
+
+    #[track_caller]
+    fn name_on_shared(&self) -> &str {
+        let name = self.name.as_deref();
+        name.expect("a database of the shared server")
+    }
+
     /// The URL for `--database-url`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A session that stays, for what lasts as long as one.
+    #[track_caller]
+    pub(crate) fn session(&self) -> Session {
+        let connection = RUNTIME.block_on(connect(&self.url));
+        Session(Mutex::new(connection.expect("a connection")))
     }
 
     /// Runs statements, which may be several.
@@ -99,7 +129,7 @@ impl TestDatabase {
     /// Ends every session and lets none begin, as a server that went away.
     #[track_caller]
     pub(crate) fn close(&self) {
-        let name = &self.name;
+        let name = self.name_on_shared();
         Server::shared()
             .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
             .and_then(|()| {
@@ -113,7 +143,7 @@ impl TestDatabase {
     /// Lets sessions begin again.
     #[track_caller]
     pub(crate) fn reopen(&self) {
-        let name = &self.name;
+        let name = self.name_on_shared();
         Server::shared()
             .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
             .expect("the database opens");
@@ -191,9 +221,26 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        let Some(name) = &self.name else {
+            return;
+        };
         // A test that fails has said so already; its database goes with the server.
-        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         let _ = RUNTIME.block_on(query_rows(&Server::shared().url, &drop));
+    }
+}
+
+/// A connection that is kept.
+pub(crate) struct Session(Mutex<PgConnection>);
+
+impl Session {
+    #[track_caller]
+    pub(crate) fn execute(&self, sql: &str) {
+        let mut connection = self.0.lock().expect("a session of one test");
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        RUNTIME
+            .block_on(statement.execute(&mut *connection))
+            .unwrap_or_else(|error| panic!("{error}\nin this SQL:\n{sql}"));
     }
 }
 
@@ -260,7 +307,7 @@ impl Server {
         }
         TestDatabase {
             url: with_database(&self.url, &name),
-            name,
+            name: Some(name),
         }
     }
 

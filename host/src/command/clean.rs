@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::{default_archive, open};
 use crate::cli::CleanArguments;
 use crate::failure::{Failure, Result};
 use crate::report::{self, grouped};
@@ -20,7 +20,9 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         months: arguments.retention_months.map(i32::from),
         dry_run: arguments.dry_run,
     };
-    let cleaned = runtime.block_on(retention::clean(&database, retention))?;
+    let archive = default_archive(&database)?;
+    let cleaned = retention::clean(&database, retention, archive.directory());
+    let cleaned = runtime.block_on(cleaned)?;
     if arguments.json {
         report::json(&cleaned);
     } else {
@@ -64,6 +66,13 @@ fn show(cleaned: &Cleaned) {
             "archive".to_string(),
             format!("{} payloads", cleaned.payloads.len()),
             format!("{:.1} MB", bytes as f64 / 1e6),
+        ]);
+    }
+    if !cleaned.stray_files.is_empty() {
+        rows.push(vec![
+            "archive, in no record".to_string(),
+            format!("{} files", cleaned.stray_files.len()),
+            String::new(),
         ]);
     }
     for partition in &cleaned.partitions {

@@ -18,7 +18,7 @@ use crate::load::Loader;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::publish;
-use crate::report::{self, Live, grouped};
+use crate::report::{self, Live};
 use crate::run_record::RunSums;
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report

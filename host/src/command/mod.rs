@@ -131,11 +131,17 @@ fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
     if !plan.archive.keep {
         return Ok(None);
     }
-    let directory = match &plan.archive.directory {
-        Some(directory) => directory.clone(),
-        None => database::default_data_directory().join("archive"),
-    };
-    Archive::below(&directory, database.schema().as_str()).map(Some)
+    match &plan.archive.directory {
+        Some(directory) => Archive::below(directory, database.schema().as_str()),
+        None => default_archive(database),
+    }
+    .map(Some)
+}
+
+/// Where payloads are kept when a pipeline does not say where.
+fn default_archive(database: &Database) -> Result<Archive> {
+    let directory = database::default_data_directory().join("archive");
+    Archive::below(&directory, database.schema().as_str())
 }
 
 fn target(arguments: &DatabaseArguments) -> Target {

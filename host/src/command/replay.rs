@@ -215,23 +215,21 @@ impl Replay<'_> {
                 format!("replay of {} and {} more", kept.payload, others.len())
             }
         };
-        let run_id = runtime.block_on(run_record::open(database, plan, &name))?;
-        let result = self.recorded(replayable, run_id, sums);
-        let (state, error) = match &result {
-            Ok(_) => (RunState::Published, None),
-            Err(failure) => (RunState::Failed, Some(failure.to_string())),
+        let record = runtime.block_on(run_record::open(database, plan, &name))?;
+        let failure = match self.recorded(replayable, record.id, sums) {
+            Ok(days) => {
+                let run_id = record.id;
+                runtime.block_on(record.closed());
+                return Ok((run_id, days));
+            }
+            Err(failure) => failure,
         };
-        let closed = runtime.block_on(run_record::close(
-            database,
-            run_id,
-            state,
-            Some(replayable.holder.manifest_id),
-            *sums,
-            error.as_deref(),
-        ));
+        let manifest_id = Some(replayable.holder.manifest_id);
+        let error = failure.to_string();
+        let closed = record.close(RunState::Failed, manifest_id, *sums, Some(&error));
         // What went wrong first is what the user needs to hear.
-        let days = result.map_err(|failure| failure.within(format!("the {name} failed")))?;
-        closed.map(|()| (run_id, days))
+        let _ = runtime.block_on(closed);
+        Err(failure.within(format!("the {name} failed")))
     }
 
     fn recorded(
@@ -314,10 +312,10 @@ impl Replay<'_> {
             return Err(failure);
         }
         let Some(days) = self.days else {
-            return runtime.block_on(upload.replace_whole(&files, plan));
+            return runtime.block_on(upload.replace_whole(&files, plan, *sums));
         };
         // Another payload may have won some of them since we looked.
         let days = runtime.block_on(upload.held_days(days))?;
-        runtime.block_on(upload.replace(&files, &days, plan))
+        runtime.block_on(upload.replace(&files, &days, plan, *sums))
     }
 }

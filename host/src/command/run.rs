@@ -212,24 +212,23 @@ struct Run<'a> {
 impl Run<'_> {
     fn payload(&mut self, path: &Path, cluster_id: Option<&str>) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let run_id = self
+        let record = self
             .runtime
             .block_on(run_record::open(self.database, self.plan, &name))?;
         let mut manifest_id = None;
-        let result = self.recorded(path, cluster_id, run_id, &mut manifest_id);
+        let result = self.recorded(path, cluster_id, record.id, &mut manifest_id);
         let (state, error) = match &result {
             Ok(state) => (*state, None),
             Err(failure) => (RunState::Failed, Some(failure.to_string())),
         };
         self.outcome.state = state.as_str();
-        let closed = self.runtime.block_on(run_record::close(
-            self.database,
-            run_id,
-            state,
-            manifest_id,
-            self.outcome.sums(),
-            error.as_deref(),
-        ));
+        if let RunState::Loaded | RunState::Published = state {
+            self.runtime.block_on(record.closed());
+            return Ok(());
+        }
+        let sums = self.outcome.sums();
+        let closed = record.close(state, manifest_id, sums, error.as_deref());
+        let closed = self.runtime.block_on(closed);
         // What went wrong first is what the user needs to hear.
         result.and(closed)
     }
@@ -311,9 +310,9 @@ impl Run<'_> {
             }
             return self.nothing_new(payload, upload);
         }
-        let completed =
-            self.runtime
-                .block_on(upload.complete(&files, kept.as_ref(), self.plan.engine))?;
+        let sums = self.outcome.sums();
+        let completed = upload.complete(&files, kept.as_ref(), self.plan.engine, sums);
+        let completed = self.runtime.block_on(completed)?;
         Ok(self.completed(completed))
     }
 

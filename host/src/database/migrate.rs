@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::error::{DatabaseError, SqlError, line_of, sql_state};
 use super::schema_name::SchemaName;
 use crate::digest::hexadecimal;
+use crate::step::{self, Step};
 
 /// How long to wait for the lock, and a migration for a table that others use.
 pub(super) const LOCK_SECONDS_MAX: u64 = 60;
@@ -65,6 +66,7 @@ pub(super) async fn bring_up_to_date(
 
     lock(connection, schema).await?;
     create_schema(connection, schema).await?;
+    step::passed(Step::SchemaCreated);
     connection
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await
@@ -85,10 +87,12 @@ pub(super) async fn bring_up_to_date(
             .apply(MIGRATIONS_TABLE, migration)
             .await
             .map_err(|error| migration_error(error, Some(migration), schema))?;
+        step::passed(Step::MigrationApplied);
     }
     if functions {
         say(&format!("installing the functions of schema `{schema}`"));
         install_functions(connection, &digest).await?;
+        step::passed(Step::FunctionsInstalled);
     }
     unlock(connection, schema).await?;
     Ok(Migrated {

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::database::Database;
+use crate::step::{self, Step};
 
 /// Sets remembered as stored; some megabytes.
 const KNOWN_MAX: usize = 100_000;
@@ -57,6 +58,7 @@ impl LabelSets {
                 .bind(&new_texts)
                 .fetch_all(self.database.pool())
                 .await?;
+        step::passed(Step::LabelSetsStored);
         if let Some(clash) = clashes.first() {
             return Err(sqlx::Error::Protocol(format!(
                 "two label sets have the id {clash}; one of them cannot be stored"

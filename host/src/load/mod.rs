@@ -23,6 +23,7 @@ use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
 use crate::plan::LoadPlan;
 use crate::staging::SYSTEM_COLUMNS;
+use crate::step::{self, Step};
 
 /// Buffers on their way to Postgres per COPY; with more, memory grows and nothing
 /// is faster, since the chain or Postgres waits anyway.
@@ -87,11 +88,13 @@ impl Loader {
             .bind(month)
             .execute(self.database.pool())
             .await?;
+        step::passed(Step::MonthEnsured);
         let period: i32 = sqlx::query_scalar("SELECT ensure_report_period($1, $2)")
             .bind(self.source_uuid)
             .bind(month)
             .fetch_one(self.database.pool())
             .await?;
+        step::passed(Step::PeriodEnsured);
         periods.insert(month, period);
         Ok(period)
     }
@@ -209,9 +212,12 @@ impl ReportLoad<'_> {
         let statement = copy_statement(self.plan);
         Copy {
             buffers,
-            task: self
-                .runtime
-                .spawn(copy(self.loader.database.clone(), statement, receiver)),
+            task: self.runtime.spawn(copy(
+                self.loader.database.clone(),
+                self.loader.generation,
+                statement,
+                receiver,
+            )),
             sent: 0,
             months,
         }
@@ -274,6 +280,7 @@ fn copy_statement(plan: &LoadPlan) -> String {
 /// the COPY is aborted with it.
 async fn copy(
     database: Database,
+    generation: i64,
     statement: String,
     mut buffers: mpsc::Receiver<Vec<u8>>,
 ) -> Result<u64, sqlx::Error> {
@@ -281,16 +288,28 @@ async fn copy(
     let Some(first) = buffers.recv().await else {
         return Ok(0);
     };
-    let mut connection = database.pool().acquire().await?;
-    let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut transaction = database.pool().begin().await?;
+    sqlx::query(include_str!(
+        "../../../sql/gristmill_generation.lock_shared.sql"
+    ))
+    .bind(generation)
+    .execute(&mut *transaction)
+    .await?;
+    let mut copy = transaction.copy_in_raw(&statement).await?;
+    step::passed(Step::CopyBegun);
     let mut complete = first == encode::TRAILER;
     copy.send(first).await?;
+    step::passed(Step::CopySent);
     while let Some(buffer) = buffers.recv().await {
         complete = buffer == encode::TRAILER;
         copy.send(buffer).await?;
     }
     if complete {
-        copy.finish().await
+        step::passed(Step::CopyEnding);
+        let rows = copy.finish().await?;
+        transaction.commit().await?;
+        step::passed(Step::CopyEnded);
+        Ok(rows)
     } else {
         copy.abort("the run stopped").await?;
         Ok(0)

@@ -143,14 +143,14 @@ fn manual(project: &Project, text: &str) -> String {
         .replace("TOOLS", tools)
 }
 
-/// `night-discount` as a type: `NightDiscount`.
+/// `night-discount` as a type: `NightDiscountStage`, so that a stage may be called
+/// `lines` or `option` and is still not mistaken for what it uses.
 fn type_name(name: &str) -> String {
-    name.split('-')
-        .map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + rest
-        })
-        .collect()
+    let words = name.split('-').chain(["stage"]).map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect()
 }
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
             file.text.clone()
         };
         assert!(text("Cargo.toml").contains("name = \"night-discount\""));
-        assert!(text("src/lib.rs").contains("export_stage!(NightDiscount);"));
+        assert!(text("src/lib.rs").contains("export_stage!(NightDiscountStage);"));
         assert!(text("README.md").contains("target/wasm32-wasip2/release/night_discount.wasm"));
         assert!(text("vendor/gristmill-stage/src/lib.rs").contains("export_stage"));
         let left = ["my-stage", "MyStage", "my_stage"];

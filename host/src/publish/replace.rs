@@ -19,7 +19,9 @@ use crate::difference::{self, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
 use crate::plan::{AggregationEngine, Plan};
+use crate::run_record::{RunState, RunSums};
 use crate::source::Source;
+use crate::step::{self, Step};
 use crate::summarize;
 
 /// A manifest and days that it holds.
@@ -97,6 +99,7 @@ impl Upload {
         files: &[IngestedFile],
         days: &[NaiveDate],
         plan: &Plan,
+        sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
         let ids = self.ids();
@@ -110,7 +113,11 @@ impl Upload {
         replace_days(&mut transaction, &ids, days, days, plan).await?;
         summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
         let after = difference::totals(&mut transaction, source_uuid, days).await?;
+        ids.close_run(&mut transaction, RunState::Published, sums)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
+        step::passed(Step::PublishCommitted);
         Ok(difference::between(days, &before, &after))
     }
 
@@ -123,6 +130,7 @@ impl Upload {
         &mut self,
         files: &[IngestedFile],
         plan: &Plan,
+        sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
         let held = self.held_days(Days::all()).await?;
@@ -144,7 +152,11 @@ impl Upload {
             .collect();
         summarize::days(&mut transaction, plan.engine, source_uuid, &won).await?;
         let after = difference::totals(&mut transaction, source_uuid, &won).await?;
+        ids.close_run(&mut transaction, RunState::Published, sums)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
+        step::passed(Step::PublishCommitted);
         Ok(difference::between(&won, &before, &after))
     }
 }
@@ -175,6 +187,7 @@ async fn replace_days(
         .fetch_all(connection)
         .await
         .map_err(failed)?;
+    step::passed(Step::DaysReplaced);
     match held.iter().find(|day| !replaced.contains(day)) {
         None => Ok(()),
         Some(lost) => Err(Failure::run(format!(
@@ -232,6 +245,7 @@ pub async fn summarize_again(
     summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
     let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
     transaction.commit().await.map_err(failed)?;
+    step::passed(Step::PublishCommitted);
     let _ = lock.close().await;
     let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
     Ok(SummarizedAgain {

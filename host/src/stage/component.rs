@@ -250,13 +250,15 @@ impl Component {
         }
         let mut opened = Opened::new(store, limits);
         opened.begin();
-        let guest = self
-            .pre
-            .instantiate(&mut opened.store)
-            .and_then(|instance| bind(&self.pre, &mut opened.store, &instance));
-        match guest {
+        let instance = match self.pre.instantiate(&mut opened.store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(opened.broken(&error)),
+        };
+        match bind(&self.pre, &mut opened.store, &instance) {
             Ok(guest) => Ok((opened, guest)),
-            Err(error) => Err(opened.broken(&error)),
+            Err(error) => Err(StageError::Incomplete {
+                reason: format!("{error:#}"),
+            }),
         }
     }
 }

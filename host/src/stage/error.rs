@@ -27,6 +27,8 @@ pub enum StageError {
     },
     /// It returned something that the contract does not allow.
     Malformed { reason: String },
+    /// What it exports lacks a function of its world, or has another in its place.
+    Incomplete { reason: String },
 }
 
 impl StageError {
@@ -38,7 +40,8 @@ impl StageError {
             Self::Time { .. }
             | Self::Memory { .. }
             | Self::Trap { .. }
-            | Self::Malformed { .. } => true,
+            | Self::Malformed { .. }
+            | Self::Incomplete { .. } => true,
         }
     }
 
@@ -51,6 +54,7 @@ impl StageError {
             Self::Memory { .. } => "stage-out-of-memory",
             Self::Trap { .. } => "stage-trapped",
             Self::Malformed { .. } => "stage-malformed-output",
+            Self::Incomplete { .. } => "stage-incomplete",
         }
     }
 
@@ -101,6 +105,9 @@ impl fmt::Display for StageError {
                 formatter,
                 "returned something that the contract does not allow: {reason}"
             ),
+            Self::Incomplete { reason } => {
+                write!(formatter, "is not a complete stage: {reason}")
+            }
         }
     }
 }

@@ -434,7 +434,7 @@ fn check_json(array: &ArrayRef, known: &mut HashSet<Box<str>>) -> Result<(), Str
             continue;
         }
         serde_json::from_str::<serde_json::Value>(text)
-            .map_err(|error| format!("`{text}` is not JSON: {error}"))?;
+            .map_err(|error| format!("`{}` is not JSON: {error}", printable(text)))?;
         if known.len() == KNOWN_JSON_MAX {
             known.clear();
         }

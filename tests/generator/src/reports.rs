@@ -193,7 +193,11 @@ impl Pod {
     fn of(cluster: &Cluster, place: u32, hour: u64) -> Pod {
         let stays = cluster.chance(What::Pod, u64::from(place));
         // One place in ten sees another pod every few hours.
-        let turn = if stays % 10 == 0 { 1 + hour / 3 } else { 0 };
+        let turn = if stays.is_multiple_of(10) {
+            1 + hour / 3
+        } else {
+            0
+        };
         let workloads = (cluster.pods() / REPLICAS).max(1);
         let number = (stays >> 16) as u32 % workloads;
         let workload = cluster.chance(What::Workload, u64::from(number));
@@ -226,7 +230,7 @@ impl Pod {
 
     /// One workload in twelve has none.
     fn labels(&self, cluster: &Cluster, to: &mut String) -> std::fmt::Result {
-        if self.workload % 12 == 0 {
+        if self.workload.is_multiple_of(12) {
             return Ok(());
         }
         write!(
@@ -254,7 +258,7 @@ impl Pod {
 fn pod_row(cluster: &Cluster, place: u32, hour: u64, to: &mut String) -> std::fmt::Result {
     let pod = Pod::of(cluster, place, hour);
     // Some wait for a node in the first hour: nothing of a node is known of them.
-    let waits = place % 500 == 7 && hour % 24 == 0;
+    let waits = place % 500 == 7 && hour.is_multiple_of(24);
     if !waits {
         node(pod.node, to)?;
     }
@@ -306,7 +310,11 @@ fn storage_row(cluster: &Cluster, volume: u32, hour: u64, to: &mut String) -> st
     // A volume is mounted by a pod that stays.
     let place = (0..)
         .map(|step| (chance as u32 / 7).wrapping_add(step) % cluster.pods())
-        .find(|place| cluster.chance(What::Pod, u64::from(*place)) % 10 != 0)
+        .find(|place| {
+            !cluster
+                .chance(What::Pod, u64::from(*place))
+                .is_multiple_of(10)
+        })
         .unwrap_or_default();
     let pod = Pod::of(cluster, place, hour);
     let bytes = GIBIBYTE * 10 * (1 + chance % 20);

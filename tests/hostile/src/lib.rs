@@ -2,8 +2,8 @@
 //! between the parser and the others and should change nothing.
 
 use gristmill_stage::{
-    Batch, Column, ColumnType, Contract, DictionaryValues, Failure, OpenTransform, Output, Reject,
-    Stage, Utf8Values, Values, export_stage, log,
+    Batch, Bitmap, Column, ColumnType, Contract, DictionaryValues, Fact, Failure, OpenTransform,
+    Output, Reject, Stage, Utf8Values, Values, export_stage, log,
 };
 use serde::Deserialize;
 
@@ -43,6 +43,55 @@ enum Behaviour {
     PanicsAtRow,
     /// Says a lot, and nothing that is what it looks like.
     Chatters,
+    OverflowsStack,
+    Aborts,
+    TooManyColumns,
+    ShortValidity,
+    FallingOffsets,
+    OverflowingOffsets,
+    LateOffsets,
+    NoOffsets,
+    LongData,
+    HugeRowCount,
+    SourceOutOfRange,
+    TooFewSources,
+    LiesAboutFiltered,
+    RearrangesUnasked,
+    RejectsOutOfRange,
+    RejectsWithoutEnd,
+    RejectsWhatComesOut,
+    NoJson,
+    /// Returns numbers that are none.
+    NotANumber,
+    Infinite,
+    /// Moves every hour to the end of time.
+    EndOfTime,
+    /// Rejects row 1 in words that are not for a terminal.
+    RejectsInEscapes,
+    RejectsAtLength,
+    FailsInEscapes,
+    SpinsInLog,
+    PanicsAtOpen,
+    SpinsAtContract,
+    PanicsAtContract,
+    RefusesAtOpenInEscapes,
+    ReadsTwice,
+    WritesTwice,
+    WritesNoName,
+    WritesEscapes,
+    WritesWithoutEnd,
+    ReadsUnknown,
+    ReadsAnotherType,
+    DropsWhatItWrites,
+    SpinsAtFinish,
+    PanicsAtFinish,
+    RefusesAtFinish,
+    /// Tells more facts than its output may hold.
+    FactsWithoutEnd,
+    /// Makes its numbers of the clock and of chance.
+    Gambles,
+    /// Looks for files, arguments and variables.
+    Snoops,
 }
 
 #[derive(Deserialize)]
@@ -55,15 +104,25 @@ impl Stage for Hostile {
     type Config = Self;
 
     fn open(config: Self, _: OpenTransform) -> Result<Self, Failure> {
-        if config.behaviour == Behaviour::SpinsAtOpen {
-            spin();
+        match config.behaviour {
+            Behaviour::SpinsAtOpen => spin(),
+            Behaviour::PanicsAtOpen => panic!("the door is stuck"),
+            Behaviour::RefusesAtOpenInEscapes => Err(Failure::config(
+                "beha\u{1b}[2Jviour",
+                "not\u{7}\u{202e}today\n",
+            )),
+            _ => Ok(config),
         }
-        Ok(config)
     }
 
     fn contract(&self) -> Contract {
         let contract = match self.behaviour {
-            Behaviour::LosesRow | Behaviour::Rearranges => Contract::rearranges(),
+            Behaviour::LosesRow
+            | Behaviour::Rearranges
+            | Behaviour::SourceOutOfRange
+            | Behaviour::TooFewSources
+            | Behaviour::LiesAboutFiltered
+            | Behaviour::RejectsWhatComesOut => Contract::rearranges(),
             _ => Contract::keeps(),
         };
         let contract = contract
@@ -73,6 +132,20 @@ impl Stage for Hostile {
             .writes(POD, ColumnType::Dictionary);
         match self.behaviour {
             Behaviour::DropsUnknown => contract.drops("no_such_column"),
+            Behaviour::DropsWhatItWrites => contract.drops(POD),
+            Behaviour::SpinsAtContract => spin(),
+            Behaviour::PanicsAtContract => panic!("the ink is dry"),
+            Behaviour::ReadsTwice => contract.reads(POD, ColumnType::Dictionary),
+            Behaviour::WritesTwice => contract.writes(POD, ColumnType::Dictionary),
+            Behaviour::WritesNoName => contract.writes("", ColumnType::Float64),
+            Behaviour::WritesEscapes => contract.writes("a\u{1b}[2J", ColumnType::Float64),
+            Behaviour::WritesWithoutEnd => (0..1_000).fold(contract, |contract, number| {
+                contract.writes(format!("c{number}"), ColumnType::Float64)
+            }),
+            Behaviour::ReadsUnknown => contract.reads("no_such_column", ColumnType::Int64),
+            Behaviour::ReadsAnotherType => contract.reads("namespace", ColumnType::Int64),
+            Behaviour::NoJson => contract.writes("pod_labels", ColumnType::Json),
+            Behaviour::EndOfTime => contract.writes("interval_start", ColumnType::Timestamp),
             _ => contract,
         }
     }
@@ -130,11 +203,102 @@ impl Stage for Hostile {
                 }
                 return Ok(Output::keeps(rows, vec![usage, pod]).with_rejects(rejects));
             }
-            Behaviour::Behaves | Behaviour::SpinsAtOpen | Behaviour::DropsUnknown => {
-                log::warn("\u{1b}[2Jnothing to see here");
+            Behaviour::OverflowsStack => {
+                std::hint::black_box(dive(rows as u64));
             }
+            Behaviour::Aborts => std::process::abort(),
+            Behaviour::TooManyColumns => {
+                return Ok(Output::keeps(rows, vec![usage, pod.clone(), pod]));
+            }
+            Behaviour::ShortValidity => usage.validity = Some(Bitmap::from_bytes(Vec::new())),
+            Behaviour::FallingOffsets => pod = text(rows, vec![0, 3, 1, 3], b"abc"),
+            Behaviour::OverflowingOffsets => pod = text(rows, vec![0, u32::MAX, 3], b"abc"),
+            Behaviour::LateOffsets => pod = text(rows, vec![1, 3], b"abc"),
+            Behaviour::NoOffsets => pod = text(rows, Vec::new(), b""),
+            Behaviour::LongData => pod = text(rows, vec![0, 1], b"abc"),
+            Behaviour::HugeRowCount => {
+                return Ok(Output::keeps(u32::MAX as usize, vec![usage, pod]));
+            }
+            Behaviour::SourceOutOfRange => {
+                let sources = vec![u32::MAX; rows];
+                return Ok(Output::rearranged(sources, vec![usage, pod], 0));
+            }
+            Behaviour::TooFewSources => {
+                let mut output = Output::rearranged(Vec::new(), vec![usage, pod], 0);
+                output.rows = rows;
+                return Ok(output);
+            }
+            Behaviour::LiesAboutFiltered => {
+                let sources = (0..rows as u32).collect();
+                return Ok(Output::rearranged(sources, vec![usage, pod], u32::MAX));
+            }
+            Behaviour::RearrangesUnasked => {
+                let sources = (0..rows as u32).collect();
+                return Ok(Output::rearranged(sources, vec![usage, pod], 0));
+            }
+            Behaviour::RejectsOutOfRange => {
+                let rejects = vec![Reject::row(u32::MAX as usize, "far", "it is far away")];
+                return Ok(Output::keeps(rows, vec![usage, pod]).with_rejects(rejects));
+            }
+            Behaviour::RejectsWithoutEnd => {
+                let rejects = vec![Reject::row(0, "", ""); 200_000];
+                return Ok(Output::keeps(rows, vec![usage, pod]).with_rejects(rejects));
+            }
+            Behaviour::RejectsWhatComesOut => {
+                let sources = (0..rows as u32).collect();
+                let rejects = vec![Reject::row(0, "both", "it comes and goes")];
+                let output = Output::rearranged(sources, vec![usage, pod], 0);
+                return Ok(output.with_rejects(rejects));
+            }
+            Behaviour::NoJson => {
+                let notes = text(rows, vec![0, 6], b"{\x1b[2J,");
+                return Ok(Output::keeps(rows, vec![usage, pod, notes]));
+            }
+            Behaviour::NotANumber => usage = Column::new(Values::Float64(vec![f64::NAN; rows])),
+            Behaviour::Infinite => {
+                usage = Column::new(Values::Float64(vec![f64::NEG_INFINITY; rows]));
+            }
+            Behaviour::EndOfTime => {
+                let times = Column::new(Values::Timestamp(vec![i64::MAX; rows]));
+                return Ok(Output::keeps(rows, vec![usage, pod, times]));
+            }
+            Behaviour::RejectsInEscapes | Behaviour::RejectsAtLength => {
+                let message = match self.behaviour {
+                    Behaviour::RejectsAtLength => "x".repeat(1 << 20),
+                    _ => "\u{1b}[2Jadmin\u{202e}\u{0}".into(),
+                };
+                let rejects = vec![Reject::row(1, "bad\ncode", message).in_column("a\u{7}")];
+                return Ok(Output::keeps(rows, vec![usage, pod]).with_rejects(rejects));
+            }
+            Behaviour::FailsInEscapes => {
+                return Err(Failure::input("a\u{1b}[2J\nerror: \u{202e}").in_column("b\u{9b}"));
+            }
+            Behaviour::SpinsInLog => loop {
+                log::debug("again");
+            },
+            Behaviour::Gambles => usage = Column::new(Values::Float64(vec![gamble(); rows])),
+            Behaviour::Snoops => {
+                assert!(std::fs::read_dir("/").is_err(), "there are files");
+                assert!(std::fs::write("stolen", "x").is_err(), "there is a disk");
+                assert_eq!(std::env::vars_os().count(), 0, "there are variables");
+                assert_eq!(std::env::args_os().count(), 0, "there are arguments");
+            }
+            _ => log::warn("\u{1b}[2Jnothing to see here"),
         }
         Ok(Output::keeps(rows, vec![usage, pod]))
+    }
+
+    fn finish(&mut self) -> Result<Vec<Fact>, Failure> {
+        match self.behaviour {
+            Behaviour::SpinsAtFinish => spin(),
+            Behaviour::PanicsAtFinish => panic!("so close"),
+            Behaviour::RefusesAtFinish => Err(Failure::input("it was all\u{1b}[2J wrong")),
+            Behaviour::FactsWithoutEnd => Ok(vec![Fact {
+                topic: "label-keys".into(),
+                words: vec![String::new(); 200_000],
+            }]),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
@@ -157,6 +321,22 @@ fn trap() -> ! {
     core::arch::wasm32::unreachable();
     #[cfg(not(target_family = "wasm"))]
     std::process::abort();
+}
+
+/// Calls itself until there is no more stack.
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn dive(depth: u64) -> u64 {
+    dive(std::hint::black_box(depth + 1)).wrapping_add(std::hint::black_box(depth))
+}
+
+/// A number that another machine, or another time, would make another one of.
+fn gamble() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    let seconds = since.map_or(0, |since| since.as_secs());
+    let chance = RandomState::new().hash_one(seconds);
+    (seconds % 1_000 + chance % 1_000) as f64
 }
 
 fn spin() -> ! {

@@ -1,0 +1,134 @@
+//! The places at which a crash is tried out: behind every effect that outlives the
+//! process.
+//!
+//! A debug build writes the steps that it passes to the file that
+//! `GRISTMILL_TEST_STEPS` names. It kills itself at the one that
+//! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time
+//! it gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until
+//! it is told to go on. A release build knows none of this.
+
+macro_rules! steps {
+    ($($(#[$documentation:meta])* $step:ident = $name:literal,)*) => {
+        /// A place on the way, passed when what its name says is done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Step {
+            $($(#[$documentation])* $step,)*
+        }
+
+        impl Step {
+            /// Every step there is; the tests kill at each of them.
+            pub const ALL: &'static [Step] = &[$(Step::$step,)*];
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Step::$step => $name,)*
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    SchemaCreated = "schema-created",
+    MigrationApplied = "migration-applied",
+    FunctionsInstalled = "functions-installed",
+    RunOpened = "run-opened",
+    SourceRegistered = "source-registered",
+    SourceLocked = "source-locked",
+    /// A generation, dead or abandoned, is taken back.
+    GenerationForgotten = "generation-forgotten",
+    ManifestRecorded = "manifest-recorded",
+    FilesListed = "files-listed",
+    GenerationOpened = "generation-opened",
+    MonthEnsured = "month-ensured",
+    PeriodEnsured = "period-ensured",
+    LabelSetsStored = "label-sets-stored",
+    CopyBegun = "copy-begun",
+    CopySent = "copy-sent",
+    /// Everything is sent; Postgres has yet to be told that it is all.
+    CopyEnding = "copy-ending",
+    CopyEnded = "copy-ended",
+    RejectsKept = "rejects-kept",
+    FilesFailed = "files-failed",
+    /// The tarball is written, under a name that nobody looks for.
+    ArchiveWritten = "archive-written",
+    ArchivePlaced = "archive-placed",
+    /// The next six are inside of the transaction that publishes.
+    GenerationRecorded = "generation-recorded",
+    ArchiveRecorded = "archive-recorded",
+    DaysClaimed = "days-claimed",
+    DaysReplaced = "days-replaced",
+    DaysSummarized = "days-summarized",
+    ManifestCompleted = "manifest-completed",
+    PublishCommitted = "publish-committed",
+    RunClosed = "run-closed",
+    GenerationsCleaned = "generations-cleaned",
+    ArchiveForgotten = "archive-forgotten",
+    ArchiveRemoved = "archive-removed",
+    PartitionsDropped = "partitions-dropped",
+}
+
+/// Says that the program has got there, which may be the end of it.
+#[cfg(debug_assertions)]
+pub fn passed(step: Step) {
+    orders::obey(step);
+}
+
+/// As in debug builds, where it does something.
+#[cfg(not(debug_assertions))]
+pub fn passed(_step: Step) {}
+
+#[cfg(debug_assertions)]
+mod orders {
+    use std::env;
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Step;
+
+    /// A signal for ourselves.
+    struct Order {
+        step: String,
+        /// At which time of getting there.
+        time: u32,
+        times: AtomicU32,
+        signal: Signal,
+    }
+
+    static ORDERS: LazyLock<Vec<Order>> = LazyLock::new(|| {
+        let orders = [
+            ("GRISTMILL_TEST_KILL_AT", Signal::KILL),
+            ("GRISTMILL_TEST_STOP_AT", Signal::STOP),
+        ];
+        let orders = orders.into_iter().filter_map(|(variable, signal)| {
+            let text = env::var(variable).ok()?;
+            let (step, time) = text.split_once(':').unwrap_or((&text, "1"));
+            Some(Order {
+                step: step.to_string(),
+                time: time.parse().ok()?,
+                times: AtomicU32::new(0),
+                signal,
+            })
+        });
+        orders.collect()
+    });
+
+    pub(super) fn obey(step: Step) {
+        if let Some(path) = env::var_os("GRISTMILL_TEST_STEPS")
+            && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
+        {
+            // One write a line, since threads pass at the same time.
+            let _ = file.write_all(format!("{}\n", step.name()).as_bytes());
+        }
+        for order in ORDERS.iter().filter(|order| order.step == step.name()) {
+            if order.times.fetch_add(1, Ordering::Relaxed) + 1 == order.time {
+                // Nothing of ours runs between a signal to ourselves and its effect.
+                let _ = kill_process(getpid(), order.signal);
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Killed behind each step: every command that changes something, at each place
+//! where it has changed something for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use gristmill::step::Step::{self, *};
+
+use super::{DAYS, parts, payload};
+use crate::support::command::Gristmill;
+use crate::support::contents::{self, ALL, Compared};
+use crate::support::payload::{CLUSTER, Payload, Report};
+use crate::support::server::TestDatabase;
+use crate::support::site::Site;
+use crate::support::torture::{amount, figure};
+
+/// What a command passes that loads rows into staging.
+const LOADING: [Step; 11] = [
+    RunOpened,
+    SourceLocked,
+    ManifestRecorded,
+    FilesListed,
+    GenerationOpened,
+    MonthEnsured,
+    PeriodEnsured,
+    LabelSetsStored,
+    CopyBegun,
+    CopySent,
+    CopyEnding,
+];
+
+/// What `run` passes besides when it publishes.
+const PUBLISHING: [Step; 9] = [
+    CopyEnded,
+    ArchiveWritten,
+    ArchivePlaced,
+    GenerationRecorded,
+    ArchiveRecorded,
+    DaysClaimed,
+    DaysSummarized,
+    ManifestCompleted,
+    PublishCommitted,
+];
+
+const WAITING: [Step; 6] = [
+    CopyEnded,
+    ArchiveWritten,
+    ArchivePlaced,
+    GenerationRecorded,
+    ArchiveRecorded,
+    PublishCommitted,
+];
+
+const REPLAYING: [Step; 5] = [
+    CopyEnded,
+    GenerationRecorded,
+    DaysReplaced,
+    DaysSummarized,
+    PublishCommitted,
+];
+
+const REFUSING: [Step; 5] = [
+    CopyEnded,
+    RejectsKept,
+    FilesFailed,
+    GenerationForgotten,
+    RunClosed,
+];
+
+const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
+
+const CLEANING: [Step; 4] = [
+    GenerationsCleaned,
+    ArchiveForgotten,
+    ArchiveRemoved,
+    PartitionsDropped,
+];
+
+const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
+
+/// A command on a site.
+struct Scene<'s> {
+    site: Site,
+    command: &'s dyn Fn(&Site) -> Gristmill,
+    /// How it ends when nobody kills it.
+    code: i32,
+    compared: Compared,
+}
+
+impl<'s> Scene<'s> {
+    fn new(site: Site, command: &'s dyn Fn(&Site) -> Gristmill) -> Scene<'s> {
+        Scene {
+            site,
+            command,
+            code: 0,
+            compared: ALL,
+        }
+    }
+
+    /// Kills the command behind each of its steps, on a copy of the site each time,
+    /// and runs it again.
+    #[track_caller]
+    fn survives(&self, steps: &[&[Step]]) {
+        let expected = self.site.copy();
+        let file = expected.folder().join("steps");
+        (self.command)(&expected)
+            .env("GRISTMILL_TEST_STEPS", &file)
+            .ends_with(self.code);
+        let mut passed: BTreeMap<String, u32> = BTreeMap::new();
+        for step in fs::read_to_string(&file).expect("steps").lines() {
+            *passed.entry(step.to_string()).or_default() += 1;
+        }
+        let named = steps.iter().copied().flatten().map(|step| step.name());
+        assert_eq!(
+            passed.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            named.collect(),
+            "the steps of this command"
+        );
+        for (step, times) in &passed {
+            // The first time and the last, and under torture those in between.
+            let some = amount(1, 10).min(*times);
+            let tried = (0..some).map(|time| 1 + time * times / some);
+            for time in tried.chain([*times]).collect::<BTreeSet<u32>>() {
+                self.survives_at(step, time, &expected);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn survives_at(&self, step: &str, time: u32, expected: &Site) {
+        let site = self.site.copy();
+        let killed = (self.command)(&site)
+            .env("GRISTMILL_TEST_KILL_AT", format!("{step}:{time}"))
+            .ends();
+        match killed.code {
+            None => figure("kills survived", 1),
+            // How often it gets there may depend on which thread is faster.
+            Some(code) if time > 1 && code == self.code => {}
+            Some(_) => panic!("it was not killed at {step}\n{killed}"),
+        }
+        (self.command)(&site).ends_with(self.code);
+        let after = format!("a kill at {step}:{time}");
+        contents::difference(&site.database, &expected.database, self.compared).is_none(&after);
+        site.is_in_order(&after);
+    }
+}
+
+#[test]
+fn every_step_is_one_of_a_scene() {
+    let scenes: [&[Step]; 8] = [
+        &[SourceRegistered],
+        &LOADING,
+        &PUBLISHING,
+        &REPLAYING,
+        &REFUSING,
+        &SUMMARIZING,
+        &CLEANING,
+        &MIGRATING,
+    ];
+    let named: BTreeSet<&str> = scenes
+        .iter()
+        .copied()
+        .flatten()
+        .map(|step| step.name())
+        .collect();
+    assert_eq!(named, Step::ALL.iter().map(|step| step.name()).collect());
+}
+
+#[test]
+fn the_first_payload_of_a_cluster() {
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2)]);
+    Scene::new(site, &|site| site.run(&payloads)).survives(&[
+        &[SourceRegistered],
+        &LOADING,
+        &PUBLISHING,
+    ]);
+}
+
+#[test]
+fn a_payload_that_wins_a_day_of_two() {
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2), payload(2, &DAYS[1..], 3)]);
+    site.run(&payloads[..1]).succeeds();
+    let payloads = &payloads[1..];
+    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &PUBLISHING]);
+}
+
+#[test]
+fn a_payload_that_waits_for_its_other_part() {
+    let site = Site::new();
+    let payloads = site.write(&parts(1, &DAYS, 2));
+    let payloads = &payloads[..1];
+    Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &[SourceRegistered],
+        &LOADING,
+        &WAITING,
+    ]);
+}
+
+#[test]
+fn the_last_part_of_a_payload() {
+    let site = Site::new();
+    let payloads = site.write(&parts(1, &DAYS, 2));
+    site.run(&payloads[..1]).succeeds();
+    let payloads = &payloads[1..];
+    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &PUBLISHING]);
+}
+
+#[test]
+fn a_payload_that_is_refused() {
+    let site = Site::new();
+    let bad = Report::pods().row(0, &[("node_capacity_cpu_cores", "many")]);
+    let bad = Payload::numbered(2)
+        .file("bad.csv", bad.hours(1..3).text())
+        .file("volumes.csv", Report::volumes().hours(0..3).text());
+    let payloads = site.write(&[payload(1, &DAYS, 2), bad]);
+    site.run(&payloads[..1]).succeeds();
+    let payloads = &payloads[1..];
+    let run = |site: &Site| site.run(payloads);
+    let mut scene = Scene::new(site, &run);
+    scene.code = 1;
+    // Each run keeps what it rejected, whether it came to an end or not.
+    scene.compared.tables = "relname NOT IN
+        ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_quarantine',
+        'gristmill_generation', '_sqlx_migrations')";
+    scene.survives(&[&LOADING, &REFUSING]);
+}
+
+#[test]
+fn a_replay() {
+    let site = Site::new();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    site.command(&["tags", "enable", "app"]).succeeds();
+    let replay = |site: &Site| {
+        site.command(&["replay", "pipelines/ocp.toml", "--source", CLUSTER])
+            .arguments(["--from", DAYS[1]])
+            .with_stages()
+    };
+    Scene::new(site, &replay).survives(&[&LOADING, &REPLAYING]);
+}
+
+#[test]
+fn days_that_are_summarized_again() {
+    let site = Site::new();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    site.database.execute(
+        "INSERT INTO reporting_ocp_cost_category_namespace (namespace, system_default, cost_category_id)
+        SELECT 'app%', false, id FROM reporting_ocp_cost_category",
+    );
+    let summarize = |site: &Site| {
+        site.command(&["summarize", "--source", CLUSTER])
+            .arguments(["--from", DAYS[0], "--to", DAYS[1]])
+    };
+    Scene::new(site, &summarize).survives(&[&SUMMARIZING]);
+}
+
+#[test]
+fn what_is_past_retention() {
+    let site = Site::new();
+    let old = ["2001-01-31", "2001-02-01"];
+    let payloads = [payload(1, &old, 2), payload(2, &old, 3)];
+    site.run(&site.write(&payloads)).succeeds();
+    let clean = |site: &Site| {
+        site.command(&["clean", "--retention-days", "0"])
+            .arguments(["--retention-months", "3"])
+    };
+    Scene::new(site, &clean).survives(&[&CLEANING]);
+}
+
+#[test]
+fn a_schema_that_is_brought_up_to_date() {
+    let site = Site::with(TestDatabase::empty());
+    Scene::new(site, &|site| site.command(&["db", "migrate"])).survives(&[&MIGRATING]);
+}
