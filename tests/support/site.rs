@@ -166,8 +166,12 @@ const LEFTOVERS: &str = "
     UNION ALL
     SELECT 'generation whose rows are not those that its coverage says', generation.id::text
     FROM gristmill_generation AS generation
+    JOIN reporting_common_costusagereportmanifest AS manifest
+        ON manifest.id = generation.manifest_id
     WHERE
-        (
+        -- What a later additive upload has as well is gone from the earlier one.
+        NOT manifest.is_additive
+        AND (
             SELECT coalesce(sum(coverage.rows), 0)
             FROM gristmill_coverage AS coverage
             WHERE coverage.generation = generation.id
