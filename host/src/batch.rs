@@ -42,11 +42,14 @@ pub struct Places {
     pub raw: Arc<Raw>,
 }
 
-/// A part of a report file.
+/// A part of a report file: a chunk of it, and before that the beginning of the
+/// record that ends in the chunk.
 #[derive(Debug, Default)]
 pub struct Raw {
+    /// Where the head begins.
     pub start: u64,
-    pub bytes: Vec<u8>,
+    pub head: Vec<u8>,
+    pub chunk: Vec<u8>,
 }
 
 /// A row that a stage, or the load, could not use.
@@ -61,12 +64,31 @@ pub struct RejectedRow {
 
 impl Raw {
     /// A record's bytes; what lies outside of this part is left out.
-    pub fn record(&self, start: u64, length: u32) -> &[u8] {
+    pub fn record(&self, start: u64, length: u32) -> Vec<u8> {
         let from = start.saturating_sub(self.start);
         let to = from.saturating_add(u64::from(length));
-        let end = self.bytes.len() as u64;
-        &self.bytes[from.min(end) as usize..to.min(end) as usize]
+        let head = self.head.len() as u64;
+        let mut record = part(&self.head, from, to).to_vec();
+        let rest = (from.saturating_sub(head), to.saturating_sub(head));
+        record.extend_from_slice(part(&self.chunk, rest.0, rest.1));
+        record
     }
+
+    /// How many bytes there are.
+    pub fn length(&self) -> usize {
+        self.head.len() + self.chunk.len()
+    }
+
+    /// The bytes from this place of the file on.
+    pub fn from(&self, place: u64) -> Vec<u8> {
+        self.record(place, u32::MAX)
+    }
+}
+
+/// What there is of the bytes from one place to another.
+fn part(bytes: &[u8], from: u64, to: u64) -> &[u8] {
+    let end = bytes.len() as u64;
+    &bytes[from.min(end) as usize..to.min(end) as usize]
 }
 
 impl Places {
@@ -79,7 +101,7 @@ impl Places {
         message: String,
     ) -> RejectedRow {
         let raw = match (self.starts.get(row), self.lengths.get(row)) {
-            (Some(start), Some(length)) => self.raw.record(*start, *length).to_vec(),
+            (Some(start), Some(length)) => self.raw.record(*start, *length),
             _ => Vec::new(),
         };
         RejectedRow {

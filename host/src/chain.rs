@@ -213,16 +213,16 @@ impl<'p> Reader<'p> {
     ///
     /// # Errors
     /// The parser refuses the file or breaks.
-    pub fn read(&mut self, chunk: &[u8], last: bool) -> Result<Read, ChainError> {
+    pub fn read(&mut self, chunk: Vec<u8>, last: bool) -> Result<Read, ChainError> {
         self.batches += 1;
+        // What comes later does not show without what came before.
+        let kept = (self.batches == 1 && self.capturing.captures.is_some()).then(|| chunk.clone());
         let started = Instant::now();
         let parsed = self.parser.parse(chunk, last);
         let stage_time = started.elapsed();
         let parsed = parsed.map_err(|error| {
-            // What comes later does not show without what came before.
-            if self.batches == 1 {
-                let columns = self.plan.columns.clone();
-                let input = CapturedInput::Bytes(chunk.to_vec(), columns);
+            if let Some(chunk) = kept {
+                let input = CapturedInput::Bytes(chunk, self.plan.columns.clone());
                 self.capturing.keep(&self.plan.parser, input, &error, None);
             }
             ChainError {

@@ -1,6 +1,6 @@
 //! A report file cut into chunks of equal size, wherever they end.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use crate::failure::{Failure, Result};
 
@@ -30,15 +30,27 @@ impl<'r> Chunks<'r> {
     }
 
     pub(super) fn next(&mut self) -> Result<Chunk> {
-        let mut bytes = Vec::new();
-        bytes.extend(self.ahead.take());
-        let wanted = (self.size + 1 - bytes.len()) as u64;
-        self.reader
-            .take(wanted)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                Failure::run(format!("cannot read report `{}`", self.name)).because(error)
-            })?;
+        // As large reads as there is room for: inflating keeps a window up to date
+        // at the end of each.
+        let mut bytes = vec![0; self.size + 1];
+        let mut filled = 0;
+        if let Some(byte) = self.ahead.take() {
+            bytes[0] = byte;
+            filled = 1;
+        }
+        while filled < bytes.len() {
+            match self.reader.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(
+                        Failure::run(format!("cannot read report `{}`", self.name)).because(error)
+                    );
+                }
+            }
+        }
+        bytes.truncate(filled);
         let last = bytes.len() <= self.size;
         if !last {
             self.ahead = bytes.pop();

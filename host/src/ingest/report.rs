@@ -141,12 +141,12 @@ impl<'a> Report<'a> {
             reader.capture(captures);
         }
         loop {
-            let chunk = chunks
+            let Chunk { bytes, last } = chunks
                 .recv()
                 .map_err(|_| Failure::run("the payload ended early"))?;
-            file.bytes += chunk.bytes.len() as u64;
+            file.bytes += bytes.len() as u64;
             let number = reader.next_number();
-            let read = match reader.read(&chunk.bytes, chunk.last) {
+            let read = match reader.read(bytes, last) {
                 Ok(read) => read,
                 Err(error) => return Ok(Some(self.failed(number, chain_failure(&error)))),
             };
@@ -158,7 +158,7 @@ impl<'a> Report<'a> {
                 // A worker knows why.
                 return Ok(None);
             }
-            if chunk.last {
+            if last {
                 break;
             }
         }

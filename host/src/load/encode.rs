@@ -86,14 +86,8 @@ pub(super) fn check(
                 continue;
             }
         }
-        // So are numbers, all at once where all fit.
-        if let (Values::Float64(numbers), Storage::FixedPoint { scale }) = (values, target.storage)
-        {
-            let factor = power_of_ten(scale);
-            let fit = |number: &f64| scaled(*number, factor).is_some();
-            if numbers.null_count() == 0 && numbers.values().iter().all(fit) {
-                continue;
-            }
+        if all_fit(&values, target) {
+            continue;
         }
         for row in 0..batch.rows {
             if let Some(reason) = unfit_value(&values, row, target) {
@@ -115,6 +109,32 @@ pub(super) fn check(
         })
         .collect();
     Ok((kept, rejects))
+}
+
+/// Whether a column is quickly seen to fit, in every row; else each is looked at.
+fn all_fit(values: &Values<'_>, target: &Target) -> bool {
+    match (values, target.storage) {
+        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+            // Far enough from the end of the range for any rounding.
+            let most = i64::MAX as f64 / power_of_ten(scale) * 0.999;
+            numbers.null_count() == 0
+                && numbers
+                    .values()
+                    .iter()
+                    .fold(true, |fit, number| fit & (number.abs() < most))
+        }
+        // What is between two that fit does.
+        (Values::Timestamp(instants), _) if instants.null_count() == 0 => {
+            let ends = (
+                instants.values().iter().min(),
+                instants.values().iter().max(),
+            );
+            matches!(ends, (Some(first), Some(last))
+                if month_of(*first).is_some() && month_of(*last).is_some())
+        }
+        (Values::Int64(_) | Values::Boolean(_), _) => !target.required,
+        _ => false,
+    }
 }
 
 fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit> {
@@ -211,9 +231,19 @@ fn fixed_point(number: f64, scale: u32) -> Option<i64> {
 }
 
 fn scaled(number: f64, factor: f64) -> Option<i64> {
-    let scaled = (number * factor).round();
-    // Both bounds are exact in double precision; the upper one is excluded.
-    (scaled >= i64::MIN as f64 && scaled < i64::MAX as f64).then_some(scaled as i64)
+    let scaled = number * factor;
+    // Both bounds are exact in double precision; the upper one is excluded. Numbers
+    // near them are whole.
+    (scaled >= i64::MIN as f64 && scaled < i64::MAX as f64).then(|| rounded(scaled))
+}
+
+/// The nearest whole number, away from zero between two; without the call that
+/// `f64::round` is on machines without an instruction for it.
+fn rounded(number: f64) -> i64 {
+    let whole = number as i64;
+    // Exact: from where there are no fractions on it is zero.
+    let rest = number - whole as f64;
+    whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)
 }
 
 fn power_of_ten(scale: u32) -> f64 {
@@ -414,6 +444,24 @@ mod tests {
             Some(9_223_372_000_000_000_000)
         );
         assert_eq!(fixed_point(9_223_373.0, 12), None);
+        for number in [
+            0.0,
+            -0.0,
+            0.49999999999999994,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            1e15,
+            4503599627370495.5,
+            9007199254740993.0,
+            -9.2e18,
+            9.2e18,
+            1e-300,
+        ] {
+            assert_eq!(rounded(number), f64::round(number) as i64, "{number}");
+        }
         assert_eq!(fixed_point(f64::NAN, 12), None);
         assert_eq!(fixed_point(f64::INFINITY, 12), None);
     }

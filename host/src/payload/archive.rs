@@ -31,6 +31,9 @@ const UNPACKED_BYTES_FREE: u64 = 64 << 20;
 /// Bytes of an extension header: times and one name.
 const EXTENSION_BYTES_MAX: u64 = 64 << 10;
 
+/// Bytes that are read at once of what nobody wants.
+const SKIPPED_BYTES: usize = 256 << 10;
+
 /// Why a tarball cannot be used.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -99,6 +102,7 @@ pub(super) fn read_files(
     let bounded = Bounded::new(decoder, bytes);
     let mut archive = Archive::new(bounded);
     let mut names = HashSet::new();
+    let mut skipped = vec![0; SKIPPED_BYTES];
     let mut long_name = None;
     // Raw, since the library would read an extension header of any size.
     let entries = archive.entries().map_err(Broken::Unreadable)?.raw(true);
@@ -142,11 +146,22 @@ pub(super) fn read_files(
         }
         each(name, &mut entry).map_err(Broken::Callback)?;
         // The rest is read so that damage shows before the next member.
-        io::copy(&mut entry, &mut io::sink()).map_err(Broken::Unreadable)?;
+        skip(&mut entry, &mut skipped).map_err(Broken::Unreadable)?;
     }
     // Tar ends before gzip does: only the end of the stream proves its checksum.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Broken::Unreadable)?;
-    Ok(())
+    skip(&mut archive.into_inner(), &mut skipped).map_err(Broken::Unreadable)
+}
+
+/// Reads to the end, in large pieces: inflating has work to do at the end of each.
+fn skip(reader: &mut dyn Read, skipped: &mut [u8]) -> io::Result<()> {
+    loop {
+        match reader.read(skipped) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The name that an extension header gives to the member behind it, if it does.

@@ -95,14 +95,14 @@ impl Parser {
     ///
     /// # Errors
     /// The stage refuses the file, breaks, or returns what it may not.
-    pub fn parse(&mut self, chunk: &[u8], last: bool) -> Result<Parsed, StageError> {
+    pub fn parse(&mut self, chunk: Vec<u8>, last: bool) -> Result<Parsed, StageError> {
         let stage = self.opened.stage()?;
         self.opened.bytes_in += chunk.len() as u64;
         self.opened.begin();
         let result = self
             .guest
             .stage()
-            .call_parse(&mut self.opened.store, stage, chunk, last);
+            .call_parse(&mut self.opened.store, stage, &chunk, last);
         let parsed = self.opened.end(result)?;
         self.opened.bytes_out += bytes_of(&parsed);
         let rows = parsed.rows as usize;
@@ -143,7 +143,7 @@ impl Parser {
                 column: reject.column.as_deref().map(printable),
                 code: printable(&reject.code),
                 message: printable(&reject.message),
-                raw: raw.record(reject.start, reject.length).to_vec(),
+                raw: raw.record(reject.start, reject.length),
             })
             .collect();
         Ok(Parsed {
@@ -188,10 +188,14 @@ impl Parser {
 
     /// The part of the file that holds the records of this chunk; keeps what
     /// stands behind them for the next one.
-    fn raw(&mut self, chunk: &[u8], parsed: &wit::Parsed) -> Result<Raw, StageError> {
+    fn raw(&mut self, chunk: Vec<u8>, parsed: &wit::Parsed) -> Result<Raw, StageError> {
         let start = self.tail_start;
-        let mut bytes = std::mem::take(&mut self.tail);
-        bytes.extend_from_slice(chunk);
+        let raw = Raw {
+            start,
+            head: std::mem::take(&mut self.tail),
+            chunk,
+        };
+        let bytes = raw.length() as u64;
         // Records that overlap would multiply what is kept of them.
         let rejects = parsed.rejects.iter().map(|reject| reject.length);
         let records: u64 = parsed
@@ -201,10 +205,9 @@ impl Parser {
             .chain(rejects)
             .map(u64::from)
             .sum();
-        if records > bytes.len() as u64 {
+        if records > bytes {
             return Err(StageError::malformed(format!(
-                "records of {records} bytes from {} bytes of the file",
-                bytes.len()
+                "records of {records} bytes from {bytes} bytes of the file"
             )));
         }
         let ends = |(start, length): (&u64, &u32)| start.saturating_add(u64::from(*length));
@@ -216,15 +219,15 @@ impl Parser {
             .max();
         // The header has no row, so a chunk without records keeps everything.
         let done = rows_end.max(rejects_end).unwrap_or(start);
-        let done = done.clamp(start, start + bytes.len() as u64);
-        self.tail = bytes[(done - start) as usize..].to_vec();
+        let done = done.clamp(start, start + bytes);
+        self.tail = raw.from(done);
         self.tail_start = done;
         if self.tail.len() > UNFINISHED_BYTES_MAX {
             return Err(StageError::malformed(format!(
                 "no record from more than {UNFINISHED_BYTES_MAX} bytes of the file"
             )));
         }
-        Ok(Raw { start, bytes })
+        Ok(raw)
     }
 }
 

@@ -211,7 +211,7 @@ impl<'a> Supply<'a> {
                 bytes_per_row,
             } => {
                 let mut parser = component.open_parser(settings, &self.trial.wanted())?;
-                parser.parse(header, false)?;
+                parser.parse(header.to_vec(), false)?;
                 let chunk_bytes = (bytes_per_row * batch_rows as f64).ceil() as usize;
                 let mut stream = records.clone();
                 while stream.len() < records.len() + chunk_bytes {
@@ -244,7 +244,7 @@ impl Worker {
                 chunk_bytes,
                 at,
             } => {
-                let parsed = parser.parse(&stream[*at..*at + *chunk_bytes], false)?;
+                let parsed = parser.parse(stream[*at..*at + *chunk_bytes].to_vec(), false)?;
                 *at = (*at + *chunk_bytes) % *period;
                 Ok(parsed.batch.rows + parsed.rejects.len())
             }

@@ -131,7 +131,7 @@ impl Trial {
         let mut batches = Vec::new();
         let mut rejects = Vec::new();
         for (chunk, last) in chunks(bytes, self.chunk_bytes) {
-            let parsed = parser.parse(chunk, last)?;
+            let parsed = parser.parse(chunk.to_vec(), last)?;
             batches.push(parsed.batch);
             rejects.extend(parsed.rejects);
         }

@@ -82,7 +82,7 @@ fn in_the_sandbox(
         let breaks = Breaks::of(pods);
         let mut chain = Chain::open(pods, &words, &breaks)?;
         for (chunk, last) in chunks(text, chunk_bytes) {
-            let read = reader.read(chunk, last)?;
+            let read = reader.read(chunk.to_vec(), last)?;
             stage_time[0] += read.stage_time;
             let output = chain.feed(read)?;
             for (sum, time) in stage_time[1..].iter_mut().zip(&output.stage_time) {
