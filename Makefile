@@ -43,8 +43,10 @@ test: languages ## Run every check that CI runs
 	@$(MAKE) rust-tests
 	@$(MAKE) deny
 
-bench: build   ## Measure against Postgres's own COPY; some minutes, on a quiet machine
-	cargo build --release --package gristmill-bench
+# In one go: libraries are built once for all that is built together.
+bench: setup   ## Measure against Postgres's own COPY; some minutes, on a quiet machine
+	cargo build --release --package gristmill --package gristmill-bench --package gristmill-generator
+	@$(MAKE) stages
 	$(TARGET)/release/gristmill-bench $(TARGET)/release/gristmill $(TARGET)/stages $(BENCH)
 
 build: setup   ## Build the program and the stage components
