@@ -7,6 +7,7 @@
 mod bindings;
 mod cache;
 mod component;
+mod coverage;
 mod crossing;
 mod engine;
 mod error;
