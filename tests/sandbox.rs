@@ -480,6 +480,83 @@ fn facts_that_nobody_learns_are_dropped() {
     contained();
 }
 
+/// It is read anew in each instance, where the bound sets have words in them.
+#[test]
+fn a_contract_that_changes_from_one_opening_to_the_next_fails_the_payload() {
+    for behaviour in ["reads-by-its-sets", "writes-by-its-sets"] {
+        let bound = hostile(behaviour).replacen(
+            "component = ",
+            "bind = { keys = \"enabled-tag-keys\" }\ncomponent = ",
+            1,
+        );
+        let scene = Scene::with_pipeline(&bound);
+        scene.database.execute(
+            "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type)
+            VALUES ('app', true, 'OCP')
+            ON CONFLICT DO NOTHING",
+        );
+        scene.fails(
+            &of_two_reports(),
+            "error: cannot ingest report `pods.csv`\n  \
+            stage `hostile` broke at the file: \
+            returned something that the contract does not allow: \
+            its contract is not the one that the pipeline was checked with\n\n\
+            hint: nothing of the payload was published",
+        );
+        scene.loads_without_the_stage();
+        contained();
+    }
+}
+
+/// The stage of a pipeline that learns what it tells.
+fn learning(behaviour: &str) -> String {
+    hostile(behaviour).replacen(
+        "component = ",
+        "learn = { label-keys = \"tag-keys\" }\ncomponent = ",
+        1,
+    )
+}
+
+#[test]
+fn facts_beyond_the_limit_fail_the_payload() {
+    let tight =
+        learning("facts-without-end").replace("16 MiB", "64 MiB\", output-per-batch = \"1 MiB");
+    let scene = Scene::with_pipeline(&tight);
+    scene.fails(
+        &of_two_reports(),
+        "error: cannot ingest report `pods.csv`\n  \
+        stage `hostile` broke at the file: \
+        returned something that the contract does not allow: \
+        more than 1048576 bytes for one batch (`output-per-batch`)\n\n\
+        hint: nothing of the payload was published",
+    );
+    scene.loads_without_the_stage();
+    contained();
+}
+
+/// What can be a name is kept as it came; the rest is dropped.
+#[test]
+fn words_of_any_kind_can_be_learned_and_shown() {
+    let scene = Scene::with_pipeline(&learning("learns-nonsense"));
+    let ended = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let keys = scene
+        .database
+        .query_rows("SELECT key FROM reporting_enabledtagkeys ORDER BY key COLLATE \"C\"");
+    let keys: Vec<String> = keys.into_iter().flatten().flatten().collect();
+    assert_eq!(
+        keys,
+        ["\u{1b}[2J\u{202e}", "'; DROP TABLE gristmill_run; --"]
+    );
+    let shown = gristmill(["tags", "list"])
+        .database(&scene.database)
+        .succeeds()
+        .stdout;
+    assert!(shown.contains("DROP TABLE"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+    contained();
+}
+
 #[test]
 fn a_stage_has_no_clock_and_no_chance() {
     let usage = || {
