@@ -286,6 +286,21 @@ fn what_a_stage_logs_is_bounded_over_its_instances() {
     );
 }
 
+/// As many as are shown of one that has all batches to itself.
+#[test]
+fn what_a_stage_logs_is_bounded_over_its_workers() {
+    let talks = clumsy("panics", "[limits]\nchunk = \"64 KiB\"")
+        .replace("at = \"bad\"", "at = \"nobody\", talks = true")
+        .replace("memory = \"16 MiB\"", "memory = \"16 MiB\", log-lines = 2");
+    let scene = Scene::with_pipeline(&talks);
+    scene.load(&later(&of_many_pods())).stderr_is(
+        "warning: stage `clumsy`: I am here, with p0\n\
+        warning: stage `clumsy`: I am here, with bad\n\
+        warning: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
+    );
+    contained();
+}
+
 #[test]
 fn a_component_may_be_too_large_or_take_too_long_to_compile() {
     let folder = tempfile::tempdir().expect("a folder");
