@@ -15,7 +15,8 @@ WASM := wasm32-wasip2
 STAGES := csv-parse effective-usage label-filter unit-conversion
 
 # The modules of tests that `make torture` runs.
-TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_payloads:: fuzzing::
+TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_parsers:: \
+	hostile_payloads:: fuzzing::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml
@@ -55,14 +56,14 @@ build: setup   ## Build the program and the stage components
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
-torture: setup ## Kill, cut off and crowd the program for ten minutes
+torture: setup ## Kill, cut off, crowd and deceive the program for some twenty minutes
 	@$(MAKE) stages
 	@rm -f $(TARGET)/torture-figures
 	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \
 		cargo test --package gristmill --test main -- $(TORTURE)
 	@awk '{ count = $$1; $$1 = ""; sums[$$0] += count } \
 		END { for (name in sums) print sums[name] name }' \
-		$(TARGET)/torture-figures
+		$(TARGET)/torture-figures | sort --key 2
 
 clean:         ## Remove what was built
 	cargo clean

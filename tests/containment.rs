@@ -5,6 +5,7 @@ use crate::support::command::{gristmill, run};
 use crate::support::component;
 use crate::support::payload::{Payload, Report, write};
 use crate::support::scene::{Scene, check_quarantine, later};
+use crate::support::torture::contained;
 
 /// The pipeline with the clumsy stage behind the parser.
 pub(crate) fn clumsy(how: &str, more: &str) -> String {
@@ -83,6 +84,7 @@ fn the_row_that_breaks_a_stage_is_quarantined_and_the_rest_is_loaded() {
         let next = Payload::numbered(50).file("pods.csv", Report::pods().hours(0..10).text());
         let ended = scene.load(&next.tarball());
         assert_eq!(ended.code, Some(0), "{ended}");
+        contained();
     }
 }
 
@@ -121,6 +123,7 @@ fn which_rows_are_to_blame_does_not_depend_on_batches() {
                 "load 594 594 0 0 0",
             ]
         );
+        contained();
     }
 }
 
@@ -164,6 +167,7 @@ fn a_stage_that_breaks_at_everything_fails_the_payload_at_once() {
         it broke at each of 5 rows tried alone, so at more than some bad rows\n\n\
         hint: nothing of the payload was published",
     );
+    contained();
 }
 
 #[test]
@@ -180,6 +184,7 @@ fn a_stage_may_not_run_out_of_time_for_ever() {
             .contains("it ran out of time more than 30 times at this file"),
         "{ended}"
     );
+    contained();
 }
 
 const KEYS: &str = "SELECT string_agg(key, ',' ORDER BY key) FROM reporting_enabledtagkeys";
@@ -203,6 +208,7 @@ fn what_a_stage_learned_outlives_its_instance() {
     assert_eq!(ended.code, Some(0), "{ended}");
     let keys = scene.database.query_value(KEYS);
     assert_eq!(keys.as_deref(), Some("p0,p1,p2,p3,p4,p5"));
+    contained();
 }
 
 #[test]
@@ -230,6 +236,7 @@ fn facts_that_cannot_be_learned_anew_fail_the_payload() {
         "{ended}"
     );
     scene.has_usage("1.5");
+    contained();
 }
 
 #[test]
@@ -277,6 +284,21 @@ fn what_a_stage_logs_is_bounded_over_its_instances() {
         1,
         "{ended}"
     );
+}
+
+/// As many as are shown of one that has all batches to itself.
+#[test]
+fn what_a_stage_logs_is_bounded_over_its_workers() {
+    let talks = clumsy("panics", "[limits]\nchunk = \"64 KiB\"")
+        .replace("at = \"bad\"", "at = \"nobody\", talks = true")
+        .replace("memory = \"16 MiB\"", "memory = \"16 MiB\", log-lines = 2");
+    let scene = Scene::with_pipeline(&talks);
+    scene.load(&later(&of_many_pods())).stderr_is(
+        "warning: stage `clumsy`: I am here, with p0\n\
+        warning: stage `clumsy`: I am here, with bad\n\
+        warning: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
+    );
+    contained();
 }
 
 #[test]

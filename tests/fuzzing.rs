@@ -6,11 +6,17 @@ mod targets;
 
 use std::fs;
 use std::panic::catch_unwind;
+use std::time::Duration;
 
 use crate::support::command::file;
+use crate::support::torture::{Work, figure};
 
 /// Inputs made of each corpus.
-const MUTATIONS: usize = 1_500;
+const MUTATIONS: u32 = 1_500;
+
+/// The same under torture, and how long that may take.
+const MUTATIONS_UNDER_TORTURE: u32 = 100_000;
+const TIME_UNDER_TORTURE: Duration = Duration::from_secs(30);
 
 /// Bytes of an input.
 const BYTES_MAX: usize = 4 << 10;
@@ -20,7 +26,11 @@ fn survives(name: &str, target: fn(&[u8])) {
     let corpus = corpus(name);
     assert!(!corpus.is_empty(), "there is no corpus of `{name}`");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mutated = (0..MUTATIONS).map(|_| mutate(&corpus, &mut random));
+    let work = Work::new(MUTATIONS, MUTATIONS_UNDER_TORTURE, TIME_UNDER_TORTURE);
+    let mutated = (0..)
+        .take_while(|done| work.goes_on(*done))
+        .map(|_| mutate(&corpus, &mut random));
+    let mut inputs = 0;
     for input in corpus.iter().cloned().chain(mutated) {
         let result = catch_unwind(|| target(&input));
         assert!(
@@ -28,7 +38,9 @@ fn survives(name: &str, target: fn(&[u8])) {
             "`{name}` does not survive {:?}\n{input:?}",
             String::from_utf8_lossy(&input)
         );
+        inputs += 1;
     }
+    figure("inputs of noise survived", inputs);
 }
 
 #[test]

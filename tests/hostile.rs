@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::command::{file, gristmill, same};
 use crate::support::payload::write;
 use crate::support::scene::Scene;
-use crate::support::torture::figure;
+use crate::support::torture::contained;
 
 /// What the host looks for before it looks any further.
 const EXPORTED: &str =
@@ -50,7 +50,7 @@ impl Checks {
         let found = problem(folder.path());
         self.found += &format!("{name}: {found}\n");
         self.expected += &format!("{name}: {expected}\n");
-        figure("stages contained", 1);
+        contained();
     }
 
     #[track_caller]

@@ -17,7 +17,6 @@ mod rows;
 mod tarballs;
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -29,6 +28,7 @@ use tar::{EntryType, Header};
 use crate::support::command::Ended;
 use crate::support::payload::{Payload, Report};
 use crate::support::scene::Scene;
+use crate::support::torture;
 
 /// What a run may hold in memory, in a build without optimisation.
 const MEMORY_BYTES_MAX: u64 = 400 << 20;
@@ -53,6 +53,16 @@ pub(crate) enum Ending {
     Quarantined(&'static [&'static str]),
     /// It is published whole.
     Published,
+}
+
+impl Ending {
+    fn figure(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "hostile payloads refused",
+            Self::Quarantined(_) => "hostile payloads quarantined in part",
+            Self::Published => "hostile payloads read as plain data",
+        }
+    }
 }
 
 pub(crate) fn refused(name: &'static str, payload: Vec<u8>, words: &'static str) -> Case {
@@ -88,8 +98,11 @@ pub(crate) fn published(name: &'static str, payload: Vec<u8>) -> Case {
 pub(crate) fn survives(scene: &Scene, cases: Vec<Case>) {
     let mut wrong = String::new();
     for case in cases {
-        if let Err(reason) = survive(scene, &case) {
-            let _ = writeln!(wrong, "{}: {reason}\n", case.name);
+        match survive(scene, &case) {
+            Ok(()) => torture::figure(case.ending.figure(), 1),
+            Err(reason) => {
+                let _ = writeln!(wrong, "{}: {reason}\n", case.name);
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -173,10 +186,11 @@ fn quarantined_by_last_run(scene: &Scene) -> Vec<String> {
 }
 
 /// How many times larger than in a usual run the large payloads are.
-pub(crate) fn scale(usual: usize, torture: usize) -> usize {
-    match env::var_os("GRISTMILL_TORTURE") {
-        Some(_) => torture,
-        None => usual,
+pub(crate) fn scale(usual: usize, under_torture: usize) -> usize {
+    if torture::is_on() {
+        under_torture
+    } else {
+        usual
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::secrets::modes;
 use crate::support::server::fast_directory;
 
 /// How long to wait for something that takes milliseconds on a quiet machine.
@@ -158,6 +159,20 @@ fn the_server_is_private_and_not_root() {
     for folder in ["", "data", "socket"] {
         let mode = fs::metadata(data.home().join(folder)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o700, "`postgres/{folder}`");
+    }
+    // Sockets and the programs' own links aside, nothing is for anybody else. Another
+    // user who could read the lock could hold it for ever.
+    let lock = data.home().parent().unwrap().join("postgres.lock");
+    data.run("stop");
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+    data.run("migrate");
+    assert!(lock.is_file());
+    let written = modes(data.home().parent().unwrap());
+    assert!(written.len() > 100, "{} files", written.len());
+    for (path, is_folder, mode) in written {
+        let private = if is_folder { 0o700 } else { 0o600 };
+        let is_socket = path.contains(".s.PGSQL.") && !path.ends_with(".lock");
+        assert!(mode == private || is_socket, "{path} has mode {mode:o}");
     }
     let server = data.postmaster().unwrap().as_raw_nonzero();
     let owner = fs::metadata(format!("/proc/{server}")).unwrap().uid();

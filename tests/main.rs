@@ -32,6 +32,8 @@ mod golden;
 mod history;
 /// Files that call themselves stages.
 mod hostile;
+/// Parsers that break, lie or take too much.
+mod hostile_parsers;
 /// Payloads made to do harm.
 mod hostile_payloads;
 /// The Postgres server that gristmill starts itself.

@@ -132,6 +132,25 @@ fn a_project_that_does_not_build_stays_and_says_how_to_go_on() {
     assert!(folder.path().join("night/transform.py").is_file());
 }
 
+/// Lines of which `record` makes nothing; the host misses none of their bytes.
+const LEFT_OUT: &str = r#"
+[[case]]
+name = "what is nothing is left out"
+columns = { pod = "text" }
+chunk-bytes = 3
+input = '''
+null
+{"pod": "web"}
+
+  null 
+'''
+output = '''
+pod
+web
+'''
+facts = { "ignored-columns" = [], "left-out-bytes" = ["8"] }
+"#;
+
 #[test]
 fn a_parser_works_in_every_language() {
     for (language, component, files) in [
@@ -156,6 +175,16 @@ fn a_parser_works_in_every_language() {
             .argument(folder.path().join("lines"))
             .succeeds()
             .stderr_is("2 cases passed");
+        // In Rust this is no object, and rejected.
+        if language != "rust" {
+            let cases = folder.path().join("lines/cases.toml");
+            let text = fs::read_to_string(&cases).expect("cases") + LEFT_OUT;
+            fs::write(&cases, text).expect("our file");
+            tools::stage(&["test"])
+                .argument(folder.path().join("lines"))
+                .succeeds()
+                .stderr_is("3 cases passed");
+        }
         let manual = fs::read_to_string(folder.path().join("lines/README.md")).expect("a manual");
         let left = [
             "LANGUAGE",

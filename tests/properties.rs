@@ -29,7 +29,7 @@ use crate::support::contents::{self, Compared};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
-use crate::support::torture::{Chance, amount, figure};
+use crate::support::torture::{Chance, Work, figure};
 
 const DAYS: [&str; 3] = ["2026-01-30", "2026-01-31", "2026-02-01"];
 const DAYS_OF_MONTH: [u64; 3] = [31, 31, 28];
@@ -732,7 +732,8 @@ fn every_upload_counts_once_whatever_is_repeated_broken_off_or_at_once() {
         rng_seed: RngSeed::Fixed(2),
         ..Config::default()
     });
-    for seed in 0..amount(TURBULENT_CASES, 100) {
+    let work = Work::new(TURBULENT_CASES, 100, Duration::from_secs(3 * 60));
+    for seed in (0..).take_while(|done| work.goes_on(*done)) {
         let history = histories()
             .new_tree(&mut runner)
             .expect("a history")

@@ -5,6 +5,7 @@ use crate::support::command::{file, gristmill};
 use crate::support::component;
 use crate::support::payload::{Payload, Report, write};
 use crate::support::scene::{Scene, check_quarantine, later};
+use crate::support::torture::contained;
 
 /// The pipeline with the hostile stage behind the parser.
 fn hostile(behaviour: &str) -> String {
@@ -52,6 +53,7 @@ fn a_stage_that_refuses_a_batch_fails_the_payload() {
         stage `hostile` refused batch 1 (lines 2 to 4): column `pod`: today is a holiday\n\n\
         hint: nothing of the payload was published",
     );
+    contained();
 }
 
 /// It breaks at each row alone, so that all of them are to blame, which is too much.
@@ -71,6 +73,7 @@ fn breaks_at_each_row(scene: &Scene, words: &str) {
         ),
     );
     scene.loads_without_the_stage();
+    contained();
 }
 
 #[test]
@@ -231,6 +234,7 @@ fn what_a_stage_rejects_is_quarantined_with_its_raw_row() {
         &["pods.csv|3|hostile|64|pod|disliked|a name that nobody likes|t|t|published"],
     );
     scene.has_usage("1.5");
+    contained();
 }
 
 #[test]
@@ -239,6 +243,7 @@ fn what_a_stage_says_cannot_control_the_terminal() {
     scene
         .load(&later(&Report::pods().hours(0..3)))
         .stderr_is("warning: stage `hostile`:  [2Jnothing to see here");
+    contained();
 }
 
 /// Each file opens the stage anew, so its own limit does not bound a payload's run.
@@ -263,6 +268,7 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     assert!(!ended.stderr.contains("a detail"), "{ended}");
     let last = "warning: stage `hostile`: 55 more messages are not shown\n";
     assert!(ended.stderr.contains(last), "{ended}");
+    contained();
 }
 
 /// A stage that breaks before any data is there breaks the pipeline.
@@ -343,6 +349,7 @@ fn a_stage_that_cannot_be_opened_is_a_problem_of_the_pipeline() {
             .ends_with(2);
         assert!(ended.stderr.contains("stage `hostile`: "), "{ended}");
         assert!(ended.stderr.contains(words), "{ended}");
+        contained();
     }
 }
 
@@ -375,6 +382,7 @@ fn a_stage_that_breaks_at_the_end_of_a_file_fails_the_payload() {
             ),
         );
         scene.loads_without_the_stage();
+        contained();
     }
 }
 
@@ -387,6 +395,7 @@ fn a_stage_that_refuses_in_escapes_is_shown_as_text() {
         stage `hostile` refused batch 1 (lines 2 to 4): column `b `: a [2J error: \\u{202e}\n\n\
         hint: nothing of the payload was published",
     );
+    contained();
 }
 
 #[test]
@@ -419,6 +428,7 @@ fn what_no_table_holds_is_quarantined_behind_the_stage() {
             ),
         );
         scene.loads_without_the_stage();
+        contained();
     }
 }
 
@@ -446,6 +456,7 @@ fn reasons_are_bounded_and_shown_as_text() {
                 "pods.csv|3|hostile|64|a |bad code|{message}|t|t|published"
             )],
         );
+        contained();
     }
 }
 
@@ -458,6 +469,7 @@ fn a_stage_that_logs_without_end_runs_out_of_time() {
     let words = "line 2, stage `hostile`: took longer than 200ms for one batch (`time-per-batch`)";
     assert!(ended.stderr.contains(words), "{ended}");
     assert!(ended.stderr.len() < 4_000, "{ended}");
+    contained();
 }
 
 #[test]
@@ -465,6 +477,84 @@ fn facts_that_nobody_learns_are_dropped() {
     let scene = Scene::with_pipeline(&hostile("facts-without-end"));
     scene.load(&later(&Report::pods().hours(0..3)));
     scene.has_usage("1.5");
+    contained();
+}
+
+/// It is read anew in each instance, where the bound sets have words in them.
+#[test]
+fn a_contract_that_changes_from_one_opening_to_the_next_fails_the_payload() {
+    for behaviour in ["reads-by-its-sets", "writes-by-its-sets"] {
+        let bound = hostile(behaviour).replacen(
+            "component = ",
+            "bind = { keys = \"enabled-tag-keys\" }\ncomponent = ",
+            1,
+        );
+        let scene = Scene::with_pipeline(&bound);
+        scene.database.execute(
+            "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type)
+            VALUES ('app', true, 'OCP')
+            ON CONFLICT DO NOTHING",
+        );
+        scene.fails(
+            &of_two_reports(),
+            "error: cannot ingest report `pods.csv`\n  \
+            stage `hostile` broke at the file: \
+            returned something that the contract does not allow: \
+            its contract is not the one that the pipeline was checked with\n\n\
+            hint: nothing of the payload was published",
+        );
+        scene.loads_without_the_stage();
+        contained();
+    }
+}
+
+/// The stage of a pipeline that learns what it tells.
+fn learning(behaviour: &str) -> String {
+    hostile(behaviour).replacen(
+        "component = ",
+        "learn = { label-keys = \"tag-keys\" }\ncomponent = ",
+        1,
+    )
+}
+
+#[test]
+fn facts_beyond_the_limit_fail_the_payload() {
+    let tight =
+        learning("facts-without-end").replace("16 MiB", "64 MiB\", output-per-batch = \"1 MiB");
+    let scene = Scene::with_pipeline(&tight);
+    scene.fails(
+        &of_two_reports(),
+        "error: cannot ingest report `pods.csv`\n  \
+        stage `hostile` broke at the file: \
+        returned something that the contract does not allow: \
+        more than 1048576 bytes for one batch (`output-per-batch`)\n\n\
+        hint: nothing of the payload was published",
+    );
+    scene.loads_without_the_stage();
+    contained();
+}
+
+/// What can be a name is kept as it came; the rest is dropped.
+#[test]
+fn words_of_any_kind_can_be_learned_and_shown() {
+    let scene = Scene::with_pipeline(&learning("learns-nonsense"));
+    let ended = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let keys = scene
+        .database
+        .query_rows("SELECT key FROM reporting_enabledtagkeys ORDER BY key COLLATE \"C\"");
+    let keys: Vec<String> = keys.into_iter().flatten().flatten().collect();
+    assert_eq!(
+        keys,
+        ["\u{1b}[2J\u{202e}", "'; DROP TABLE gristmill_run; --"]
+    );
+    let shown = gristmill(["tags", "list"])
+        .database(&scene.database)
+        .succeeds()
+        .stdout;
+    assert!(shown.contains("DROP TABLE"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+    contained();
 }
 
 #[test]
@@ -480,6 +570,7 @@ fn a_stage_has_no_clock_and_no_chance() {
         )
     };
     assert_eq!(usage(), usage());
+    contained();
 }
 
 #[test]
@@ -488,4 +579,5 @@ fn a_stage_finds_nothing_of_the_machine() {
     let ended = scene.load(&later(&Report::pods().hours(0..3)));
     assert_eq!(ended.code, Some(0), "{ended}");
     scene.has_usage("1.5");
+    contained();
 }

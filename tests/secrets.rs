@@ -63,7 +63,7 @@ fn sessions_say_whose_they_are() {
 }
 
 /// Every file and folder below, with its mode.
-fn modes(folder: &Path) -> Vec<(String, bool, u32)> {
+pub(crate) fn modes(folder: &Path) -> Vec<(String, bool, u32)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -65,23 +65,29 @@ pub struct RejectedRow {
 impl Raw {
     /// A record's bytes; what lies outside of this part is left out.
     pub fn record(&self, start: u64, length: u32) -> Vec<u8> {
+        self.pieces(start, start.saturating_add(u64::from(length)))
+            .concat()
+    }
+
+    /// The bytes from one place of the file to another, as far as they are here: what
+    /// of them is in the head and what is in the chunk.
+    pub fn pieces(&self, start: u64, end: u64) -> [&[u8]; 2] {
         let from = start.saturating_sub(self.start);
-        let to = from.saturating_add(u64::from(length));
+        let to = end.saturating_sub(self.start);
         let head = self.head.len() as u64;
-        let mut record = part(&self.head, from, to).to_vec();
-        let rest = (from.saturating_sub(head), to.saturating_sub(head));
-        record.extend_from_slice(part(&self.chunk, rest.0, rest.1));
-        record
+        [
+            part(&self.head, from, to),
+            part(
+                &self.chunk,
+                from.saturating_sub(head),
+                to.saturating_sub(head),
+            ),
+        ]
     }
 
-    /// How many bytes there are.
-    pub fn length(&self) -> usize {
-        self.head.len() + self.chunk.len()
-    }
-
-    /// The bytes from this place of the file on.
-    pub fn from(&self, place: u64) -> Vec<u8> {
-        self.record(place, u32::MAX)
+    /// Where it ends in the file.
+    pub fn end(&self) -> u64 {
+        self.start + (self.head.len() + self.chunk.len()) as u64
     }
 }
 

@@ -1,12 +1,47 @@
 //! What the stages of a run logged, and how much of it is kept.
 //!
-//! Every opened stage is limited by itself; but a payload has many files, and each
-//! opens its stages anew. So the book of a run has a limit of its own, by stage.
+//! Every instance of a stage is limited by itself. A file has as many as there are
+//! workers, and they are to say no more than one would; a payload has many files, and
+//! each opens its stages anew. So files and runs have limits of their own, by stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stage::limits::LOG_LINES_OF_RUN_MAX;
-use crate::stage::{LogLevel, LogLine};
+use crate::stage::{LogLevel, LogLine, LoggedBy};
+
+/// What is kept of the lines of one file, each under its stage, in the order of its
+/// batches: what one instance says the others say too, and all of them together no
+/// more than one may.
+pub fn of_file(
+    lines: Vec<(String, LogLine)>,
+    log_lines_max: impl Fn(&str) -> u64,
+) -> Vec<(String, LogLine)> {
+    let mut said = BTreeSet::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for (stage, line) in lines {
+        let is_echo = !said.insert((stage.clone(), line.message.clone()));
+        if is_echo {
+            continue;
+        }
+        let max = log_lines_max(&stage);
+        let count = counts.entry(stage.clone()).or_default();
+        match line.by {
+            LoggedBy::Host => kept.push((stage, line)),
+            LoggedBy::Stage if *count < max => {
+                *count += 1;
+                kept.push((stage, line));
+            }
+            // The first that is too many, here or in an instance.
+            LoggedBy::Stage | LoggedBy::Limit if *count <= max => {
+                *count = max + 1;
+                kept.push((stage, LogLine::cut(max)));
+            }
+            LoggedBy::Stage | LoggedBy::Limit => {}
+        }
+    }
+    kept
+}
 
 /// The lines of one payload's run, each under its stage.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +74,7 @@ impl LogBook {
             let line = LogLine {
                 level: LogLevel::Warn,
                 message: format!("{dropped} more messages are not shown"),
+                by: LoggedBy::Host,
             };
             (dropped > 0).then(|| (stage.clone(), line))
         });
@@ -51,10 +87,52 @@ mod tests {
     use super::*;
 
     #[test]
+    fn instances_of_a_file_say_no_more_than_one_would() {
+        let of = |stage: &str, by, message: String| {
+            let level = LogLevel::Info;
+            (stage.to_string(), LogLine { level, message, by })
+        };
+        let mut lines = Vec::new();
+        // Each instance says hello, and something of each batch, until it may not.
+        for instance in 0..3 {
+            lines.push(of("loud", LoggedBy::Stage, "hello".into()));
+            for batch in 0..3 {
+                lines.push(of("loud", LoggedBy::Stage, format!("{instance} {batch}")));
+                lines.push(of(
+                    "loud",
+                    LoggedBy::Host,
+                    format!("broke {instance} {batch}"),
+                ));
+            }
+            lines.push(("loud".into(), LogLine::cut(4)));
+        }
+        lines.push(of("quiet", LoggedBy::Stage, "hello".into()));
+        let kept = of_file(lines, |stage| if stage == "loud" { 4 } else { 100 });
+        let said: Vec<&str> = kept
+            .iter()
+            .filter(|(_, line)| line.by != LoggedBy::Host)
+            .map(|(_, line)| line.message.as_str())
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "hello",
+                "0 0",
+                "0 1",
+                "0 2",
+                "more than 4 messages (`log-lines`); the rest is dropped",
+                "hello"
+            ]
+        );
+        assert_eq!(kept.len() - said.len(), 9, "what the host says");
+    }
+
+    #[test]
     fn a_stage_that_says_too_much_does_not_silence_another() {
         let line = |level, message: &str| LogLine {
             level,
             message: message.into(),
+            by: LoggedBy::Stage,
         };
         let mut book = LogBook::default();
         for _ in 0..LOG_LINES_OF_RUN_MAX + 7 {

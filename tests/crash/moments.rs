@@ -11,7 +11,7 @@ use super::{DAYS, parts, payload};
 use crate::support::command::Gristmill;
 use crate::support::payload::CLUSTER;
 use crate::support::site::Site;
-use crate::support::torture::{Chance, amount, figure};
+use crate::support::torture::{Chance, Work, figure};
 
 /// Kills before everything is looked at.
 const KILLS_IN_A_ROW: usize = 20;
@@ -47,21 +47,25 @@ fn settle(site: &Site, payloads: &[PathBuf]) {
     summarize(site).succeeds();
 }
 
-/// Kills commands until as many were killed as wanted.
+/// How long kills go on under torture.
+const TIME_UNDER_TORTURE: Duration = Duration::from_secs(5 * 60);
+
+/// Kills commands until it was done often or long enough.
 #[track_caller]
-fn survives(kills_wanted: u32, seed: u64) {
+fn survives(seed: u64) {
+    let work = Work::new(60, 900, TIME_UNDER_TORTURE);
     let untouched = Site::new();
     settle(&untouched, &payloads(&untouched));
 
     let mut chance = Chance(seed);
     let mut kills = 0;
-    while kills < kills_wanted {
+    while work.goes_on(kills) {
         let site = Site::new();
         let payloads = payloads(&site);
         // How long each takes here and now, kills included.
         let mut longest = [Duration::ZERO; 3];
         let mut row = 0;
-        while row < KILLS_IN_A_ROW && kills < kills_wanted {
+        while row < KILLS_IN_A_ROW && work.goes_on(kills) {
             // Mostly `run`.
             let which = chance.below(8).saturating_sub(5);
             let command = match which {
@@ -101,10 +105,10 @@ fn survives(kills_wanted: u32, seed: u64) {
 
 #[test]
 fn a_kill_at_any_moment_loses_and_doubles_nothing() {
-    survives(amount(60, 900), 1);
+    survives(1);
 }
 
 #[test]
 fn and_another_row_of_kills() {
-    survives(amount(60, 900), 2);
+    survives(2);
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gristmill::database::Binaries;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -14,7 +15,7 @@ use crate::support::command::{Ended, Gristmill, Running};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
-use crate::support::torture::{Chance, amount, figure};
+use crate::support::torture::{Chance, Work, figure};
 
 /// In the middle of a COPY, and of the transaction that publishes.
 const IN_THE_MIDDLE: [&str; 2] = ["copy-sent", "days-summarized"];
@@ -98,7 +99,8 @@ fn connections_that_are_cut_at_any_moment() {
     let payloads = site.write(&[payload(1, &DAYS, 2), payload(2, &DAYS[..1], 3)]);
     untouched.run(&payloads).succeeds();
     let mut chance = Chance(3);
-    for _ in 0..amount(12, 200) {
+    let work = Work::new(12, 200, Duration::from_secs(2 * 60));
+    for _ in (0..).take_while(|done| work.goes_on(*done)) {
         let running = site.run(&payloads).begins();
         for _ in 0..chance.below(30) {
             // As long as a question takes.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use gristmill::step::Step::{self, *};
 
@@ -12,7 +13,7 @@ use crate::support::contents::{self, ALL, Compared};
 use crate::support::payload::{CLUSTER, Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
-use crate::support::torture::{amount, figure};
+use crate::support::torture::{Work, figure};
 
 /// What a command passes that loads rows into staging.
 const LOADING: [Step; 11] = [
@@ -78,6 +79,13 @@ const CLEANING: [Step; 4] = [
 
 const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
 
+/// At how many of the times that a command passes a step it is killed, under torture.
+const TIMES_OF_A_STEP: u32 = 10;
+
+/// How long one command is tried under torture, once the first and the last time that
+/// it passes each step are done.
+const TIME_UNDER_TORTURE: Duration = Duration::from_secs(45);
+
 /// A command on a site.
 struct Scene<'s> {
     site: Site,
@@ -116,12 +124,21 @@ impl<'s> Scene<'s> {
             named.collect(),
             "the steps of this command"
         );
+        // The first time and the last.
         for (step, times) in &passed {
-            // The first time and the last, and under torture those in between.
-            let some = amount(1, 10).min(*times);
-            let tried = (0..some).map(|time| 1 + time * times / some);
-            for time in tried.chain([*times]).collect::<BTreeSet<u32>>() {
+            for time in BTreeSet::from([1, *times]) {
                 self.survives_at(step, time, &expected);
+            }
+        }
+        // Under torture those in between, of each step in turn.
+        let work = Work::new(0, TIMES_OF_A_STEP, TIME_UNDER_TORTURE);
+        for round in 1..work.at_most() {
+            for (step, times) in &passed {
+                let time = 1 + round * times / TIMES_OF_A_STEP;
+                let before = 1 + (round - 1) * times / TIMES_OF_A_STEP;
+                if time > before && time < *times && work.goes_on(round) {
+                    self.survives_at(step, time, &expected);
+                }
             }
         }
     }

@@ -66,6 +66,13 @@ pub(crate) fn hostile() -> &'static Path {
     FOLDER.get_or_init(|| of_tests("hostile"))
 }
 
+/// The folder that holds the component of `tests/hostile-parser`.
+#[track_caller]
+pub(crate) fn hostile_parser() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| of_tests("hostile-parser"))
+}
+
 /// The folder that holds the component of `tests/clumsy`.
 #[track_caller]
 pub(crate) fn clumsy() -> &'static Path {

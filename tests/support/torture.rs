@@ -1,16 +1,43 @@
 //! How much of something is done: a little in `make test`, much more in `make
-//! torture`, which sets `GRISTMILL_TORTURE` and adds up the figures.
+//! torture`, which sets `GRISTMILL_TORTURE` and adds up the figures. There each part
+//! has a time, so that all of them are over in some twenty minutes on two processors.
 
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
-/// One of two amounts.
-pub(crate) fn amount(usually: u32, under_torture: u32) -> u32 {
-    match env::var_os("GRISTMILL_TORTURE") {
-        Some(_) => under_torture,
-        None => usually,
+/// Something that is done again and again: so often in `make test`; under torture
+/// more often, until its time is up.
+pub(crate) struct Work {
+    at_least: u32,
+    at_most: u32,
+    until: Instant,
+}
+
+impl Work {
+    pub(crate) fn new(usually: u32, under_torture: u32, time_under_torture: Duration) -> Work {
+        Work {
+            at_least: usually,
+            at_most: if is_on() { under_torture } else { usually },
+            until: Instant::now() + time_under_torture,
+        }
     }
+
+    /// Whether it is to be done once more, after so often.
+    pub(crate) fn goes_on(&self, done: u32) -> bool {
+        done < self.at_least || done < self.at_most && Instant::now() < self.until
+    }
+
+    /// How often it is done when time suffices.
+    pub(crate) fn at_most(&self) -> u32 {
+        self.at_most
+    }
+}
+
+/// Whether this is `make torture`.
+pub(crate) fn is_on() -> bool {
+    env::var_os("GRISTMILL_TORTURE").is_some()
 }
 
 /// Chance that is the same each time (splitmix64).
@@ -49,4 +76,9 @@ pub(crate) fn figure(name: &str, count: usize) {
     // One write a line, since tests end at the same time.
     file.write_all(format!("{count} {name}\n").as_bytes())
         .expect("a figure");
+}
+
+/// A stage did its worst, and nothing came of it but what it was said to.
+pub(crate) fn contained() {
+    figure("hostile stages contained", 1);
 }

@@ -13,7 +13,7 @@ use super::{Broken, Stop};
 use crate::batch::{Batch, RejectedRow};
 use crate::plan::{LoadPlan, TransformPlan};
 use crate::schema::Schema;
-use crate::stage::{Fact, LogLevel, LogLine, Processed, Settings, StageError, Transform};
+use crate::stage::{Fact, LogLevel, LogLine, LoggedBy, Processed, Settings, StageError, Transform};
 
 /// Times that a stage may break in one file. One guilty row among 8,000 takes 14,
 /// a hundred of them about 800; a stage that breaks more often is not one with some
@@ -233,6 +233,7 @@ impl<'p> Contained<'p> {
         self.log.push(LogLine {
             level: LogLevel::Warn,
             message: said_of(batch, guilty_rows),
+            by: LoggedBy::Host,
         });
         Ok(whole.processed(&self.planned.output)?)
     }

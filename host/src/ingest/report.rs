@@ -6,7 +6,7 @@
 //! in what comes out, not even in which failure is told: it is always that of the
 //! first batch that has one, as if there had been one worker.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,6 +19,7 @@ use crate::books::{LOAD_STAGE, StageBook};
 use crate::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
 use crate::failure::{Failure, Result};
 use crate::load::{Loaded, ReportLoad};
+use crate::log_book;
 use crate::plan::{LoadPlan, StagePlan};
 use crate::stage::LogLine;
 
@@ -297,7 +298,7 @@ impl<'a> Report<'a> {
         file.rejects.sort_by_key(|reject| reject.row.line);
         log.append(&mut file.learned.log);
         log.append(&mut log_at_end);
-        file.learned.log = without_echoes(log);
+        file.learned.log = log_book::of_file(log, |stage| self.log_lines_max(stage));
         match failures.into_iter().min_by_key(|failed| failed.number) {
             None => Ok(()),
             Some(Failed { why, .. }) => Err(match why {
@@ -315,6 +316,12 @@ impl<'a> Report<'a> {
                 }
             }),
         }
+    }
+
+    fn log_lines_max(&self, stage: &str) -> u64 {
+        let mut stages = self.load.stages();
+        let planned = stages.find(|planned| planned.name == stage);
+        planned.map_or(u64::MAX, |planned| planned.limits.log_lines)
     }
 
     fn failed(&self, number: u64, failure: Failure) -> Failed {
@@ -362,14 +369,6 @@ fn balance(file: &IngestedFile) -> Result<()> {
         .map_err(|imbalance| {
             Failure::run("the books do not balance").because(anyhow::anyhow!(imbalance))
         })
-}
-
-/// What one instance of a stage says, the others say too.
-fn without_echoes(log: Vec<(String, LogLine)>) -> Vec<(String, LogLine)> {
-    let mut said = BTreeSet::new();
-    log.into_iter()
-        .filter(|(stage, line)| said.insert((stage.clone(), line.message.clone())))
-        .collect()
 }
 
 fn add(hours: &mut BTreeMap<i64, u64>, more: BTreeMap<i64, u64>) {

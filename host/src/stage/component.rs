@@ -200,9 +200,6 @@ impl Engine {
     }
 
     /// The compiled component; `None` when that takes too long.
-    ///
-    /// A compiler cannot be interrupted, so its thread is left to itself then. The
-    /// command is about to end, and the thread with it.
     fn compiled(
         &self,
         bytes: Vec<u8>,
@@ -212,13 +209,27 @@ impl Engine {
         if let Some(component) = self.cache.find(&self.engine, digest) {
             return Some(Ok(component));
         }
+        let compiled = self.compile_within(bytes, digest, time)?;
+        Some(compiled.map(|(component, _)| component))
+    }
+
+    /// The component compiled now, and how long that took; `None` when it is too long.
+    ///
+    /// A compiler cannot be interrupted, so its thread is left to itself then. The
+    /// command is about to end, and the thread with it.
+    pub(super) fn compile_within(
+        &self,
+        bytes: Vec<u8>,
+        digest: &str,
+        time: Duration,
+    ) -> Option<wasmtime::Result<(WasmtimeComponent, Duration)>> {
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
         let digest = digest.to_string();
         let (sender, receiver) = mpsc::sync_channel(1);
         thread::spawn(move || {
             let compiled = cache.compile(&engine, &bytes, &digest);
             // Nobody may be waiting any more.
-            let _ = sender.send(compiled.map(|(component, _)| component));
+            let _ = sender.send(compiled);
         });
         match receiver.recv_timeout(time) {
             Ok(compiled) => Some(compiled),
@@ -278,7 +289,7 @@ pub(super) fn too_large(path: &Path, size: u64, bytes_max: u64) -> Unusable {
     ))
 }
 
-fn too_slow(path: &Path, time: Duration) -> Unusable {
+pub(super) fn too_slow(path: &Path, time: Duration) -> Unusable {
     Unusable::new(format!(
         "component `{}` took longer than {time:?} to compile (`compile-time`)",
         path.display()

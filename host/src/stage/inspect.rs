@@ -55,6 +55,10 @@ impl Engine {
     /// # Errors
     /// The file cannot be read.
     pub fn inspect(&self, path: &Path) -> Result<Inspection, Unusable> {
+        self.inspect_within(path, LoadLimits::default())
+    }
+
+    fn inspect_within(&self, path: &Path, limits: LoadLimits) -> Result<Inspection, Unusable> {
         let bytes = component::read(path)?;
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,
@@ -65,18 +69,22 @@ impl Engine {
             imports: Vec::new(),
             component: Err(component::not_webassembly(path)),
         };
-        let bytes_max = LoadLimits::default().component_bytes;
-        if inspection.bytes > bytes_max {
-            inspection.component = Err(component::too_large(path, inspection.bytes, bytes_max));
+        if inspection.bytes > limits.component_bytes {
+            let too_large = component::too_large(path, inspection.bytes, limits.component_bytes);
+            inspection.component = Err(too_large);
             return Ok(inspection);
         }
         if !bytes.starts_with(b"\0asm") {
             return Ok(inspection);
         }
-        let compiled = self.cache.compile(&self.engine, &bytes, &inspection.digest);
+        let compiled = self.compile_within(bytes, &inspection.digest, limits.compile_time);
         let (compiled, compile_time) = match compiled {
-            Ok(compiled) => compiled,
-            Err(error) => {
+            Some(Ok(compiled)) => compiled,
+            None => {
+                inspection.component = Err(component::too_slow(path, limits.compile_time));
+                return Ok(inspection);
+            }
+            Some(Err(error)) => {
                 inspection.component = Err(component::not_a_component(path, &error));
                 return Ok(inspection);
             }
@@ -130,6 +138,33 @@ pub(super) fn exported(export: &str) -> Option<(World, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_component_that_takes_too_long_or_is_too_large_is_known_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        std::fs::write(&path, wat::parse_str("(component)").unwrap()).unwrap();
+        let engine = Engine::new(None).unwrap();
+        let refused = |limits: LoadLimits| {
+            let inspection = engine.inspect_within(&path, limits).unwrap();
+            let words = inspection.component.unwrap_err().message;
+            words.replace(&path.display().to_string(), "x.wasm")
+        };
+        assert_eq!(
+            refused(LoadLimits {
+                compile_time: Duration::ZERO,
+                ..LoadLimits::default()
+            }),
+            "component `x.wasm` took longer than 0ns to compile (`compile-time`)"
+        );
+        assert_eq!(
+            refused(LoadLimits {
+                component_bytes: 7,
+                ..LoadLimits::default()
+            }),
+            "component `x.wasm` has 8 bytes, more than 7 (`component-size`)"
+        );
+    }
 
     #[test]
     fn every_import_gets_a_verdict() {

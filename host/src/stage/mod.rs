@@ -7,6 +7,7 @@
 mod bindings;
 mod cache;
 mod component;
+mod coverage;
 mod crossing;
 mod engine;
 mod error;
@@ -28,7 +29,7 @@ pub use self::error::StageError;
 pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
-pub use self::state::{LogLevel, LogLine};
+pub use self::state::{LogLevel, LogLine, LoggedBy};
 use self::state::{State, printable};
 pub use self::transform::{Contract, Processed, RowEffect, Transform};
 

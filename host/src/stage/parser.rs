@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bindings::exports::gristmill::stage::parser as wit;
+use super::coverage::{Coverage, LEFT_OUT, Record};
 use super::crossing;
 use super::limits::UNFINISHED_BYTES_MAX;
 use super::state::printable;
@@ -35,7 +36,7 @@ pub struct Parser {
     schema: Arc<Schema>,
     /// What the file holds from the first record that is not complete yet.
     tail: Vec<u8>,
-    tail_start: u64,
+    coverage: Coverage,
 }
 
 impl Component {
@@ -81,7 +82,7 @@ impl Component {
             guest,
             schema: Arc::new(Schema { fields }),
             tail: Vec::new(),
-            tail_start: 0,
+            coverage: Coverage::default(),
         })
     }
 }
@@ -165,7 +166,7 @@ impl Parser {
     /// Ends the file.
     ///
     /// # Errors
-    /// As `parse`.
+    /// As `parse`; or it has passed over a part of the file and does not say so.
     pub fn finish(&mut self) -> Result<Vec<Fact>, StageError> {
         let stage = self.opened.stage()?;
         self.opened.begin();
@@ -173,7 +174,9 @@ impl Parser {
             .guest
             .stage()
             .call_finish(&mut self.opened.store, stage);
-        self.opened.end(result).map(facts)
+        let facts = self.opened.end(result).map(facts)?;
+        self.coverage.end(&self.tail, left_out(&facts)?)?;
+        Ok(facts)
     }
 
     /// What the stage has taken so far.
@@ -189,39 +192,28 @@ impl Parser {
     /// The part of the file that holds the records of this chunk; keeps what
     /// stands behind them for the next one.
     fn raw(&mut self, chunk: Vec<u8>, parsed: &wit::Parsed) -> Result<Raw, StageError> {
-        let start = self.tail_start;
         let raw = Raw {
-            start,
+            start: self.coverage.position(),
             head: std::mem::take(&mut self.tail),
             chunk,
         };
-        let bytes = raw.length() as u64;
-        // Records that overlap would multiply what is kept of them.
-        let rejects = parsed.rejects.iter().map(|reject| reject.length);
-        let records: u64 = parsed
-            .lengths
-            .iter()
-            .copied()
-            .chain(rejects)
-            .map(u64::from)
-            .sum();
-        if records > bytes {
-            return Err(StageError::malformed(format!(
-                "records of {records} bytes from {bytes} bytes of the file"
-            )));
-        }
-        let ends = |(start, length): (&u64, &u32)| start.saturating_add(u64::from(*length));
-        let rows_end = parsed.starts.iter().zip(&parsed.lengths).map(ends).max();
-        let rejects_end = parsed
-            .rejects
-            .iter()
-            .map(|reject| ends((&reject.start, &reject.length)))
-            .max();
+        let places = parsed.lines.iter().zip(&parsed.starts);
+        let rows = places
+            .zip(&parsed.lengths)
+            .map(|((line, start), length)| Record {
+                line: *line,
+                start: *start,
+                length: *length,
+            });
+        let rejects = parsed.rejects.iter().map(|reject| Record {
+            line: reject.line,
+            start: reject.start,
+            length: reject.length,
+        });
+        self.coverage.add(&raw, rows, rejects)?;
         // The header has no row, so a chunk without records keeps everything.
-        let done = rows_end.max(rejects_end).unwrap_or(start);
-        let done = done.clamp(start, start + bytes);
-        self.tail = raw.from(done);
-        self.tail_start = done;
+        let rest = raw.pieces(self.coverage.position(), raw.end());
+        self.tail = rest.concat();
         if self.tail.len() > UNFINISHED_BYTES_MAX {
             return Err(StageError::malformed(format!(
                 "no record from more than {UNFINISHED_BYTES_MAX} bytes of the file"
@@ -229,6 +221,25 @@ impl Parser {
         }
         Ok(raw)
     }
+}
+
+/// What a parser says that it left out.
+fn left_out(facts: &[Fact]) -> Result<u64, StageError> {
+    let words = facts
+        .iter()
+        .filter(|fact| fact.topic == LEFT_OUT)
+        .flat_map(|fact| &fact.words);
+    let mut sum = 0_u64;
+    for word in words {
+        let bytes: u64 = word.parse().map_err(|_| {
+            StageError::malformed(format!(
+                "fact `{LEFT_OUT}` is `{}`, which is no number",
+                printable(word)
+            ))
+        })?;
+        sum = sum.saturating_add(bytes);
+    }
+    Ok(sum)
 }
 
 /// What crossed with the rows of a chunk; the texts of rejects count, their numbers

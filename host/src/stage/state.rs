@@ -18,11 +18,35 @@ pub enum LogLevel {
     Error,
 }
 
-/// One message of a stage, fit for a terminal.
+/// One message of a stage, or about it, fit for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     pub level: LogLevel,
     pub message: String,
+    pub by: LoggedBy,
+}
+
+/// Who says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedBy {
+    Stage,
+    /// We do, of a stage that said more than it may.
+    Limit,
+    /// We do, of what became of it.
+    Host,
+}
+
+impl LogLine {
+    /// Stands where messages of a stage end that may say no more.
+    pub fn cut(log_lines_max: u64) -> Self {
+        Self {
+            level: LogLevel::Warn,
+            message: format!(
+                "more than {log_lines_max} messages (`log-lines`); the rest is dropped"
+            ),
+            by: LoggedBy::Limit,
+        }
+    }
 }
 
 pub(super) struct State {
@@ -96,13 +120,7 @@ impl log::Host for State {
             self.last_error = Some(printable(&message));
         }
         if self.logged == self.log_lines_max + 1 {
-            self.log.push(LogLine {
-                level: LogLevel::Warn,
-                message: format!(
-                    "more than {} messages (`log-lines`); the rest is dropped",
-                    self.log_lines_max
-                ),
-            });
+            self.log.push(LogLine::cut(self.log_lines_max));
         }
         if self.logged > self.log_lines_max {
             return Ok(());
@@ -115,6 +133,7 @@ impl log::Host for State {
                 log::Level::Error => LogLevel::Error,
             },
             message: printable(&message),
+            by: LoggedBy::Stage,
         });
         Ok(())
     }

@@ -156,6 +156,7 @@ impl Rows {
             starts: self.starts,
             lengths: self.lengths,
             rejects: self.rejects,
+            left_out_bytes: 0,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! number of rows.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     marker::PhantomData,
     panic::{self, PanicHookInfo},
     sync::Once,
@@ -77,8 +77,8 @@ impl<P: Parser + 'static> parser_world::Guest for ExportedParser<P> {
     type Stage = OpenedParser<P>;
 }
 
-/// A [`Parser`] as the host holds it.
-pub struct OpenedParser<P>(RefCell<P>);
+/// A [`Parser`] as the host holds it, and how much it has left out.
+pub struct OpenedParser<P>(RefCell<P>, Cell<u64>);
 
 impl<P: Parser + 'static> parser_world::GuestStage for OpenedParser<P> {
     fn open(options: parser_world::Options) -> Result<parser_world::Stage, types::Failure> {
@@ -93,15 +93,22 @@ impl<P: Parser + 'static> parser_world::GuestStage for OpenedParser<P> {
             sets: sets(options.sets),
         };
         let parser = parse_config(&options.config).and_then(|config| P::open(config, context))?;
-        Ok(parser_world::Stage::new(OpenedParser(RefCell::new(parser))))
+        let opened = OpenedParser(RefCell::new(parser), Cell::new(0));
+        Ok(parser_world::Stage::new(opened))
     }
 
     fn parse(&self, chunk: Vec<u8>, last: bool) -> Result<parser_world::Parsed, types::Failure> {
-        Ok(self.0.borrow_mut().parse(chunk, last)?.into())
+        let parsed = self.0.borrow_mut().parse(chunk, last)?;
+        self.1.set(self.1.get() + parsed.left_out_bytes);
+        Ok(parsed.into())
     }
 
     fn finish(&self) -> Result<Vec<types::Fact>, types::Failure> {
-        Ok(facts(self.0.borrow_mut().finish()?))
+        let mut told = self.0.borrow_mut().finish()?;
+        if self.1.get() > 0 {
+            told.push(Fact::new("left-out-bytes", [self.1.get().to_string()]));
+        }
+        Ok(facts(told))
     }
 }
 

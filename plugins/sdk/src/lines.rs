@@ -16,6 +16,14 @@ pub struct Line<'a> {
     pub start: u64,
 }
 
+impl Line<'_> {
+    /// Its bytes as the host counts those that are left out.
+    pub(crate) fn bytes_told(&self) -> u64 {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+        self.bytes.iter().filter(|byte| !blank(byte)).count() as u64
+    }
+}
+
 /// The lines of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {

@@ -104,4 +104,7 @@ pub struct Parsed {
     pub lengths: Vec<u32>,
     /// The records that did not become a row.
     pub rejects: Vec<RejectedRecord>,
+    /// Bytes that were left out on purpose, such as lines of comments, not counting
+    /// white space and the header. The host counts them too.
+    pub left_out_bytes: u64,
 }

@@ -67,6 +67,11 @@ impl<'a> Rows<'a> {
         self.parsed.lengths.push(line.bytes.len() as u32);
     }
 
+    /// The line is left out on purpose, and nobody is to miss it.
+    pub fn leave_out(&mut self, line: Line<'_>) {
+        self.parsed.left_out_bytes += line.bytes_told();
+    }
+
     /// The line is no record: `code` is a kebab-case word, `message` a sentence.
     pub fn reject(&mut self, line: Line<'_>, code: &str, message: impl Into<String>) {
         self.reject_column(line, None, code, message.into());

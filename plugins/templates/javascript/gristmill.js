@@ -305,6 +305,8 @@ export class LineParser extends Stage {
 
   /** The line that `record` has goes to quarantine. `code` is a kebab-case word. */
   reject(code, message, column) {
+    // The first reason counts.
+    if (this.rejects.at(-1)?.start === this.place.start) return;
     this.rejects.push({ ...this.place, column, code, message });
   }
 
@@ -315,6 +317,7 @@ export class LineParser extends Stage {
     this.carry = new Uint8Array();
     this.number = 0;
     this.start = 0;
+    this.leftOut = 0;
   }
 
   parse(chunk, last) {
@@ -347,6 +350,17 @@ export class LineParser extends Stage {
     return { 'ignored-columns': this.ignored };
   }
 
+  finish() {
+    const facts = super.finish();
+    const words = [String(this.leftOut)];
+    return this.leftOut ? [...facts, { topic: 'left-out-bytes', words }] : facts;
+  }
+
+  /** Counts the bytes as the host does: without white space. */
+  leaveOut(bytes) {
+    for (const byte of bytes) if (byte !== 32 && (byte < 9 || byte > 13)) this.leftOut += 1;
+  }
+
   /** The lines that the chunk completes; `place` says where each is. */
   *lines(chunk, last) {
     let bytes = new Uint8Array(this.carry.length + chunk.length);
@@ -376,10 +390,11 @@ export class LineParser extends Stage {
     } catch (error) {
       return this.reject('not-utf8', 'expected text in UTF-8');
     }
-    if (text.trim() === '') return undefined;
+    if (text.trim() === '') return this.leaveOut(bytes);
     const before = this.rejects.length;
     const record = this.record(text.endsWith('\r') ? text.slice(0, -1) : text);
-    if (this.rejects.length > before || record === undefined || record === null) return undefined;
+    if (this.rejects.length > before) return undefined;
+    if (record === undefined || record === null) return this.leaveOut(bytes);
     if (typeof record !== 'object' || Array.isArray(record)) {
       return this.reject('not-a-record', 'expected values by column');
     }

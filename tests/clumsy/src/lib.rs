@@ -64,15 +64,15 @@ impl Stage for Clumsy {
     fn process(&mut self, mut batch: Batch) -> Result<Output, Failure> {
         let rows = batch.rows();
         self.batches += 1;
-        if self.config.talks {
-            log::warn("I am here");
-        }
         let pods: BTreeSet<String> = batch
             .dictionary(1)
             .iter()
             .flatten()
             .map(str::to_string)
             .collect();
+        if self.config.talks {
+            log::warn(format!("I am here, with {}", pods.first().map_or("", |pod| pod)));
+        }
         let hit = match (&self.config.at, self.config.how) {
             (_, How::Tires) => self.batches > 1,
             (Some(at), _) => pods.contains(at),

@@ -88,6 +88,12 @@ enum Behaviour {
     RefusesAtFinish,
     /// Tells more facts than its output may hold.
     FactsWithoutEnd,
+    /// Learns what is no name of a label.
+    LearnsNonsense,
+    /// Reads another column once there are words in the set `keys`.
+    ReadsByItsSets,
+    /// Writes another column then.
+    WritesByItsSets,
     /// Makes its numbers of the clock and of chance.
     Gambles,
     /// Looks for files, arguments and variables.
@@ -96,14 +102,19 @@ enum Behaviour {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Hostile {
+struct Config {
     behaviour: Behaviour,
 }
 
-impl Stage for Hostile {
-    type Config = Self;
+struct Hostile {
+    behaviour: Behaviour,
+    knows_words: bool,
+}
 
-    fn open(config: Self, _: OpenTransform) -> Result<Self, Failure> {
+impl Stage for Hostile {
+    type Config = Config;
+
+    fn open(config: Config, context: OpenTransform) -> Result<Self, Failure> {
         match config.behaviour {
             Behaviour::SpinsAtOpen => spin(),
             Behaviour::PanicsAtOpen => panic!("the door is stuck"),
@@ -111,7 +122,10 @@ impl Stage for Hostile {
                 "beha\u{1b}[2Jviour",
                 "not\u{7}\u{202e}today\n",
             )),
-            _ => Ok(config),
+            behaviour => Ok(Self {
+                behaviour,
+                knows_words: context.sets.get("keys").is_some_and(|words| !words.is_empty()),
+            }),
         }
     }
 
@@ -142,6 +156,12 @@ impl Stage for Hostile {
             Behaviour::WritesWithoutEnd => (0..1_000).fold(contract, |contract, number| {
                 contract.writes(format!("c{number}"), ColumnType::Float64)
             }),
+            Behaviour::ReadsByItsSets if self.knows_words => {
+                contract.reads("node", ColumnType::Dictionary)
+            }
+            Behaviour::WritesByItsSets if self.knows_words => {
+                contract.writes("surprise", ColumnType::Float64)
+            }
             Behaviour::ReadsUnknown => contract.reads("no_such_column", ColumnType::Int64),
             Behaviour::ReadsAnotherType => contract.reads("namespace", ColumnType::Int64),
             Behaviour::NoJson => contract.writes("pod_labels", ColumnType::Json),
@@ -297,6 +317,16 @@ impl Stage for Hostile {
                 topic: "label-keys".into(),
                 words: vec![String::new(); 200_000],
             }]),
+            Behaviour::LearnsNonsense => Ok(vec![Fact::new(
+                "label-keys",
+                [
+                    String::new(),
+                    "a\0b".into(),
+                    "\u{1b}[2J\u{202e}".into(),
+                    "'; DROP TABLE gristmill_run; --".into(),
+                    "x".repeat(1 << 20),
+                ],
+            )]),
             _ => Ok(Vec::new()),
         }
     }

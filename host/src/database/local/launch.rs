@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -92,7 +93,13 @@ impl Layout {
         Postmaster::clear_stale(&self.data, &socket_directory)?;
         let text = settings::text(&socket_directory, PORT, durability);
         let path = self.data.join(settings::FILE_NAME);
-        fs::write(&path, text)
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
             .and_then(|()| account.adopt(&path))
             .map_err(DatabaseError::system(format!("write {}", path_text(&path))))
     }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -132,17 +132,18 @@ impl Layout {
     /// Holds off other processes until dropped, or until this process dies.
     pub(super) fn lock(&self) -> Result<File, DatabaseError> {
         let doing = || DatabaseError::system(format!("lock {}", path_text(&self.lock)));
-        // Read access is enough for a lock, and root may have made the file.
+        // Ours alone: whoever can read it could hold it for ever.
         let file = match File::open(&self.lock) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o644)
+                .mode(0o600)
                 .open(&self.lock),
             opened => opened,
         }
+        .and_then(ours_alone)
         .map_err(doing())?;
 
         let deadline = Instant::now() + Duration::from_secs(LOCK_SECONDS_MAX);
@@ -220,4 +221,12 @@ pub(super) fn owner(path: &Path) -> io::Result<Option<(u32, u32)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Takes from others what they were given of a file before.
+fn ours_alone(file: File) -> io::Result<File> {
+    if file.metadata()?.mode() & 0o077 != 0 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }

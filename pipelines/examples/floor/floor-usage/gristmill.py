@@ -322,6 +322,8 @@ class LineParser(_Stage):
     def reject(self, code, message, column=None):
         """The line that `record` has goes to quarantine. `code` is a kebab-case word."""
         number, start, length = self._place
+        if self._rejects and self._rejects[-1].start == start:
+            return  # The first reason counts.
         self._rejects.append(world.RejectedRecord(number, start, length, column, code, message))
 
     @classmethod
@@ -332,6 +334,7 @@ class LineParser(_Stage):
         self._wanted = {column.name for column in options.columns}
         self._ignored = set()
         self._carry, self._number, self._start = b"", 0, 0
+        self._left_out = 0
         return self._configured(options)
 
     @reported
@@ -362,6 +365,12 @@ class LineParser(_Stage):
     def facts(self):
         return {"ignored-columns": self._ignored}
 
+    def finish(self):
+        facts = super().finish()
+        if self._left_out:
+            facts.append(types.Fact("left-out-bytes", [str(self._left_out)]))
+        return facts
+
     def _lines(self, chunk, last):
         """The lines that the chunk completes; `_place` says where each is."""
         *lines, self._carry = (self._carry + chunk).split(b"\n")
@@ -385,6 +394,9 @@ class LineParser(_Stage):
             return None
         if record is not None and not isinstance(record, dict):
             return self.reject("not-a-record", "expected values by column")
+        if record is None:
+            # As the host counts: without white space.
+            self._left_out += len(b"".join(line.split()))
         return record
 
 
