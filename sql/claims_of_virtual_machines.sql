@@ -5,6 +5,7 @@
 -- Reads  reporting_ocpusagelineitem_pod_staging      one row per generation, hour, namespace and pod
 -- Reads  reporting_ocpusagelineitem_storage_staging  one row per generation, hour and volume
 -- Reads  gristmill_label_set                         one row per label set
+-- Reads  gristmill_name                              one row per name
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
@@ -53,7 +54,7 @@ BEGIN
     RETURN QUERY
     WITH machine_pods AS (
         SELECT DISTINCT
-            staged.namespace,
+            staged.namespace_name_id,
             staged.pod,
             label_set.labels ->> 'vm_kubevirt_io_name' AS vm_name
         FROM reporting_ocpusagelineitem_pod_staging AS staged
@@ -66,12 +67,14 @@ BEGIN
             AND staged.pod_labels_id = ANY (machine_labels)
     )
     SELECT DISTINCT
-        machine_pod.namespace,
+        staged.namespace,
         machine_pod.vm_name,
         staged.persistentvolumeclaim
     FROM machine_pods AS machine_pod
+    JOIN gristmill_name AS namespace
+        ON namespace.id = machine_pod.namespace_name_id
     JOIN reporting_ocpusagelineitem_storage_staging AS staged
-        ON staged.namespace = machine_pod.namespace
+        ON staged.namespace = namespace.name
         AND staged.pod = machine_pod.pod
     WHERE
         staged.generation = ANY (generations)

@@ -2,11 +2,14 @@
 -- these sums, so that the hours are folded once.
 --
 -- Reads   reporting_ocpusagelineitem_pod_staging  one row per generation, hour, namespace and pod
--- Writes  pg_temp.daily_pods                      one row per namespace, node, pod and own label set
+-- Reads   gristmill_name                          one row per name
+-- Writes  pg_temp.daily_pods                      one row per namespace, node, pod, own label set and machine
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
 --
+-- A pod has one machine, but that of a node may change or be unknown for hours: whoever
+-- wants one a pod takes the last.
 -- The table lasts to the next call or the end of the transaction.
 
 CREATE OR REPLACE FUNCTION collect_daily_pods(usage_day date, generations bigint[])
@@ -30,35 +33,64 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.daily_pods;
 
     CREATE TEMPORARY TABLE daily_pods ON COMMIT DROP AS
+    WITH sums AS (
+        -- By ids, so that names are looked up once a day and not once an hour.
+        SELECT
+            staged.namespace_name_id,
+            staged.node_name_id,
+            staged.pod,
+            staged.pod_labels_id,
+            staged.resource_id_name_id,
+            -- A role that we do not know is as good as none.
+            max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
+            COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
+            COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
+            COALESCE(sum(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
+            COALESCE(sum(staged.pod_request_cpu_core_hours_e12), 0) AS pod_request_cpu_core_hours_e12,
+            COALESCE(sum(staged.pod_limit_cpu_core_hours_e12), 0) AS pod_limit_cpu_core_hours_e12,
+            COALESCE(sum(staged.pod_effective_usage_cpu_core_hours_e12), 0)
+                AS pod_effective_usage_cpu_core_hours_e12,
+            COALESCE(sum(staged.pod_usage_memory_gigabyte_hours_e12), 0) AS pod_usage_memory_gigabyte_hours_e12,
+            COALESCE(sum(staged.pod_request_memory_gigabyte_hours_e12), 0) AS pod_request_memory_gigabyte_hours_e12,
+            COALESCE(sum(staged.pod_limit_memory_gigabyte_hours_e12), 0) AS pod_limit_memory_gigabyte_hours_e12,
+            COALESCE(sum(staged.pod_effective_usage_memory_gigabyte_hours_e12), 0)
+                AS pod_effective_usage_memory_gigabyte_hours_e12
+        FROM reporting_ocpusagelineitem_pod_staging AS staged
+        WHERE
+            staged.generation = ANY (generations)
+            AND staged.interval_start >= day_start
+            AND staged.interval_start < day_end
+        GROUP BY
+            staged.namespace_name_id,
+            staged.node_name_id,
+            staged.pod,
+            staged.pod_labels_id,
+            staged.resource_id_name_id
+    )
     SELECT
-        staged.namespace,
-        staged.node,
-        staged.pod,
-        staged.pod_labels_id,
-        max(staged.resource_id) AS resource_id,
-        -- A role that we do not know is as good as none.
-        max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
-        COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
-        COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
-        COALESCE(sum(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
-        COALESCE(sum(staged.pod_request_cpu_core_hours_e12), 0) AS pod_request_cpu_core_hours_e12,
-        COALESCE(sum(staged.pod_limit_cpu_core_hours_e12), 0) AS pod_limit_cpu_core_hours_e12,
-        COALESCE(sum(staged.pod_effective_usage_cpu_core_hours_e12), 0) AS pod_effective_usage_cpu_core_hours_e12,
-        COALESCE(sum(staged.pod_usage_memory_gigabyte_hours_e12), 0) AS pod_usage_memory_gigabyte_hours_e12,
-        COALESCE(sum(staged.pod_request_memory_gigabyte_hours_e12), 0) AS pod_request_memory_gigabyte_hours_e12,
-        COALESCE(sum(staged.pod_limit_memory_gigabyte_hours_e12), 0) AS pod_limit_memory_gigabyte_hours_e12,
-        COALESCE(sum(staged.pod_effective_usage_memory_gigabyte_hours_e12), 0)
-            AS pod_effective_usage_memory_gigabyte_hours_e12
-    FROM reporting_ocpusagelineitem_pod_staging AS staged
-    WHERE
-        staged.generation = ANY (generations)
-        AND staged.interval_start >= day_start
-        AND staged.interval_start < day_end
-    GROUP BY
-        staged.namespace,
-        staged.node,
-        staged.pod,
-        staged.pod_labels_id;
+        namespace.name AS namespace,
+        node.name AS node,
+        summed.pod,
+        summed.pod_labels_id,
+        resource.name AS resource_id,
+        summed.node_role,
+        summed.node_capacity_cpu_cores_e12,
+        summed.node_capacity_memory_gigabytes_e12,
+        summed.pod_usage_cpu_core_hours_e12,
+        summed.pod_request_cpu_core_hours_e12,
+        summed.pod_limit_cpu_core_hours_e12,
+        summed.pod_effective_usage_cpu_core_hours_e12,
+        summed.pod_usage_memory_gigabyte_hours_e12,
+        summed.pod_request_memory_gigabyte_hours_e12,
+        summed.pod_limit_memory_gigabyte_hours_e12,
+        summed.pod_effective_usage_memory_gigabyte_hours_e12
+    FROM sums AS summed
+    LEFT JOIN gristmill_name AS namespace
+        ON namespace.id = summed.namespace_name_id
+    LEFT JOIN gristmill_name AS node
+        ON node.id = summed.node_name_id
+    LEFT JOIN gristmill_name AS resource
+        ON resource.id = summed.resource_id_name_id;
 
     ANALYZE pg_temp.daily_pods (namespace, node, pod, resource_id, pod_labels_id);
 END

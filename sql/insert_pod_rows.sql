@@ -1,6 +1,6 @@
 -- Summarises the pods of a day. Returns how many rows that made.
 --
--- Reads   pg_temp.daily_pods                        one row per namespace, node, pod and own label set
+-- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine
 -- Reads   pg_temp.daily_nodes                       one row per node
 -- Reads   pg_temp.daily_namespaces                  one row per namespace
 -- Writes  reporting_ocpusagelineitem_daily_summary  one row per namespace, node and merged label set

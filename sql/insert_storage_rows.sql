@@ -1,7 +1,7 @@
 -- Summarises the volumes of a day. Returns how many rows that made.
 --
 -- Reads   pg_temp.daily_volumes                     one row per volume, claim, pod and own label sets
--- Reads   pg_temp.daily_pods                        one row per namespace, node, pod and own label set
+-- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine
 -- Reads   pg_temp.daily_nodes                       one row per node
 -- Reads   pg_temp.daily_namespaces                  one row per namespace
 -- Writes  reporting_ocpusagelineitem_daily_summary  one row per namespace, node, machine, claim,

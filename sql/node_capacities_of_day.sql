@@ -2,6 +2,7 @@
 -- it was seen, by the pods that ran on it.
 --
 -- Reads  reporting_ocpusagelineitem_pod_staging  one row per generation, hour, namespace and pod
+-- Reads  gristmill_name                          one row per name
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
@@ -27,7 +28,7 @@ BEGIN
     WITH node_hours AS (
         -- Every pod of a node repeats the node's capacity: one value an hour.
         SELECT
-            staged.node,
+            staged.node_name_id,
             max(staged.node_capacity_cpu_core_hours_e12) AS cpu_core_hours_e12,
             max(staged.node_capacity_memory_gigabyte_hours_e12) AS memory_gigabyte_hours_e12
         FROM reporting_ocpusagelineitem_pod_staging AS staged
@@ -35,13 +36,23 @@ BEGIN
             staged.generation = ANY (generations)
             AND staged.interval_start >= day_start
             AND staged.interval_start < day_end
-        GROUP BY staged.interval_start, staged.node
+        GROUP BY staged.interval_start, staged.node_name_id
+    ),
+    node_days AS (
+        -- One row per node.
+        SELECT
+            hour.node_name_id,
+            COALESCE(sum(hour.cpu_core_hours_e12), 0) AS cpu_core_hours_e12,
+            COALESCE(sum(hour.memory_gigabyte_hours_e12), 0) AS memory_gigabyte_hours_e12
+        FROM node_hours AS hour
+        GROUP BY hour.node_name_id
     )
     SELECT
-        hour.node::text,
-        COALESCE(sum(hour.cpu_core_hours_e12), 0),
-        COALESCE(sum(hour.memory_gigabyte_hours_e12), 0)
-    FROM node_hours AS hour
-    GROUP BY hour.node;
+        node.name::text,
+        day.cpu_core_hours_e12,
+        day.memory_gigabyte_hours_e12
+    FROM node_days AS day
+    LEFT JOIN gristmill_name AS node
+        ON node.id = day.node_name_id;
 END
 $$;

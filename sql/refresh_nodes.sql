@@ -1,7 +1,7 @@
 -- Notes the nodes that a day's pods ran on. The capacity is the day's; a role or
 -- an architecture that we already know stays.
 --
--- Reads   pg_temp.daily_pods   one row per namespace, node, pod and own label set
+-- Reads   pg_temp.daily_pods   one row per namespace, node, pod, own label set and machine
 -- Reads   pg_temp.daily_nodes  one row per node
 -- Writes  reporting_ocp_nodes  one row per cluster, node and machine
 --
@@ -12,14 +12,24 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    WITH machines AS (
+    WITH pods AS (
+        -- With one machine each.
         SELECT
             pod.node,
-            COALESCE(pod.resource_id, '') AS resource_id,
+            COALESCE(max(pod.resource_id), '') AS resource_id,
             max(pod.node_capacity_cpu_cores_e12) AS cpu_cores_e12
         FROM pg_temp.daily_pods AS pod
         WHERE pod.node <> ''
-        GROUP BY pod.node, COALESCE(pod.resource_id, '')
+        GROUP BY pod.namespace, pod.node, pod.pod, pod.pod_labels_id
+    ),
+    machines AS (
+        -- One row per node and machine that it was on.
+        SELECT
+            pod.node,
+            pod.resource_id,
+            max(pod.cpu_cores_e12) AS cpu_cores_e12
+        FROM pods AS pod
+        GROUP BY pod.node, pod.resource_id
     ),
     pod_signs AS (
         -- What its pods say about a node's role.

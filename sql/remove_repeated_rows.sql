@@ -49,7 +49,7 @@ BEGIN
         AND repeated.interval_start = hour.interval_start
         AND later.generation = hour.later_generation
         AND later.interval_start = hour.interval_start
-        AND later.namespace = repeated.namespace
+        AND later.namespace_name_id = repeated.namespace_name_id
         AND later.pod = repeated.pod;
     GET DIAGNOSTICS pods_deleted = ROW_COUNT;
 

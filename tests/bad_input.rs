@@ -336,9 +336,9 @@ fn a_crash_in_the_middle_is_cleared_away_by_the_next_run() {
         SELECT max(manifest.id), max(run.id), ({source})
         FROM reporting_common_costusagereportmanifest AS manifest, gristmill_run AS run;
         INSERT INTO reporting_ocpusagelineitem_pod_staging (
-            generation, source_uuid, report_period_id, interval_start, namespace, node, pod
+            generation, source_uuid, report_period_id, interval_start, namespace_name_id, node_name_id, pod
         )
-        SELECT max(id), ({source}), 1, '2026-01-10 00:00:00+00', 'app', 'n1', 'orphan'
+        SELECT max(id), ({source}), 1, '2026-01-10 00:00:00+00', 1, 2, 'orphan'
         FROM gristmill_generation"
     ));
     scene.still_loads();

@@ -14,14 +14,19 @@ const HISTORY: &str = "
     SELECT ensure_month(month::date)
     FROM generate_series(timestamp '2025-10-01', '2026-01-01', '1 month') AS month;
 
+    INSERT INTO gristmill_name (id, name)
+    SELECT 100 + number, 'namespace-' || number FROM generate_series(0, 9) AS number
+    UNION ALL
+    SELECT 200 + number, 'node-' || number FROM generate_series(0, 4) AS number;
+
     INSERT INTO reporting_ocpusagelineitem_pod_staging (
-        generation, source_uuid, report_period_id, interval_start, interval_end, namespace, node, pod,
+        generation, source_uuid, report_period_id, interval_start, interval_end, namespace_name_id, node_name_id, pod,
         pod_usage_cpu_core_hours_e12, node_capacity_cpu_core_hours_e12
     )
     SELECT
         -1000 - extract(epoch FROM day)::bigint / 86400,
         source.source_uuid, 1, hour, hour + interval '59:59',
-        'namespace-' || pod % 10, 'node-' || pod % 5, 'pod-' || pod, 1000, 1000
+        100 + pod % 10, 200 + pod % 5, 'pod-' || pod, 1000, 1000
     FROM gristmill_source AS source
     CROSS JOIN generate_series(timestamptz '2025-10-12 00:00Z', '2026-01-09 00:00Z', '1 day') AS day
     CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour

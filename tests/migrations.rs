@@ -1,7 +1,10 @@
 //! How a schema is brought up to date, through `gristmill db migrate`.
 
+use std::fs;
 use std::process::{Command, Output};
 
+use crate::support::command::{file, run};
+use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 
 fn migrate(database: &TestDatabase, schema: &str) -> Output {
@@ -130,4 +133,136 @@ fn a_function_whose_signature_changed_is_replaced() {
         migrated(&database, "gristmill");
         assert_eq!(database.query_rows(FUNCTIONS), before);
     }
+}
+
+/// A schema as the migrations up to this one left it, with these functions.
+fn migrated_up_to(version: u32, functions: &[&str]) -> TestDatabase {
+    let database = TestDatabase::migrated();
+    let mut migrations: Vec<_> = fs::read_dir(file("migrations"))
+        .expect("the folder")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy();
+            name.split_once('_')
+                .and_then(|(number, _)| number.parse::<u32>().ok())
+                .is_some_and(|number| number <= version)
+        })
+        .collect();
+    migrations.sort();
+    assert_eq!(migrations.len(), version as usize);
+    database.execute(&format!(
+        "DELETE FROM _sqlx_migrations WHERE version > {version};
+        ALTER TABLE _sqlx_migrations SET SCHEMA public;
+        DROP SCHEMA gristmill CASCADE;
+        CREATE SCHEMA gristmill;
+        ALTER TABLE public._sqlx_migrations SET SCHEMA gristmill"
+    ));
+    let functions = functions
+        .iter()
+        .map(|name| file(&format!("sql/{name}.sql")));
+    for path in migrations.into_iter().chain(functions) {
+        database.execute(&fs::read_to_string(path).expect("SQL"));
+    }
+    database
+}
+
+/// Pods of two months as they were staged when each row had its names, and what
+/// the view needs to say that the first of them were summarized.
+const STAGED_WITH_NAMES: &str = "
+    CREATE TABLE partitioned_tables (
+        schema_name text, table_name text, partition_of_table_name text, partition_type text,
+        partition_col text, partition_parameters jsonb, active boolean
+    );
+    SELECT ensure_month('2025-12-01'), ensure_month('2026-01-01');
+
+    INSERT INTO reporting_tenant_api_provider (uuid, name, type, provider_id)
+    VALUES ('00000000-0000-4000-8000-000000000001', 'one', 'OCP', '00000000-0000-4000-8000-000000000001');
+    INSERT INTO gristmill_source (source_uuid, cluster_id, cluster_alias)
+    VALUES ('00000000-0000-4000-8000-000000000001', 'cluster-1', 'one');
+    INSERT INTO reporting_common_costusagereportmanifest (
+        id, assembly_id, provider_id, billing_period_start_datetime, num_total_files, completed_datetime
+    )
+    VALUES (7, 'upload', '00000000-0000-4000-8000-000000000001', '2026-01-01Z', 1, now());
+    INSERT INTO gristmill_run (pipeline, payload) VALUES ('ocp', 'payload');
+    INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid, state)
+    VALUES (7, 1, '00000000-0000-4000-8000-000000000001', 'complete');
+    INSERT INTO gristmill_day (source_uuid, usage_day, manifest_id, hours, rows, processed_at)
+    VALUES ('00000000-0000-4000-8000-000000000001', '2026-01-10', 7, 2, 6, now());
+    INSERT INTO gristmill_day_manifest (source_uuid, usage_day, manifest_id)
+    VALUES ('00000000-0000-4000-8000-000000000001', '2026-01-10', 7);
+    INSERT INTO gristmill_label_set (id, labels) VALUES (1, '{\"app\": \"web\"}');
+
+    INSERT INTO reporting_ocpusagelineitem_pod_staging
+    SELECT
+        1, '00000000-0000-4000-8000-000000000001', 1, '2026-01-01Z', '2026-02-01Z',
+        hour, hour + interval '1 hour',
+        number, number + 1, number + 2, number + 3, number + 4, number + 5, number + 6, number + 7,
+        4e12, 5e12, 6e12, 7e12, 1,
+        namespace, node, 'pod-' || number, resource_id, 'worker'
+    FROM (
+        VALUES
+            (1, timestamptz '2026-01-10 00:00Z', 'app', 'n1', 'i-1'),
+            (2, '2026-01-10 01:00Z', 'app', '', ''),
+            (3, '2026-01-10 01:00Z', repeat('🦀', 253), E'a\\\\b\\n', NULL),
+            (4, '2025-12-31 23:00Z', 'n1', 'n1', 'n1')
+    ) AS staged (number, hour, namespace, node, resource_id)";
+
+#[test]
+fn staged_pods_keep_their_names() {
+    let functions = [
+        "ensure_month",
+        "has_partition_register",
+        "register_partition",
+    ];
+    let database = migrated_up_to(66, &functions);
+    database.execute(STAGED_WITH_NAMES);
+    let seen = || {
+        [
+            "SELECT staged::text FROM reporting_ocpusagelineitem_pod_staging_view AS staged
+            WHERE generation = 1 ORDER BY pod",
+            "SELECT attname::text, format_type(atttypid, atttypmod)
+            FROM pg_attribute
+            WHERE attrelid = 'reporting_ocpusagelineitem_pod_staging_view'::regclass
+            ORDER BY attnum",
+            "SELECT
+                relid::regclass::text, pg_get_expr(relpartbound, relid),
+                (
+                    SELECT string_agg(regexp_replace(pg_get_indexdef(indexrelid), '.* USING ', ''), ' ')
+                    FROM pg_index
+                    WHERE indrelid = relid
+                )
+            FROM pg_partition_tree('reporting_ocpusagelineitem_pod_staging')
+            JOIN pg_class ON oid = relid
+            WHERE relid::regclass::text ~ '(staging|2025_12|2026_01)$'
+            ORDER BY 1",
+            "SELECT tableoid::regclass::text, generation, interval_start, pod
+            FROM reporting_ocpusagelineitem_pod_staging
+            WHERE generation = 1
+            ORDER BY pod",
+            "SELECT table_name, partition_of_table_name, partition_parameters
+            FROM partitioned_tables
+            WHERE table_name ~ 'pod_staging_(2025_12|2026_01)$'
+            ORDER BY 1",
+        ]
+        .map(|sql| database.query_rows(sql))
+    };
+    let before = seen();
+    assert_eq!(before.each_ref().map(Vec::len), [4, 26, 3, 4, 2]);
+    assert!(format!("{before:?}").contains("🦀"), "{before:?}");
+    migrated(&database, "gristmill");
+    assert_eq!(seen(), before);
+    let left = "SELECT relname FROM pg_class WHERE relname LIKE 'reporting%\\_text%'";
+    assert!(database.query_rows(left).is_empty());
+
+    // A load gives the names the ids that they have.
+    let names = "SELECT count(*), count(DISTINCT name) FROM gristmill_name";
+    let stored = || database.query_rows(names);
+    assert_eq!(stored(), [["6", "6"].map(|count| Some(count.to_string()))]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let payload = Payload::numbered(1)
+        .file("pods.csv", Report::pods().hours(0..2).text())
+        .write(folder.path(), "payload.tar.gz");
+    run(&database, "pipelines/ocp.toml", &[payload]).succeeds();
+    assert_eq!(stored(), [["6", "6"].map(|count| Some(count.to_string()))]);
+    assert_eq!(seen()[0], before[0]);
 }

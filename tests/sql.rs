@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use gristmill::staging::{SYSTEM_COLUMNS, Storage};
+use gristmill::staging::{NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage};
 
 use crate::support::command::file;
 use crate::support::server::TestDatabase;
@@ -73,10 +73,23 @@ fn the_staging_tables_are_as_read_from_the_migrations() {
     }
 }
 
+#[test]
+fn a_name_has_the_room_that_the_plan_says() {
+    let database = TestDatabase::migrated();
+    let most = database.query_value(
+        "SELECT character_maximum_length
+        FROM information_schema.columns
+        WHERE table_schema = 'gristmill' AND table_name = 'gristmill_name' AND column_name = 'name'",
+    );
+    assert_eq!(most, Some(NAME_CHARACTERS_MAX.to_string()));
+}
+
 fn stored_as(storage: Storage) -> String {
     match storage {
         Storage::Boolean => "boolean".into(),
-        Storage::Int64 | Storage::FixedPoint { .. } | Storage::LabelSet => "bigint".into(),
+        Storage::Int64 | Storage::FixedPoint { .. } | Storage::LabelSet | Storage::Name { .. } => {
+            "bigint".into()
+        }
         Storage::Float64 => "double precision".into(),
         Storage::Timestamp => "timestamp with time zone".into(),
         Storage::Text {

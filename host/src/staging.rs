@@ -16,6 +16,12 @@ pub const SYSTEM_COLUMNS: [&str; 3] = ["generation", "source_uuid", "report_peri
 /// The column that staging tables are partitioned by.
 pub const PARTITION_COLUMN: &str = "interval_start";
 
+/// What `gristmill_name` holds of a name.
+pub const NAME_CHARACTERS_MAX: usize = 253;
+
+/// What ends the name of a column that refers to `gristmill_name`.
+const NAME_SUFFIX: &str = "_name_id";
+
 /// A staging table's columns, in order, without the system columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagingTable {
@@ -46,6 +52,10 @@ pub enum Storage {
     },
     /// A JSON document stored once, and its id in the row.
     LabelSet,
+    /// A text stored once, and its id in the row.
+    Name {
+        characters_max: usize,
+    },
 }
 
 impl StagingTable {
@@ -56,12 +66,7 @@ impl StagingTable {
     pub fn place(&self, name: &str, column_type: ColumnType) -> Result<&StagingColumn, String> {
         let mut other = None;
         for column in &self.columns {
-            let stem = match column.storage {
-                Storage::FixedPoint { scale } => column.name.strip_suffix(&format!("_e{scale}")),
-                Storage::LabelSet => column.name.strip_suffix("_id"),
-                _ => Some(column.name.as_str()),
-            };
-            if stem != Some(name) {
+            if column.batch_name() != name {
                 continue;
             }
             if column.storage.takes(column_type) {
@@ -82,25 +87,36 @@ impl StagingTable {
 
     /// The names by which batches may call the table's columns.
     pub fn batch_names(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|column| match column.storage {
-            Storage::FixedPoint { scale } => column
-                .name
-                .strip_suffix(&format!("_e{scale}"))
-                .unwrap_or(&column.name),
-            Storage::LabelSet => column.name.strip_suffix("_id").unwrap_or(&column.name),
-            _ => &column.name,
-        })
+        self.columns.iter().map(StagingColumn::batch_name)
+    }
+}
+
+impl StagingColumn {
+    /// The name by which batches may call the column.
+    pub fn batch_name(&self) -> &str {
+        self.storage.batch_name(&self.name)
     }
 }
 
 impl Storage {
+    /// What batches call a column that is stored so.
+    pub fn batch_name(self, column: &str) -> &str {
+        let stem = match self {
+            Self::FixedPoint { scale } => column.strip_suffix(&format!("_e{scale}")),
+            Self::LabelSet => column.strip_suffix("_id"),
+            Self::Name { .. } => column.strip_suffix(NAME_SUFFIX),
+            _ => None,
+        };
+        stem.unwrap_or(column)
+    }
+
     fn takes(self, column_type: ColumnType) -> bool {
         match self {
             Self::Boolean => column_type == ColumnType::Boolean,
             Self::Int64 => column_type == ColumnType::Int64,
             Self::Float64 | Self::FixedPoint { .. } => column_type == ColumnType::Float64,
             Self::Timestamp => column_type == ColumnType::Timestamp,
-            Self::Text { .. } => column_type.is_text(),
+            Self::Text { .. } | Self::Name { .. } => column_type.is_text(),
             Self::LabelSet => column_type == ColumnType::Json,
         }
     }
@@ -114,6 +130,7 @@ impl Storage {
             Self::Timestamp => "a timestamp",
             Self::Text { .. } => "text",
             Self::LabelSet => "a label set (json)",
+            Self::Name { .. } => "a name (text)",
         }
     }
 }
@@ -133,11 +150,14 @@ impl fmt::Display for Storage {
                 characters_max: Some(most),
             } => write!(formatter, "text of at most {most} characters"),
             Self::LabelSet => formatter.write_str("label set"),
+            Self::Name { characters_max } => {
+                write!(formatter, "name of at most {characters_max} characters")
+            }
         }
     }
 }
 
-/// Every staging table, by name.
+/// Every staging table, by name, as the last migration that makes it says.
 ///
 /// # Panics
 /// Never with the migrations of this tree: a test reads them all.
@@ -200,6 +220,9 @@ fn storage(name: &str, data_type: &DataType) -> Option<Storage> {
     match (data_type.as_str(), scale) {
         ("bigint", Some(scale)) => Some(Storage::FixedPoint { scale }),
         ("bigint", None) if name.ends_with("_labels_id") => Some(Storage::LabelSet),
+        ("bigint", None) if name.ends_with(NAME_SUFFIX) => Some(Storage::Name {
+            characters_max: NAME_CHARACTERS_MAX,
+        }),
         ("bigint", None) => Some(Storage::Int64),
         ("double precision", _) => Some(Storage::Float64),
         ("boolean", _) => Some(Storage::Boolean),

@@ -43,6 +43,7 @@ steps! {
     MonthEnsured = "month-ensured",
     PeriodEnsured = "period-ensured",
     LabelSetsStored = "label-sets-stored",
+    NamesStored = "names-stored",
     CopyBegun = "copy-begun",
     CopySent = "copy-sent",
     /// Everything is sent; Postgres has yet to be told that it is all.

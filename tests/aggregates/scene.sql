@@ -32,16 +32,25 @@ VALUES
     (4, '{"app": "node", "team": "blue"}'),
     (5, '{"team": "green"}');
 
+INSERT INTO gristmill_name (id, name)
+VALUES
+    (0, ''),
+    (1, 'shop'),
+    (2, 'kube-system'),
+    (11, 'n1'),
+    (12, 'n2'),
+    (21, 'i-0123456789');
+
 INSERT INTO reporting_ocpusagelineitem_pod_staging (
     generation, source_uuid, report_period_id, interval_start,
-    namespace, node, pod,
+    namespace_name_id, node_name_id, pod,
     pod_usage_cpu_core_hours_e12, pod_usage_memory_gigabyte_hours_e12,
     pod_request_cpu_core_hours_e12, pod_request_memory_gigabyte_hours_e12,
     pod_effective_usage_cpu_core_hours_e12, pod_effective_usage_memory_gigabyte_hours_e12,
     pod_limit_cpu_core_hours_e12, pod_limit_memory_gigabyte_hours_e12,
     node_capacity_cpu_cores_e12, node_capacity_cpu_core_hours_e12,
     node_capacity_memory_gigabytes_e12, node_capacity_memory_gigabyte_hours_e12,
-    pod_labels_id, node_role, resource_id
+    pod_labels_id, node_role, resource_id_name_id
 )
 SELECT
     1, '00000000-0000-4000-8000-000000000001', 1, '2026-01-10Z'::timestamptz + make_interval(hours => hour),
@@ -55,12 +64,12 @@ SELECT
     labels, node_role, resource_id
 FROM (
     VALUES
-        (0, 'shop', 'n1', 'a', 1, 2, 2, 3, 4, 1, 'master', 'i-0123456789'),
-        (1, 'shop', 'n1', 'a', 0.5, 2, 2, 3, 4, 1, 'master', 'i-0123456789'),
-        (0, 'shop', 'n1', 'c', 0.25, 0, 0.25, 0, 4, 1, 'master', 'i-0123456789'),
-        (0, 'shop', 'n2', 'b', 1, 1, 1, 0, 2, 0, '', ''),
-        (0, 'kube-system', 'n1', 'k', 0.5, 0.5, 0.5, 0, 4, 0, 'master', 'i-0123456789'),
-        (0, 'shop', '', 'stray', 9, 9, 9, 9, NULL, 0, '', '')
+        (0, 1, 11, 'a', 1, 2, 2, 3, 4, 1, 'master', 21),
+        (1, 1, 11, 'a', 0.5, 2, 2, 3, 4, 1, 'master', 21),
+        (0, 1, 11, 'c', 0.25, 0, 0.25, 0, 4, 1, 'master', 21),
+        (0, 1, 12, 'b', 1, 1, 1, 0, 2, 0, '', 0),
+        (0, 2, 11, 'k', 0.5, 0.5, 0.5, 0, 4, 0, 'master', 21),
+        (0, 1, 0, 'stray', 9, 9, 9, 9, NULL, 0, '', 0)
 ) AS pod_hour (
     hour, namespace, node, pod, usage, request, effective, usage_limit, cores, labels, node_role, resource_id
 );

@@ -30,6 +30,9 @@ const LOADING: [Step; 11] = [
     CopyEnding,
 ];
 
+/// What it passes besides when pods are among them.
+const NAMING: [Step; 1] = [NamesStored];
+
 /// What `run` passes besides when it publishes.
 const PUBLISHING: [Step; 9] = [
     CopyEnded,
@@ -164,9 +167,10 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Step]; 8] = [
+    let scenes: [&[Step]; 9] = [
         &[SourceRegistered],
         &LOADING,
+        &NAMING,
         &PUBLISHING,
         &REPLAYING,
         &REFUSING,
@@ -190,6 +194,7 @@ fn the_first_payload_of_a_cluster() {
     Scene::new(site, &|site| site.run(&payloads)).survives(&[
         &[SourceRegistered],
         &LOADING,
+        &NAMING,
         &PUBLISHING,
     ]);
 }
@@ -200,7 +205,7 @@ fn a_payload_that_wins_a_day_of_two() {
     let payloads = site.write(&[payload(1, &DAYS, 2), payload(2, &DAYS[1..], 3)]);
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
-    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &PUBLISHING]);
+    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &NAMING, &PUBLISHING]);
 }
 
 #[test]
@@ -211,6 +216,7 @@ fn a_payload_that_waits_for_its_other_part() {
     Scene::new(site, &|site| site.run(payloads)).survives(&[
         &[SourceRegistered],
         &LOADING,
+        &NAMING,
         &WAITING,
     ]);
 }
@@ -241,7 +247,7 @@ fn a_payload_that_is_refused() {
     scene.compared.tables = "relname NOT IN
         ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_quarantine',
         'gristmill_generation', '_sqlx_migrations')";
-    scene.survives(&[&LOADING, &REFUSING]);
+    scene.survives(&[&LOADING, &NAMING, &REFUSING]);
 }
 
 #[test]
@@ -254,7 +260,7 @@ fn a_replay() {
             .arguments(["--from", DAYS[1]])
             .with_stages()
     };
-    Scene::new(site, &replay).survives(&[&LOADING, &REPLAYING]);
+    Scene::new(site, &replay).survives(&[&LOADING, &NAMING, &REPLAYING]);
 }
 
 #[test]

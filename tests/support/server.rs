@@ -168,7 +168,7 @@ impl TestDatabase {
     #[track_caller]
     pub(crate) fn digests_of_staged(&self) -> Vec<Vec<Option<String>>> {
         self.digests_of(
-            "relname = 'gristmill_label_set'
+            "relname IN ('gristmill_label_set', 'gristmill_name')
             OR relname LIKE 'reporting\\_%\\_staging'",
         )
     }

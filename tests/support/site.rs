@@ -164,6 +164,17 @@ const LEFTOVERS: &str = "
         WHERE generation.id = staged.generation
     )
     UNION ALL
+    SELECT DISTINCT 'name that is not stored', named.id::text
+    FROM reporting_ocpusagelineitem_pod_staging AS staged
+    CROSS JOIN LATERAL (
+        VALUES (staged.namespace_name_id), (staged.node_name_id), (staged.resource_id_name_id)
+    ) AS named (id)
+    LEFT JOIN gristmill_name AS name
+        ON name.id = named.id
+    WHERE
+        named.id IS NOT NULL
+        AND name.id IS NULL
+    UNION ALL
     SELECT 'generation whose rows are not those that its coverage says', generation.id::text
     FROM gristmill_generation AS generation
     JOIN reporting_common_costusagereportmanifest AS manifest

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use arrow_array::Array;
+use arrow_array::{Array, StringArray};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::month_of;
+use super::stored_texts::Kind;
 use crate::batch::{Batch, RejectedRow, Values, instant};
 use crate::plan::{LoadPlan, Target};
 use crate::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
@@ -65,6 +66,7 @@ pub(super) fn check(
         return Err("its columns are not those of the plan".into());
     }
     let mut unfit: BTreeMap<usize, (String, Unfit)> = BTreeMap::new();
+    let mut texts_fit = true;
     for ((array, field), target) in batch
         .columns
         .iter()
@@ -85,6 +87,7 @@ pub(super) fn check(
             if all_fit && !(target.required && keys.null_count() > 0) {
                 continue;
             }
+            texts_fit &= all_fit;
         }
         if all_fit(&values, target) {
             continue;
@@ -95,11 +98,18 @@ pub(super) fn check(
             }
         }
     }
-    if unfit.is_empty() {
+    if unfit.is_empty() && texts_fit {
         return Ok((batch.clone(), Vec::new()));
     }
     let rows: Vec<u32> = unfit.keys().map(|row| *row as u32).collect();
-    let kept = batch.without(&rows).map_err(|error| error.to_string())?;
+    // The texts of these rows must go with them: what a dictionary holds is stored.
+    let kept = batch
+        .without(&rows)
+        .and_then(|kept| match texts_fit {
+            true => Ok(kept),
+            false => kept.part(0, kept.rows),
+        })
+        .map_err(|error| error.to_string())?;
     let rejects = unfit
         .into_iter()
         .map(|(row, (column, (code, message)))| {
@@ -142,7 +152,7 @@ fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit
         return target.required.then(|| {
             (
                 "missing",
-                format!("the table needs a value in `{}`", target.column),
+                format!("the table needs a value in `{}`", target.batch_name()),
             )
         });
     }
@@ -188,9 +198,12 @@ fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
         Storage::LabelSet => unfit_labels(text),
         Storage::Text {
             characters_max: Some(most),
+        }
+        | Storage::Name {
+            characters_max: most,
         } if text.len() > most && text.chars().count() > most => Some((
             "too-long",
-            format!("`{}` holds at most {most} characters", target.column),
+            format!("`{}` holds at most {most} characters", target.batch_name()),
         )),
         _ => None,
     }
@@ -301,15 +314,16 @@ impl<'b> Encoder<'b> {
         hours
     }
 
-    /// Every label set of the batch; some of them repeat.
-    pub(super) fn label_texts(&self) -> impl Iterator<Item = &'b str> {
+    /// The texts of the batch that are stored once; some of them repeat.
+    pub(super) fn texts(&self, kind: Kind) -> impl Iterator<Item = &'b str> {
         self.columns
             .iter()
-            .filter_map(|(values, storage)| match (values, storage) {
-                (Values::Dictionary(_, texts), Storage::LabelSet) => Some(*texts),
+            .filter(move |(_, storage)| Kind::of(*storage) == Some(kind))
+            .filter_map(|(values, _)| match values {
+                Values::Dictionary(_, texts) | Values::Utf8(texts) => Some(*texts),
                 _ => None,
             })
-            .flat_map(|texts| (0..texts.len()).map(|index| texts.value(index)))
+            .flat_map(|texts| texts.iter().flatten())
     }
 
     /// The batch as tuples, after the header when it is the first of its COPY.
@@ -318,7 +332,7 @@ impl<'b> Encoder<'b> {
         generation: i64,
         source_uuid: Uuid,
         periods: &HashMap<NaiveDate, i32>,
-        label_ids: &HashMap<&str, i64>,
+        text_ids: &HashMap<&str, i64>,
         first: bool,
     ) -> Vec<u8> {
         let fields = SYSTEM_COLUMNS.len() + self.columns.len();
@@ -333,7 +347,7 @@ impl<'b> Encoder<'b> {
         let columns: Vec<ColumnBytes<'_>> = self
             .columns
             .iter()
-            .map(|(values, storage)| ColumnBytes::new(*values, *storage, label_ids))
+            .map(|(values, storage)| ColumnBytes::new(*values, *storage, text_ids))
             .collect();
         let mut period_of: (i64, i32) = (i64::MIN, 0);
         for row in 0..self.rows {
@@ -357,12 +371,17 @@ enum ColumnBytes<'b> {
     /// Values that have been turned into eight bytes beforehand.
     Eight(Vec<[u8; 8]>, Values<'b>),
     Plain(Values<'b>),
-    /// By key: the id of each label set.
-    Labels(Values<'b>, Vec<[u8; 8]>),
+    /// By key: the id of each text that is stored once.
+    Ids(Values<'b>, Vec<[u8; 8]>),
 }
 
 impl<'b> ColumnBytes<'b> {
-    fn new(values: Values<'b>, storage: Storage, label_ids: &HashMap<&str, i64>) -> Self {
+    fn new(values: Values<'b>, storage: Storage, text_ids: &HashMap<&str, i64>) -> Self {
+        let ids = |texts: &StringArray| {
+            let id = |text| text_ids.get(text?).copied();
+            let ids = texts.iter().map(id);
+            ids.map(|id| id.unwrap_or_default().to_be_bytes()).collect()
+        };
         match (values, storage) {
             (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
                 let factor = power_of_ten(scale);
@@ -385,31 +404,28 @@ impl<'b> ColumnBytes<'b> {
                     .collect(),
                 values,
             ),
-            (Values::Dictionary(_, texts), Storage::LabelSet) => Self::Labels(
-                values,
-                (0..texts.len())
-                    .map(|index| {
-                        let id = label_ids.get(texts.value(index)).copied();
-                        id.unwrap_or_default().to_be_bytes()
-                    })
-                    .collect(),
-            ),
+            (Values::Dictionary(_, texts), storage) if Kind::of(storage).is_some() => {
+                Self::Ids(values, ids(texts))
+            }
+            (Values::Utf8(texts), storage) if Kind::of(storage).is_some() => {
+                Self::Eight(ids(texts), values)
+            }
             _ => Self::Plain(values),
         }
     }
 
     fn put(&self, buffer: &mut Vec<u8>, row: usize) {
         match self {
-            Self::Eight(_, values) | Self::Plain(values) | Self::Labels(values, _)
+            Self::Eight(_, values) | Self::Plain(values) | Self::Ids(values, _)
                 if values.is_null(row) =>
             {
                 buffer.extend_from_slice(&(-1i32).to_be_bytes());
             }
             Self::Eight(bytes, _) => put(buffer, &bytes[row]),
-            Self::Labels(Values::Dictionary(keys, _), ids) => {
+            Self::Ids(Values::Dictionary(keys, _), ids) => {
                 put(buffer, &ids[keys.keys().value(row) as usize]);
             }
-            Self::Labels(values, _) | Self::Plain(values) => match values {
+            Self::Ids(values, _) | Self::Plain(values) => match values {
                 Values::Boolean(bits) => put(buffer, &[u8::from(bits.value(row))]),
                 Values::Int64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
                 Values::Float64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
@@ -434,6 +450,44 @@ fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::TextDictionary;
+
+    #[test]
+    fn names_become_ids_whatever_holds_them() {
+        let names = [Some("b"), None, Some("a"), Some("b")];
+        let (text, dictionary) = (
+            StringArray::from(names.to_vec()),
+            names.into_iter().collect::<TextDictionary>(),
+        );
+        let distinct = dictionary.values().as_any().downcast_ref().unwrap();
+        let ids = HashMap::from([("a", 1), ("b", 2)]);
+        let storage = Storage::Name {
+            characters_max: 253,
+        };
+        for (values, asked) in [
+            (Values::Utf8(&text), vec!["b", "a", "b"]),
+            (Values::Dictionary(&dictionary, distinct), vec!["b", "a"]),
+        ] {
+            let encoder = Encoder {
+                rows: 4,
+                columns: vec![(values, storage)],
+                interval_starts: vec![0; 4],
+            };
+            let texts = |kind| encoder.texts(kind).collect::<Vec<_>>();
+            assert_eq!(texts(Kind::Name), asked);
+            assert!(texts(Kind::LabelSet).is_empty());
+
+            let column = ColumnBytes::new(values, storage, &ids);
+            let mut buffer = Vec::new();
+            (0..4).for_each(|row| column.put(&mut buffer, row));
+            let mut expected = Vec::new();
+            put(&mut expected, &2i64.to_be_bytes());
+            expected.extend_from_slice(&(-1i32).to_be_bytes());
+            put(&mut expected, &1i64.to_be_bytes());
+            put(&mut expected, &2i64.to_be_bytes());
+            assert_eq!(buffer, expected);
+        }
+    }
 
     #[test]
     fn fixed_point_rounds_and_knows_its_range() {

@@ -5,7 +5,7 @@
 //! loaded carries its generation and stays invisible until `publish` says so.
 
 mod encode;
-mod label_sets;
+mod stored_texts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::encode::{Encoder, KnownLabelSets};
-use self::label_sets::LabelSets;
+use self::stored_texts::{Kind, StoredTexts};
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
@@ -38,7 +38,8 @@ pub struct Loader {
     database: Database,
     generation: i64,
     source_uuid: Uuid,
-    label_sets: Arc<LabelSets>,
+    label_sets: Arc<StoredTexts>,
+    names: Arc<StoredTexts>,
     /// The report period of each month seen, by its first day.
     periods: Arc<Mutex<HashMap<NaiveDate, i32>>>,
 }
@@ -46,7 +47,8 @@ pub struct Loader {
 impl Loader {
     pub fn new(database: Database, generation: i64, source_uuid: Uuid) -> Self {
         Self {
-            label_sets: Arc::new(LabelSets::new(database.clone())),
+            label_sets: Arc::new(StoredTexts::new(database.clone(), Kind::LabelSet)),
+            names: Arc::new(StoredTexts::new(database.clone(), Kind::Name)),
             database,
             generation,
             source_uuid,
@@ -154,10 +156,11 @@ impl ReportLoad<'_> {
             for month in &months {
                 periods.insert(*month, loader.period(*month).await?);
             }
-            let ids = loader.label_sets.ids(encoder.label_texts()).await?;
+            let mut ids = loader.label_sets.ids(encoder.texts(Kind::LabelSet)).await?;
+            ids.extend(loader.names.ids(encoder.texts(Kind::Name)).await?);
             Ok((periods, ids))
         });
-        let (periods, label_ids) = prepared.map_err(|error| self.database_failure(error))?;
+        let (periods, text_ids) = prepared.map_err(|error| self.database_failure(error))?;
         if self
             .copy
             .as_ref()
@@ -170,7 +173,7 @@ impl ReportLoad<'_> {
             self.loader.generation,
             self.loader.source_uuid,
             &periods,
-            &label_ids,
+            &text_ids,
             first,
         );
         let copy = match self.copy.take() {

@@ -124,6 +124,13 @@ pub struct Target {
     pub required: bool,
 }
 
+impl Target {
+    /// What batches call the column.
+    pub fn batch_name(&self) -> &str {
+        self.storage.batch_name(&self.column)
+    }
+}
+
 impl Plan {
     /// Every stage of every chain; one that is in several comes several times.
     pub fn stages(&self) -> impl Iterator<Item = &StagePlan> {

@@ -474,7 +474,7 @@ impl<'a> Resolver<'a> {
                         "report `{}`: table `{}` needs `{}`, which no stage provides",
                         name.get_ref(),
                         table.name,
-                        column.name
+                        column.batch_name()
                     ),
                 ));
             }

@@ -1,0 +1,161 @@
+//! Texts that are stored once and referred to from staging: a text gets its id by
+//! digest, so that parallel loads need not ask for one.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
+
+use crate::database::Database;
+use crate::staging::Storage;
+use crate::step::{self, Step};
+
+/// Texts remembered as stored.
+const KNOWN_MAX: usize = 100_000;
+
+/// Their bytes.
+const KNOWN_BYTES_MAX: usize = 16 << 20;
+
+/// Which table they are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The canonical JSON of labels, in `gristmill_label_set`.
+    LabelSet,
+    /// What something is called, in `gristmill_name`.
+    Name,
+}
+
+impl Kind {
+    /// `None` for a column that holds its values itself.
+    pub(super) fn of(storage: Storage) -> Option<Self> {
+        match storage {
+            Storage::LabelSet => Some(Self::LabelSet),
+            Storage::Name { .. } => Some(Self::Name),
+            _ => None,
+        }
+    }
+
+    fn insert(self) -> &'static str {
+        match self {
+            Self::LabelSet => include_str!("../../../sql/gristmill_label_set.insert.sql"),
+            Self::Name => include_str!("../../../sql/gristmill_name.insert.sql"),
+        }
+    }
+
+    fn stored(self) -> Step {
+        match self {
+            Self::LabelSet => Step::LabelSetsStored,
+            Self::Name => Step::NamesStored,
+        }
+    }
+
+    fn clash(self, id: i64) -> sqlx::Error {
+        let these = match self {
+            Self::LabelSet => "label sets",
+            Self::Name => "names",
+        };
+        sqlx::Error::Protocol(format!(
+            "two {these} have the id {id}; one of them cannot be stored"
+        ))
+    }
+}
+
+pub(super) struct StoredTexts {
+    database: Database,
+    kind: Kind,
+    known: Mutex<Known>,
+}
+
+/// What is stored already.
+#[derive(Default)]
+struct Known {
+    ids: HashMap<Box<str>, i64>,
+    bytes: usize,
+}
+
+impl Known {
+    fn insert(&mut self, text: &str, id: i64) {
+        if self.ids.len() == KNOWN_MAX || self.bytes + text.len() > KNOWN_BYTES_MAX {
+            *self = Self::default();
+        }
+        self.bytes += text.len();
+        self.ids.insert(text.into(), id);
+    }
+}
+
+impl StoredTexts {
+    pub(super) fn new(database: Database, kind: Kind) -> Self {
+        Self {
+            database,
+            kind,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The id of each text; what is not stored yet is stored.
+    ///
+    /// # Errors
+    /// The database refuses them, or two texts have one digest.
+    pub(super) async fn ids<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<HashMap<&'t str, i64>, sqlx::Error> {
+        let mut ids = HashMap::new();
+        let mut known = self.known.lock().await;
+        let mut new_ids = Vec::new();
+        let mut new_texts = Vec::new();
+        for text in texts {
+            if ids.contains_key(text) {
+                continue;
+            }
+            let id = known.ids.get(text).copied().unwrap_or_else(|| {
+                let id = id_of(text);
+                new_ids.push(id);
+                new_texts.push(text);
+                id
+            });
+            ids.insert(text, id);
+        }
+        if new_ids.is_empty() {
+            return Ok(ids);
+        }
+        // The statement sees what was stored before it, not what it stores.
+        let mut seen = HashSet::new();
+        if let Some(clash) = new_ids.iter().find(|id| !seen.insert(**id)) {
+            return Err(self.kind.clash(*clash));
+        }
+        let clashes: Vec<i64> = sqlx::query_scalar(self.kind.insert())
+            .bind(&new_ids)
+            .bind(&new_texts)
+            .fetch_all(self.database.pool())
+            .await?;
+        step::passed(self.kind.stored());
+        if let Some(clash) = clashes.first() {
+            return Err(self.kind.clash(*clash));
+        }
+        for (text, id) in new_texts.into_iter().zip(new_ids) {
+            known.insert(text, id);
+        }
+        Ok(ids)
+    }
+}
+
+/// The first eight bytes of the text's SHA-256.
+fn id_of(text: &str) -> i64 {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_text_never_changes() {
+        // Staged rows refer to texts by these ids.
+        assert_eq!(id_of("{}"), 0x4413_6fa3_55b3_678a);
+        assert_ne!(id_of(r#"{"app":"a"}"#), id_of(r#"{"app":"b"}"#));
+    }
+}
