@@ -1,8 +1,8 @@
 //! Embeds the SQL functions of `sql/` and rebuilds when `sql/` or `migrations/` change.
 //!
 //! A file of `sql/` is a function when its first statement is
-//! `CREATE OR REPLACE FUNCTION`; the others are statements that modules include
-//! by name. The result is `FUNCTIONS` in `$OUT_DIR/functions.rs`, in file-name
+//! `CREATE OR REPLACE FUNCTION` or `CREATE OR REPLACE AGGREGATE`; the others are
+//! statements that modules include by name. The result is `FUNCTIONS` in `$OUT_DIR/functions.rs`, in file-name
 //! order. Migrations are embedded by `sqlx::migrate!`.
 //!
 //! The source of the SDK is embedded as `SDK` in `$OUT_DIR/sdk.rs`, file name and
@@ -13,7 +13,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FUNCTION_OPENING: &str = "CREATE OR REPLACE FUNCTION ";
+const FUNCTION_OPENINGS: [&str; 2] = [
+    "CREATE OR REPLACE FUNCTION ",
+    "CREATE OR REPLACE AGGREGATE ",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../migrations");
@@ -68,7 +71,9 @@ fn function_name(sql: &str) -> Option<&str> {
     while rest.starts_with("--") {
         rest = rest.split_once('\n')?.1.trim_start();
     }
-    let signature = rest.strip_prefix(FUNCTION_OPENING)?;
+    let signature = FUNCTION_OPENINGS
+        .iter()
+        .find_map(|opening| rest.strip_prefix(opening))?;
     Some(signature.split_once('(')?.0.trim())
 }
 

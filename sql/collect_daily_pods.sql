@@ -29,68 +29,79 @@ AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
+    -- %1$I is what sums up. By ids, so that names are looked up once a day and not
+    -- once an hour.
+    folded CONSTANT text := $fold$
+        CREATE TEMPORARY TABLE daily_pods ON COMMIT DROP AS
+        WITH sums AS (
+            SELECT
+                staged.namespace_name_id,
+                staged.node_name_id,
+                staged.pod,
+                staged.pod_labels_id,
+                staged.resource_id_name_id,
+                -- A role that we do not know is as good as none.
+                max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
+                COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
+                COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
+                COALESCE(%1$I(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
+                COALESCE(%1$I(staged.pod_request_cpu_core_hours_e12), 0) AS pod_request_cpu_core_hours_e12,
+                COALESCE(%1$I(staged.pod_limit_cpu_core_hours_e12), 0) AS pod_limit_cpu_core_hours_e12,
+                COALESCE(%1$I(staged.pod_effective_usage_cpu_core_hours_e12), 0)
+                    AS pod_effective_usage_cpu_core_hours_e12,
+                COALESCE(%1$I(staged.pod_usage_memory_gigabyte_hours_e12), 0) AS pod_usage_memory_gigabyte_hours_e12,
+                COALESCE(%1$I(staged.pod_request_memory_gigabyte_hours_e12), 0)
+                    AS pod_request_memory_gigabyte_hours_e12,
+                COALESCE(%1$I(staged.pod_limit_memory_gigabyte_hours_e12), 0) AS pod_limit_memory_gigabyte_hours_e12,
+                COALESCE(%1$I(staged.pod_effective_usage_memory_gigabyte_hours_e12), 0)
+                    AS pod_effective_usage_memory_gigabyte_hours_e12
+            FROM reporting_ocpusagelineitem_pod_staging AS staged
+            WHERE
+                staged.generation = ANY (%2$L)
+                AND staged.interval_start >= %3$L
+                AND staged.interval_start < %4$L
+            GROUP BY
+                staged.namespace_name_id,
+                staged.node_name_id,
+                staged.pod,
+                staged.pod_labels_id,
+                staged.resource_id_name_id
+        )
+        SELECT
+            namespace.name AS namespace,
+            node.name AS node,
+            summed.pod,
+            summed.pod_labels_id,
+            resource.name AS resource_id,
+            summed.node_role,
+            summed.node_capacity_cpu_cores_e12,
+            summed.node_capacity_memory_gigabytes_e12,
+            summed.pod_usage_cpu_core_hours_e12,
+            summed.pod_request_cpu_core_hours_e12,
+            summed.pod_limit_cpu_core_hours_e12,
+            summed.pod_effective_usage_cpu_core_hours_e12,
+            summed.pod_usage_memory_gigabyte_hours_e12,
+            summed.pod_request_memory_gigabyte_hours_e12,
+            summed.pod_limit_memory_gigabyte_hours_e12,
+            summed.pod_effective_usage_memory_gigabyte_hours_e12
+        FROM sums AS summed
+        LEFT JOIN gristmill_name AS namespace
+            ON namespace.id = summed.namespace_name_id
+        LEFT JOIN gristmill_name AS node
+            ON node.id = summed.node_name_id
+        LEFT JOIN gristmill_name AS resource
+            ON resource.id = summed.resource_id_name_id
+    $fold$;
 BEGIN
     DROP TABLE IF EXISTS pg_temp.daily_pods;
 
-    CREATE TEMPORARY TABLE daily_pods ON COMMIT DROP AS
-    WITH sums AS (
-        -- By ids, so that names are looked up once a day and not once an hour.
-        SELECT
-            staged.namespace_name_id,
-            staged.node_name_id,
-            staged.pod,
-            staged.pod_labels_id,
-            staged.resource_id_name_id,
-            -- A role that we do not know is as good as none.
-            max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
-            COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
-            COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
-            COALESCE(sum(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
-            COALESCE(sum(staged.pod_request_cpu_core_hours_e12), 0) AS pod_request_cpu_core_hours_e12,
-            COALESCE(sum(staged.pod_limit_cpu_core_hours_e12), 0) AS pod_limit_cpu_core_hours_e12,
-            COALESCE(sum(staged.pod_effective_usage_cpu_core_hours_e12), 0)
-                AS pod_effective_usage_cpu_core_hours_e12,
-            COALESCE(sum(staged.pod_usage_memory_gigabyte_hours_e12), 0) AS pod_usage_memory_gigabyte_hours_e12,
-            COALESCE(sum(staged.pod_request_memory_gigabyte_hours_e12), 0) AS pod_request_memory_gigabyte_hours_e12,
-            COALESCE(sum(staged.pod_limit_memory_gigabyte_hours_e12), 0) AS pod_limit_memory_gigabyte_hours_e12,
-            COALESCE(sum(staged.pod_effective_usage_memory_gigabyte_hours_e12), 0)
-                AS pod_effective_usage_memory_gigabyte_hours_e12
-        FROM reporting_ocpusagelineitem_pod_staging AS staged
-        WHERE
-            staged.generation = ANY (generations)
-            AND staged.interval_start >= day_start
-            AND staged.interval_start < day_end
-        GROUP BY
-            staged.namespace_name_id,
-            staged.node_name_id,
-            staged.pod,
-            staged.pod_labels_id,
-            staged.resource_id_name_id
-    )
-    SELECT
-        namespace.name AS namespace,
-        node.name AS node,
-        summed.pod,
-        summed.pod_labels_id,
-        resource.name AS resource_id,
-        summed.node_role,
-        summed.node_capacity_cpu_cores_e12,
-        summed.node_capacity_memory_gigabytes_e12,
-        summed.pod_usage_cpu_core_hours_e12,
-        summed.pod_request_cpu_core_hours_e12,
-        summed.pod_limit_cpu_core_hours_e12,
-        summed.pod_effective_usage_cpu_core_hours_e12,
-        summed.pod_usage_memory_gigabyte_hours_e12,
-        summed.pod_request_memory_gigabyte_hours_e12,
-        summed.pod_limit_memory_gigabyte_hours_e12,
-        summed.pod_effective_usage_memory_gigabyte_hours_e12
-    FROM sums AS summed
-    LEFT JOIN gristmill_name AS namespace
-        ON namespace.id = summed.namespace_name_id
-    LEFT JOIN gristmill_name AS node
-        ON node.id = summed.node_name_id
-    LEFT JOIN gristmill_name AS resource
-        ON resource.id = summed.resource_id_name_id;
+    BEGIN
+        EXECUTE format(folded, 'sum_of_bigint', generations, day_start, day_end);
+    EXCEPTION
+        -- Usage that nobody has, but a report can say.
+        WHEN numeric_value_out_of_range THEN
+            EXECUTE format(folded, 'sum', generations, day_start, day_end);
+    END;
 
     ANALYZE pg_temp.daily_pods (namespace, node, pod, resource_id, pod_labels_id);
 END

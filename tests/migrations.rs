@@ -95,7 +95,12 @@ fn a_changed_migration_is_refused() {
 
 /// The functions of the schema, each with the digest of its whole definition.
 const FUNCTIONS: &str = "
-    SELECT oid::regprocedure, md5(pg_get_functiondef(oid))
+    SELECT
+        oid::regprocedure,
+        CASE prokind
+            WHEN 'a' THEN (SELECT md5(made::text) FROM pg_aggregate AS made WHERE made.aggfnoid = pg_proc.oid)
+            ELSE md5(pg_get_functiondef(oid))
+        END
     FROM pg_proc
     WHERE pronamespace = 'gristmill'::regnamespace
     ORDER BY oid::regprocedure::text";

@@ -11,6 +11,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray,
     TimestampMicrosecondArray, UInt32Array,
 };
+use arrow_buffer::NullBuffer;
 use arrow_schema::ArrowError;
 use arrow_select::dictionary::garbage_collect_dictionary;
 
@@ -291,13 +292,18 @@ impl<'a> Values<'a> {
     }
 
     pub fn is_null(&self, row: usize) -> bool {
-        match self {
-            Self::Boolean(values) => values.is_null(row),
-            Self::Int64(values) => values.is_null(row),
-            Self::Float64(values) => values.is_null(row),
-            Self::Timestamp(values) => values.is_null(row),
-            Self::Utf8(values) => values.is_null(row),
-            Self::Dictionary(keys, _) => keys.is_null(row),
+        self.nulls().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// Which rows are null, if any may be.
+    pub fn nulls(&self) -> Option<&'a NullBuffer> {
+        match *self {
+            Self::Boolean(values) => values.nulls(),
+            Self::Int64(values) => values.nulls(),
+            Self::Float64(values) => values.nulls(),
+            Self::Timestamp(values) => values.nulls(),
+            Self::Utf8(values) => values.nulls(),
+            Self::Dictionary(keys, _) => keys.nulls(),
         }
     }
 

@@ -310,7 +310,7 @@ async fn install_function(
     }
 
     for overload in overloads(transaction, function).await? {
-        let sql = format!("DROP FUNCTION {overload}");
+        let sql = format!("DROP ROUTINE {overload}");
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)
             .await?;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow_array::{Array, StringArray};
+use arrow_buffer::NullBuffer;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
@@ -367,75 +368,84 @@ impl<'b> Encoder<'b> {
 }
 
 /// A column ready to be written row by row.
-enum ColumnBytes<'b> {
-    /// Values that have been turned into eight bytes beforehand.
-    Eight(Vec<[u8; 8]>, Values<'b>),
-    Plain(Values<'b>),
+struct ColumnBytes<'b> {
+    nulls: Option<&'b NullBuffer>,
+    cells: Cells<'b>,
+}
+
+enum Cells<'b> {
+    /// By row: values of eight bytes, made beforehand.
+    Eight(Vec<EightBytes>),
     /// By key: the id of each text that is stored once.
-    Ids(Values<'b>, Vec<[u8; 8]>),
+    Ids(&'b [u32], Vec<EightBytes>),
+    Plain(Values<'b>),
+}
+
+/// A value of eight bytes behind its length.
+type EightBytes = [u8; 12];
+
+fn eight_bytes(value: i64) -> EightBytes {
+    let mut bytes = [0; 12];
+    bytes[3] = 8;
+    bytes[4..].copy_from_slice(&value.to_be_bytes());
+    bytes
 }
 
 impl<'b> ColumnBytes<'b> {
     fn new(values: Values<'b>, storage: Storage, text_ids: &HashMap<&str, i64>) -> Self {
         let ids = |texts: &StringArray| {
-            let id = |text| text_ids.get(text?).copied();
+            let id = |text: Option<&str>| text_ids.get(text?).copied();
             let ids = texts.iter().map(id);
-            ids.map(|id| id.unwrap_or_default().to_be_bytes()).collect()
+            ids.map(|id| eight_bytes(id.unwrap_or_default())).collect()
         };
-        match (values, storage) {
+        let cells = match (values, storage) {
             (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
                 let factor = power_of_ten(scale);
-                let bytes = numbers
-                    .values()
-                    .iter()
-                    .map(|number| scaled(*number, factor).unwrap_or_default().to_be_bytes())
-                    .collect();
-                Self::Eight(bytes, values)
+                let fixed = |number: &f64| scaled(*number, factor).unwrap_or_default();
+                let numbers = numbers.values().iter();
+                Cells::Eight(numbers.map(|number| eight_bytes(fixed(number))).collect())
             }
-            (Values::Timestamp(instants), _) => Self::Eight(
-                instants
-                    .values()
-                    .iter()
-                    .map(|microseconds| {
-                        microseconds
-                            .saturating_sub(POSTGRES_EPOCH_MICROSECONDS)
-                            .to_be_bytes()
-                    })
-                    .collect(),
-                values,
-            ),
-            (Values::Dictionary(_, texts), storage) if Kind::of(storage).is_some() => {
-                Self::Ids(values, ids(texts))
+            (Values::Timestamp(instants), _) => {
+                let since =
+                    |microseconds: &i64| microseconds.saturating_sub(POSTGRES_EPOCH_MICROSECONDS);
+                let instants = instants.values().iter();
+                Cells::Eight(
+                    instants
+                        .map(|instant| eight_bytes(since(instant)))
+                        .collect(),
+                )
+            }
+            (Values::Dictionary(keys, texts), storage) if Kind::of(storage).is_some() => {
+                Cells::Ids(keys.keys().values(), ids(texts))
             }
             (Values::Utf8(texts), storage) if Kind::of(storage).is_some() => {
-                Self::Eight(ids(texts), values)
+                Cells::Eight(ids(texts))
             }
-            _ => Self::Plain(values),
+            _ => Cells::Plain(values),
+        };
+        Self {
+            nulls: values.nulls(),
+            cells,
         }
     }
 
     fn put(&self, buffer: &mut Vec<u8>, row: usize) {
-        match self {
-            Self::Eight(_, values) | Self::Plain(values) | Self::Ids(values, _)
-                if values.is_null(row) =>
-            {
-                buffer.extend_from_slice(&(-1i32).to_be_bytes());
-            }
-            Self::Eight(bytes, _) => put(buffer, &bytes[row]),
-            Self::Ids(Values::Dictionary(keys, _), ids) => {
-                put(buffer, &ids[keys.keys().value(row) as usize]);
-            }
-            Self::Ids(values, _) | Self::Plain(values) => match values {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            buffer.extend_from_slice(&(-1i32).to_be_bytes());
+            return;
+        }
+        match &self.cells {
+            Cells::Eight(cells) => buffer.extend_from_slice(&cells[row]),
+            Cells::Ids(keys, ids) => buffer.extend_from_slice(&ids[keys[row] as usize]),
+            Cells::Plain(values) => match values {
                 Values::Boolean(bits) => put(buffer, &[u8::from(bits.value(row))]),
                 Values::Int64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
                 Values::Float64(numbers) => put(buffer, &numbers.value(row).to_be_bytes()),
                 Values::Timestamp(instants) => put(buffer, &instants.value(row).to_be_bytes()),
                 Values::Utf8(texts) => put(buffer, texts.value(row).as_bytes()),
                 Values::Dictionary(keys, texts) => {
-                    put(
-                        buffer,
-                        texts.value(keys.keys().value(row) as usize).as_bytes(),
-                    );
+                    let key = keys.keys().value(row) as usize;
+                    put(buffer, texts.value(key).as_bytes());
                 }
             },
         }
