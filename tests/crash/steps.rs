@@ -8,6 +8,7 @@ use std::time::Duration;
 use gristmill::step::Step::{self, *};
 
 use super::{DAYS, parts, payload};
+use crate::local_server::wait_until;
 use crate::support::command::Gristmill;
 use crate::support::contents::{self, ALL, Compared};
 use crate::support::payload::{CLUSTER, Payload, Report};
@@ -158,6 +159,16 @@ impl<'s> Scene<'s> {
             Some(code) if time > 1 && code == self.code => {}
             Some(_) => panic!("it was not killed at {step}\n{killed}"),
         }
+        // A run is known to be dead once the server has noticed, which takes a busy
+        // machine a moment; until then the next one takes it for one at work.
+        wait_until("the server has noticed", || {
+            let sessions = site.database.query_value(
+                "SELECT count(*)
+                FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'gristmill'",
+            );
+            sessions.as_deref() == Some("0")
+        });
         (self.command)(&site).ends_with(self.code);
         let after = format!("a kill at {step}:{time}");
         contents::difference(&site.database, &expected.database, self.compared).is_none(&after);
