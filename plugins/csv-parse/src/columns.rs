@@ -1,8 +1,8 @@
 //! Builders that take cells as they stand in the file.
 
 use gristmill_stage::{
-    BooleanBuilder, Column, ColumnType, DictionaryBuilder, Float64Builder, Int64Builder,
-    TimestampBuilder, Utf8Builder, WantedColumn, same_bytes,
+    BooleanBuilder, Column, ColumnType, DictionaryBuilder, DictionarySize, Float64Builder,
+    Int64Builder, TimestampBuilder, Utf8Builder, WantedColumn, same_bytes,
 };
 
 use crate::values::{self, Fault};
@@ -51,7 +51,12 @@ impl LastTimestamp {
 }
 
 impl ColumnBuilder {
-    pub(crate) fn new(wanted: &WantedColumn, capacity: usize) -> ColumnBuilder {
+    /// An empty one with room for so many rows and, if it is a dictionary, values.
+    pub(crate) fn new(
+        wanted: &WantedColumn,
+        capacity: usize,
+        dictionary: DictionarySize,
+    ) -> ColumnBuilder {
         let values = match wanted.column_type {
             ColumnType::Boolean => Values::Boolean(BooleanBuilder::default()),
             ColumnType::Int64 => Values::Int64(Int64Builder::with_capacity(capacity)),
@@ -63,7 +68,7 @@ impl ColumnBuilder {
             ColumnType::Utf8 => Values::Utf8(Utf8Builder::default()),
             // The contract rules JSON out; text is the nearest thing.
             ColumnType::Dictionary | ColumnType::Json => {
-                Values::Dictionary(DictionaryBuilder::with_capacity(capacity))
+                Values::Dictionary(DictionaryBuilder::with_capacities(capacity, dictionary))
             }
         };
         ColumnBuilder {
@@ -81,7 +86,7 @@ impl ColumnBuilder {
         match &mut self.values {
             Values::Float64(builder) => builder.push(values::float64(cell)?),
             Values::Timestamp { builder, last } => builder.push(last.read(cell)?),
-            Values::Dictionary(builder) => builder.push_bytes(cell, values::text)?,
+            Values::Dictionary(builder) => builder.push_bytes(cell, values::checked_text)?,
             Values::Utf8(builder) => builder.push(values::text(cell)?),
             Values::Int64(builder) => builder.push(values::int64(cell)?),
             Values::Boolean(builder) => builder.push(values::boolean(cell)?),
@@ -125,6 +130,14 @@ impl ColumnBuilder {
             Values::Dictionary(builder) => builder.truncate(rows),
             Values::Timestamp { builder, .. } => builder.truncate(rows),
             Values::Boolean(builder) => builder.truncate(rows),
+        }
+    }
+
+    /// How much the distinct values of a dictionary take.
+    pub(crate) fn dictionary_size(&self) -> DictionarySize {
+        match &self.values {
+            Values::Dictionary(builder) => builder.size(),
+            _ => DictionarySize::default(),
         }
     }
 

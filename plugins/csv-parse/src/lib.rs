@@ -44,7 +44,7 @@ use serde::Deserialize;
 
 use crate::{
     header::Header,
-    records::Rows,
+    records::{Rows, Sizes},
     splitter::{Boundary, Splitter},
 };
 
@@ -87,8 +87,8 @@ pub struct CsvParse {
     boundary: Boundary,
     /// Where the next record, carried or not, begins.
     place: Place,
-    /// How many rows the last chunk had: a good guess for the next.
-    rows_before: usize,
+    /// How much the rows of the last chunk took.
+    before: Sizes,
 }
 
 /// A place in the file.
@@ -121,16 +121,16 @@ impl Parser for CsvParse {
             carry: Vec::new(),
             boundary: Boundary::default(),
             place: Place { line: 1, byte: 0 },
-            rows_before: 0,
+            before: Sizes::default(),
         })
     }
 
     fn parse(&mut self, chunk: Vec<u8>, last: bool) -> Result<Parsed, Failure> {
-        let mut rows = Rows::new(Rc::clone(&self.wanted), self.rows_before);
+        let mut rows = Rows::new(Rc::clone(&self.wanted), &self.before);
         if let Some((chunk, begin)) = self.after_byte_order_mark(chunk, last) {
             self.parse_bytes(&chunk[begin..], last, &mut rows)?;
         }
-        self.rows_before = rows.len();
+        self.before = rows.sizes();
         Ok(rows.finish())
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use gristmill_stage::{Parsed, RejectedRecord, WantedColumn};
+use gristmill_stage::{DictionarySize, Parsed, RejectedRecord, WantedColumn};
 
 use crate::{
     Place,
@@ -11,6 +11,14 @@ use crate::{
     splitter::{Field, Form, Record, Splitter},
     values::{Fault, unescape},
 };
+
+/// How much the rows of a chunk took: a good guess for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes {
+    rows: usize,
+    /// One per wanted column.
+    dictionaries: Vec<DictionarySize>,
+}
 
 /// The rows of one chunk so far.
 pub(crate) struct Rows {
@@ -25,14 +33,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// No rows yet, and room for about `capacity`.
-    pub(crate) fn new(wanted: Rc<[WantedColumn]>, capacity: usize) -> Rows {
+    /// No rows yet, and room for about as many as there were before.
+    pub(crate) fn new(wanted: Rc<[WantedColumn]>, before: &Sizes) -> Rows {
         // A little more than the last chunk had: growing copies every column.
-        let capacity = capacity + capacity / 16;
+        let capacity = before.rows + before.rows / 16;
+        let mut dictionaries = before.dictionaries.iter().copied();
         Rows {
             columns: wanted
                 .iter()
-                .map(|column| ColumnBuilder::new(column, capacity))
+                .map(|column| {
+                    let dictionary = dictionaries.next().unwrap_or_default();
+                    ColumnBuilder::new(column, capacity, dictionary)
+                })
                 .collect(),
             wanted,
             lines: Vec::with_capacity(capacity),
@@ -43,8 +55,19 @@ impl Rows {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes {
+            rows: self.len(),
+            dictionaries: self
+                .columns
+                .iter()
+                .map(ColumnBuilder::dictionary_size)
+                .collect(),
+        }
     }
 
     /// How many records were rejected.

@@ -5,6 +5,8 @@
 
 use std::str;
 
+use gristmill_stage::Text;
+
 /// How much of a cell a message quotes.
 const QUOTED_CHARACTERS_MAX: usize = 40;
 
@@ -70,6 +72,15 @@ pub(crate) fn text(cell: &[u8]) -> Result<&str, Box<Fault>> {
     match cell.contains(&0) {
         true => Err(Fault::expected("nul-byte", "text without NUL bytes", cell)),
         false => Ok(text),
+    }
+}
+
+/// The same, for where the bytes are enough.
+#[inline]
+pub(crate) fn checked_text(cell: &[u8]) -> Result<Text<'_>, Box<Fault>> {
+    match Text::from_ascii(cell) {
+        Some(text) => Ok(text),
+        None => text(cell).map(Text::from),
     }
 }
 
