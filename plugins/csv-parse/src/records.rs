@@ -113,9 +113,9 @@ impl Rows {
         splitter: &Splitter<'_>,
         header: &Header,
     ) -> Result<(), (Option<usize>, Box<Fault>)> {
-        let fields = splitter.fields();
-        if fields.len() != header.fields {
-            let message = format!("expected {} fields, found {}", header.fields, fields.len());
+        let fields = splitter.field_count();
+        if fields != header.fields {
+            let message = format!("expected {} fields, found {fields}", header.fields);
             return Err((
                 None,
                 Box::new(Fault {
@@ -129,7 +129,7 @@ impl Rows {
         {
             let pushed = match *position {
                 Some(position) => {
-                    let field = fields[position];
+                    let field = splitter.field(position);
                     match content(splitter.bytes(), field, &mut self.unescaped) {
                         Some(cell) => column.push(cell),
                         None => Err(Box::new(Fault {

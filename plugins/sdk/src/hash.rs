@@ -153,7 +153,8 @@ mod tests {
         let text: Vec<u8> = (0..150_u8).map(|byte| byte.wrapping_mul(37)).collect();
         for length in 0..=text.len() {
             let text = &text[..length];
-            assert!(same_bytes(text, &text.to_vec()));
+            let copy = text.to_vec();
+            assert!(same_bytes(text, &copy));
             for position in 0..length {
                 for bit in 0..8 {
                     let mut other = text.to_vec();
