@@ -48,10 +48,6 @@ use crate::{
     splitter::{Boundary, Splitter},
 };
 
-/// Rejects of one chunk; the shortest records would be two million, and each
-/// takes the memory of a long one.
-const REJECTS_MAX: usize = 100_000;
-
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, Deserialize)]
@@ -206,6 +202,7 @@ impl CsvParse {
             let place = self.place;
             let length = record.end - record.start;
             if length > self.record_bytes_max {
+                self.take_held(bytes, rows)?;
                 return Err(self.record_too_long());
             }
             self.place.line += 1 + record.lines_inside;
@@ -214,17 +211,20 @@ impl CsvParse {
                 continue;
             }
             match &self.header {
-                Some(header) => {
-                    rows.push(&splitter, &record, place, header);
-                    if rows.rejected() > REJECTS_MAX {
-                        let reason = format!("more than {REJECTS_MAX} records do not fit");
-                        return Err(Failure::input_at(place.line, reason));
-                    }
-                }
+                Some(header) => rows.push(&splitter, &record, place, header)?,
                 None => self.read_header(&splitter, place)?,
             }
         }
+        self.take_held(bytes, rows)?;
         Ok(splitter.consumed())
+    }
+
+    /// Takes the records of these bytes that wait to be taken together.
+    fn take_held(&self, bytes: &[u8], rows: &mut Rows) -> Result<(), Failure> {
+        match &self.header {
+            Some(header) => rows.push_held(bytes, header),
+            None => Ok(()),
+        }
     }
 
     /// Takes a record that the end of the file ends.

@@ -1,16 +1,14 @@
 //! Finds records and fields, and knows nothing of what they hold.
 //!
-//! The bytes that matter (delimiter, line feed, quote) are found 64 at a time as
-//! the bits of one word, by vector instructions where there are any. Then only
-//! those bytes are looked at. [`Boundary`] follows the same rules byte by byte,
+//! The bytes that matter (delimiter, line feed, quote) are found a block at a time,
+//! and then only they are looked at. [`Boundary`] follows the same rules byte by byte,
 //! for the one record per chunk whose end has not come yet.
 
-const QUOTE: u8 = b'"';
-const LINE_FEED: u8 = b'\n';
-const CARRIAGE_RETURN: u8 = b'\r';
+mod special;
 
-/// How many bytes are looked at together: one bit each in a word.
-const BLOCK: usize = 64;
+use special::{BLOCK, LINE_FEED, QUOTE, special_bytes};
+
+const CARRIAGE_RETURN: u8 = b'\r';
 
 /// Where a field's content is in the bytes, without the quotes around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +16,18 @@ pub(crate) struct Field {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) form: Form,
+}
+
+impl Field {
+    /// One that is not quoted, before another that begins at `next`.
+    #[inline]
+    pub(crate) fn between(start: u32, next: u32) -> Field {
+        Field {
+            start,
+            end: next - 1,
+            form: Form::Literal,
+        }
+    }
 }
 
 /// What a field's content looks like.
@@ -93,13 +103,16 @@ impl<'a> Splitter<'a> {
     #[inline]
     pub(crate) fn field(&self, index: usize) -> Field {
         match self.fields.is_empty() {
-            true => Field {
-                start: self.starts[index],
-                end: self.starts[index + 1] - 1,
-                form: Form::Literal,
-            },
+            true => Field::between(self.starts[index], self.starts[index + 1]),
             false => self.fields[index],
         }
+    }
+
+    /// Where the fields of that record begin, and where one more would, unless one
+    /// of them is quoted. A field ends one byte before the next.
+    #[inline]
+    pub(crate) fn plain_starts(&self) -> Option<&[u32]> {
+        self.fields.is_empty().then_some(&self.starts)
     }
 
     /// How many bytes all the records took.
@@ -172,12 +185,9 @@ impl<'a> Splitter<'a> {
     /// Goes on with a record at the quote that begins its first quoted field.
     #[cold]
     fn next_record_with_quotes(&mut self, start: usize, quote: usize) -> Option<Record> {
-        let before = self.starts.windows(2).map(|pair| Field {
-            start: pair[0],
-            end: pair[1] - 1,
-            form: Form::Literal,
-        });
-        self.fields.extend(before);
+        let before = self.starts.windows(2);
+        self.fields
+            .extend(before.map(|pair| Field::between(pair[0], pair[1])));
         let mut field_start = quote;
         let mut position = quote;
         let mut lines_inside = 0;
@@ -299,68 +309,6 @@ fn field(start: usize, end: usize, form: Form) -> Field {
         start: start as u32,
         end: end as u32,
         form,
-    }
-}
-
-/// The bytes of a block that matter.
-#[derive(Debug, PartialEq, Eq)]
-struct Special {
-    /// A bit for each byte that is a delimiter, a line feed or a quote.
-    all: u64,
-    only_delimiters: bool,
-}
-
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[inline]
-fn special_bytes(block: &[u8; BLOCK], delimiter: u8) -> Special {
-    use core::arch::wasm32::{
-        u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, u64x2_splat, v128_any_true, v128_or,
-    };
-
-    let (words, _) = block.as_chunks::<8>();
-    let mut all = 0;
-    let mut others = u64x2_splat(0);
-    for part in 0..BLOCK / 16 {
-        let bytes = u64x2(
-            u64::from_le_bytes(words[part * 2]),
-            u64::from_le_bytes(words[part * 2 + 1]),
-        );
-        let here = v128_or(
-            u8x16_eq(bytes, u8x16_splat(LINE_FEED)),
-            u8x16_eq(bytes, u8x16_splat(QUOTE)),
-        );
-        let hits = v128_or(u8x16_eq(bytes, u8x16_splat(delimiter)), here);
-        all |= u64::from(u8x16_bitmask(hits)) << (part * 16);
-        others = v128_or(others, here);
-    }
-    Special {
-        all,
-        only_delimiters: !v128_any_true(others),
-    }
-}
-
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-#[inline]
-fn special_bytes(block: &[u8; BLOCK], delimiter: u8) -> Special {
-    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    // A byte's high bit is set where it is zero, without carries between bytes.
-    let zero_bytes = |word: u64| !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
-    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
-    let (words, _) = block.as_chunks::<8>();
-    let mut all = 0;
-    let mut others = 0;
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let here = zero_bytes(word ^ each(LINE_FEED)) | zero_bytes(word ^ each(QUOTE));
-        let hits = zero_bytes(word ^ each(delimiter)) | here;
-        // Gathers the eight high bits into the highest byte.
-        let bits = (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        all |= bits << (index * 8);
-        others |= here;
-    }
-    Special {
-        all,
-        only_delimiters: others == 0,
     }
 }
 

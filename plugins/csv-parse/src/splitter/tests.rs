@@ -1,6 +1,9 @@
 //! Records and fields of texts: all short ones, and long ones of every mixture.
 
-use super::{BLOCK, Boundary, Form, Special, Splitter, special_bytes};
+use super::{
+    Boundary, Form, Splitter,
+    special::{BLOCK, Special, special_bytes},
+};
 
 /// Records as their fields, each marked when its form is not literal.
 fn split(text: &str) -> Vec<Vec<String>> {
