@@ -59,7 +59,7 @@ trait TakesCells {
     /// Adds a row without a value.
     fn push_null(&mut self);
 
-    #[inline]
+    #[inline(always)]
     fn push_or_null(&mut self, cell: &[u8], empty_is_null: bool) -> Result<(), Box<Fault>> {
         match (cell.is_empty(), empty_is_null) {
             (false, _) => self.push_cell(cell),
@@ -73,7 +73,7 @@ trait TakesCells {
 }
 
 impl TakesCells for Float64Builder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         Float64Builder::push(self, values::float64(cell)?);
         Ok(())
@@ -90,7 +90,7 @@ impl TakesCells for Float64Builder {
 }
 
 impl TakesCells for Int64Builder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         Int64Builder::push(self, values::int64(cell)?);
         Ok(())
@@ -107,7 +107,7 @@ impl TakesCells for Int64Builder {
 }
 
 impl TakesCells for DictionaryBuilder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         self.push_bytes(cell, values::checked_text)?;
         Ok(())
@@ -124,7 +124,7 @@ impl TakesCells for DictionaryBuilder {
 }
 
 impl TakesCells for Utf8Builder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         Utf8Builder::push(self, values::text(cell)?);
         Ok(())
@@ -141,7 +141,7 @@ impl TakesCells for Utf8Builder {
 }
 
 impl TakesCells for BooleanBuilder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         BooleanBuilder::push(self, values::boolean(cell)?);
         Ok(())
@@ -157,7 +157,7 @@ impl TakesCells for BooleanBuilder {
 }
 
 impl TakesCells for CachingBuilder {
-    #[inline]
+    #[inline(always)]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
         let microseconds = self.read(cell)?;
         self.builder.push(microseconds);

@@ -66,6 +66,7 @@ pub(crate) fn unescape(raw: &[u8], unescaped: &mut Vec<u8>) {
 }
 
 /// Text that PostgreSQL can hold.
+#[inline(never)]
 pub(crate) fn text(cell: &[u8]) -> Result<&str, Box<Fault>> {
     let text =
         str::from_utf8(cell).map_err(|_| Fault::expected("not-utf8", "text in UTF-8", cell))?;
@@ -125,13 +126,17 @@ pub(crate) fn int64(cell: &[u8]) -> Result<i64, Box<Fault>> {
 /// A number of double precision, correctly rounded.
 #[inline]
 pub(crate) fn float64(cell: &[u8]) -> Result<f64, Box<Fault>> {
-    match six_decimals(cell).or_else(|| decimal(cell)) {
+    match six_decimals(cell) {
         Some(number) => Ok(number),
-        None => float64_slowly(cell),
+        None => float64_of_any_form(cell),
     }
 }
 
-fn float64_slowly(cell: &[u8]) -> Result<f64, Box<Fault>> {
+#[inline(never)]
+fn float64_of_any_form(cell: &[u8]) -> Result<f64, Box<Fault>> {
+    if let Some(number) = decimal(cell) {
+        return Ok(number);
+    }
     let (negative, digits) = sign(without_spaces(cell));
     let fault = || Fault::expected("not-a-number", "a number", cell);
     // Rules out what the library reads besides: a second sign, `inf`, `nan`.
@@ -311,6 +316,7 @@ fn eight_digits(digits: u64) -> u64 {
 }
 
 /// Microseconds since 1970-01-01 00:00:00 UTC.
+#[inline(never)]
 pub(crate) fn timestamp(cell: &[u8]) -> Result<i64, Box<Fault>> {
     let Some(((date, separator, time), zone)) = timestamp_parts(cell) else {
         return Err(Fault::expected("not-a-timestamp", "a timestamp", cell));
