@@ -57,8 +57,9 @@ impl Header {
 }
 
 fn names(splitter: &Splitter<'_>, line: u64) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::with_capacity(splitter.fields().len());
-    for field in splitter.fields() {
+    let count = splitter.field_count();
+    let mut names = Vec::with_capacity(count);
+    for field in (0..count).map(|index| splitter.field(index)) {
         let raw = &splitter.bytes()[field.start as usize..field.end as usize];
         let mut name = Vec::new();
         match field.form {

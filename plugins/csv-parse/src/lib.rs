@@ -44,13 +44,9 @@ use serde::Deserialize;
 
 use crate::{
     header::Header,
-    records::Rows,
+    records::{Rows, Sizes},
     splitter::{Boundary, Splitter},
 };
-
-/// Rejects of one chunk; the shortest records would be two million, and each
-/// takes the memory of a long one.
-const REJECTS_MAX: usize = 100_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -87,8 +83,8 @@ pub struct CsvParse {
     boundary: Boundary,
     /// Where the next record, carried or not, begins.
     place: Place,
-    /// How many rows the last chunk had: a good guess for the next.
-    rows_before: usize,
+    /// How much the rows of the last chunk took.
+    before: Sizes,
 }
 
 /// A place in the file.
@@ -121,16 +117,16 @@ impl Parser for CsvParse {
             carry: Vec::new(),
             boundary: Boundary::default(),
             place: Place { line: 1, byte: 0 },
-            rows_before: 0,
+            before: Sizes::default(),
         })
     }
 
     fn parse(&mut self, chunk: Vec<u8>, last: bool) -> Result<Parsed, Failure> {
-        let mut rows = Rows::new(Rc::clone(&self.wanted), self.rows_before);
+        let mut rows = Rows::new(Rc::clone(&self.wanted), &self.before);
         if let Some((chunk, begin)) = self.after_byte_order_mark(chunk, last) {
             self.parse_bytes(&chunk[begin..], last, &mut rows)?;
         }
-        self.rows_before = rows.len();
+        self.before = rows.sizes();
         Ok(rows.finish())
     }
 
@@ -206,6 +202,7 @@ impl CsvParse {
             let place = self.place;
             let length = record.end - record.start;
             if length > self.record_bytes_max {
+                self.take_held(bytes, rows)?;
                 return Err(self.record_too_long());
             }
             self.place.line += 1 + record.lines_inside;
@@ -214,17 +211,20 @@ impl CsvParse {
                 continue;
             }
             match &self.header {
-                Some(header) => {
-                    rows.push(&splitter, &record, place, header);
-                    if rows.rejected() > REJECTS_MAX {
-                        let reason = format!("more than {REJECTS_MAX} records do not fit");
-                        return Err(Failure::input_at(place.line, reason));
-                    }
-                }
+                Some(header) => rows.push(&splitter, &record, place, header)?,
                 None => self.read_header(&splitter, place)?,
             }
         }
+        self.take_held(bytes, rows)?;
         Ok(splitter.consumed())
+    }
+
+    /// Takes the records of these bytes that wait to be taken together.
+    fn take_held(&self, bytes: &[u8], rows: &mut Rows) -> Result<(), Failure> {
+        match &self.header {
+            Some(header) => rows.push_held(bytes, header),
+            None => Ok(()),
+        }
     }
 
     /// Takes a record that the end of the file ends.

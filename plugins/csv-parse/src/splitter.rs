@@ -1,16 +1,14 @@
 //! Finds records and fields, and knows nothing of what they hold.
 //!
-//! The bytes that matter (delimiter, line feed, quote) are found 64 at a time as
-//! the bits of one word, by vector instructions where there are any. Then only
-//! those bytes are looked at. [`Boundary`] follows the same rules byte by byte,
+//! The bytes that matter (delimiter, line feed, quote) are found a block at a time,
+//! and then only they are looked at. [`Boundary`] follows the same rules byte by byte,
 //! for the one record per chunk whose end has not come yet.
 
-const QUOTE: u8 = b'"';
-const LINE_FEED: u8 = b'\n';
-const CARRIAGE_RETURN: u8 = b'\r';
+mod special;
 
-/// How many bytes are looked at together: one bit each in a word.
-const BLOCK: usize = 64;
+use special::{BLOCK, LINE_FEED, QUOTE, special_bytes};
+
+const CARRIAGE_RETURN: u8 = b'\r';
 
 /// Where a field's content is in the bytes, without the quotes around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +16,18 @@ pub(crate) struct Field {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) form: Form,
+}
+
+impl Field {
+    /// One that is not quoted, before another that begins at `next`.
+    #[inline]
+    pub(crate) fn between(start: u32, next: u32) -> Field {
+        Field {
+            start,
+            end: next - 1,
+            form: Form::Literal,
+        }
+    }
 }
 
 /// What a field's content looks like.
@@ -51,9 +61,14 @@ pub(crate) struct Splitter<'a> {
     next_block: usize,
     /// The special bytes of the current block that are still to be looked at.
     special: u64,
+    /// Whether the current block has delimiters and no other special bytes.
+    only_delimiters: bool,
     /// Where the next record begins.
     start: usize,
-    /// The fields of the last record.
+    /// Where the fields of the last record begin, and where one after the last
+    /// would: a field ends one byte before the next, since nothing is quoted.
+    starts: Vec<u32>,
+    /// The fields of the last record when one of them is quoted, else nothing.
     fields: Vec<Field>,
 }
 
@@ -64,8 +79,10 @@ impl<'a> Splitter<'a> {
             delimiter,
             next_block: 0,
             special: 0,
+            only_delimiters: false,
             start: 0,
-            fields: Vec::with_capacity(64),
+            starts: Vec::with_capacity(64),
+            fields: Vec::new(),
         }
     }
 
@@ -73,9 +90,29 @@ impl<'a> Splitter<'a> {
         self.bytes
     }
 
-    /// The fields of the record that `next_record` returned last.
-    pub(crate) fn fields(&self) -> &[Field] {
-        &self.fields
+    /// How many fields the record has that `next_record` returned last.
+    #[inline]
+    pub(crate) fn field_count(&self) -> usize {
+        match self.fields.len() {
+            0 => self.starts.len() - 1,
+            count => count,
+        }
+    }
+
+    /// A field of that record.
+    #[inline]
+    pub(crate) fn field(&self, index: usize) -> Field {
+        match self.fields.is_empty() {
+            true => Field::between(self.starts[index], self.starts[index + 1]),
+            false => self.fields[index],
+        }
+    }
+
+    /// Where the fields of that record begin, and where one more would, unless one
+    /// of them is quoted. A field ends one byte before the next.
+    #[inline]
+    pub(crate) fn plain_starts(&self) -> Option<&[u32]> {
+        self.fields.is_empty().then_some(&self.starts)
     }
 
     /// How many bytes all the records took.
@@ -92,14 +129,73 @@ impl<'a> Splitter<'a> {
     #[inline]
     pub(crate) fn next_record(&mut self) -> Option<Record> {
         self.fields.clear();
+        self.starts.clear();
         let start = self.start;
-        let mut field_start = start;
+        // A chunk crosses into 32-bit memory, so its positions fit.
+        self.starts.push(start as u32);
+        loop {
+            while self.special == 0 {
+                self.load_block()?;
+            }
+            if self.only_delimiters {
+                self.take_delimiters();
+                continue;
+            }
+            let position = self.next_special()?;
+            match self.bytes[position] {
+                LINE_FEED => {
+                    let end = self.line_end(self.field_start(), position);
+                    self.starts.push(end as u32 + 1);
+                    self.start = position + 1;
+                    return Some(Record {
+                        start,
+                        end,
+                        next: self.start,
+                        lines_inside: 0,
+                    });
+                }
+                QUOTE if position == self.field_start() => {
+                    return self.next_record_with_quotes(start, position);
+                }
+                QUOTE => {}
+                _ => self.starts.push(position as u32 + 1),
+            }
+        }
+    }
+
+    /// Where the field begins that is being looked at.
+    #[inline]
+    fn field_start(&self) -> usize {
+        self.starts.last().map_or(0, |start| *start as usize)
+    }
+
+    /// Takes what is left of a block as the ends of so many fields.
+    #[inline]
+    fn take_delimiters(&mut self) {
+        let first = (self.next_block - BLOCK + 1) as u32;
+        let mut special = self.special;
+        self.special = 0;
+        self.starts.extend((0..special.count_ones()).map(|_| {
+            let start = first + special.trailing_zeros();
+            special &= special - 1;
+            start
+        }));
+    }
+
+    /// Goes on with a record at the quote that begins its first quoted field.
+    #[cold]
+    fn next_record_with_quotes(&mut self, start: usize, quote: usize) -> Option<Record> {
+        let before = self.starts.windows(2);
+        self.fields
+            .extend(before.map(|pair| Field::between(pair[0], pair[1])));
+        let mut field_start = quote;
+        let mut position = quote;
         let mut lines_inside = 0;
         loop {
-            let mut position = self.next_special()?;
             let mut quoted = None;
             if self.bytes[position] == QUOTE {
                 if position != field_start {
+                    position = self.next_special()?;
                     continue;
                 }
                 let (end, form) = self.quoted_content(&mut lines_inside)?;
@@ -121,11 +217,11 @@ impl<'a> Splitter<'a> {
             self.fields
                 .push(quoted.unwrap_or_else(|| field(field_start, position, Form::Literal)));
             field_start = position + 1;
+            position = self.next_special()?;
         }
     }
 
     /// Where the content ends whose opening quote was the last special byte.
-    #[cold]
     fn quoted_content(&mut self, lines_inside: &mut u64) -> Option<(usize, Form)> {
         let mut form = Form::Literal;
         loop {
@@ -179,7 +275,7 @@ impl<'a> Splitter<'a> {
     #[inline]
     fn next_special(&mut self) -> Option<usize> {
         while self.special == 0 {
-            self.special = self.load_block()?;
+            self.load_block()?;
         }
         let position = self.next_block - BLOCK + self.special.trailing_zeros() as usize;
         self.special &= self.special - 1;
@@ -187,19 +283,22 @@ impl<'a> Splitter<'a> {
     }
 
     #[inline]
-    fn load_block(&mut self) -> Option<u64> {
+    fn load_block(&mut self) -> Option<()> {
         let rest = self.bytes.get(self.next_block..)?;
-        self.next_block += BLOCK;
-        match rest.first_chunk::<BLOCK>() {
-            Some(block) => Some(special_bytes(block, self.delimiter)),
-            None if rest.is_empty() => None,
+        let special = match rest.first_chunk::<BLOCK>() {
+            Some(block) => special_bytes(block, self.delimiter),
+            None if rest.is_empty() => return None,
             None => {
                 // The last bytes, padded with one that is never special.
                 let mut block = [0; BLOCK];
                 block[..rest.len()].copy_from_slice(rest);
-                Some(special_bytes(&block, self.delimiter))
+                special_bytes(&block, self.delimiter)
             }
-        }
+        };
+        self.next_block += BLOCK;
+        self.special = special.all;
+        self.only_delimiters = special.only_delimiters;
+        Some(())
     }
 }
 
@@ -211,53 +310,6 @@ fn field(start: usize, end: usize, form: Form) -> Field {
         end: end as u32,
         form,
     }
-}
-
-/// A bit for each byte that is a delimiter, a line feed or a quote.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[inline]
-fn special_bytes(block: &[u8; BLOCK], delimiter: u8) -> u64 {
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat, u64x2, v128_or};
-
-    let (words, _) = block.as_chunks::<8>();
-    let mut special = 0;
-    for part in 0..BLOCK / 16 {
-        let bytes = u64x2(
-            u64::from_le_bytes(words[part * 2]),
-            u64::from_le_bytes(words[part * 2 + 1]),
-        );
-        let hits = v128_or(
-            u8x16_eq(bytes, u8x16_splat(delimiter)),
-            v128_or(
-                u8x16_eq(bytes, u8x16_splat(LINE_FEED)),
-                u8x16_eq(bytes, u8x16_splat(QUOTE)),
-            ),
-        );
-        special |= u64::from(u8x16_bitmask(hits)) << (part * 16);
-    }
-    special
-}
-
-/// A bit for each byte that is a delimiter, a line feed or a quote.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-#[inline]
-fn special_bytes(block: &[u8; BLOCK], delimiter: u8) -> u64 {
-    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    // A byte's high bit is set where it is zero, without carries between bytes.
-    let zero_bytes = |word: u64| !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
-    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
-    let (words, _) = block.as_chunks::<8>();
-    let mut special = 0;
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let hits = zero_bytes(word ^ each(delimiter))
-            | zero_bytes(word ^ each(LINE_FEED))
-            | zero_bytes(word ^ each(QUOTE));
-        // Gathers the eight high bits into the highest byte.
-        let bits = (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        special |= bits << (index * 8);
-    }
-    special
 }
 
 /// How far a reader is through a record.
@@ -292,87 +344,4 @@ impl Boundary {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BLOCK, Boundary, Form, Splitter, special_bytes};
-
-    /// Records as their fields, each marked when its form is not literal.
-    fn split(text: &str) -> Vec<Vec<String>> {
-        let mut splitter = Splitter::new(text.as_bytes(), b',');
-        let mut records = Vec::new();
-        while let Some(record) = splitter.next_record() {
-            let mut fields = Vec::new();
-            for field in splitter.fields() {
-                let content = &text[field.start as usize..field.end as usize];
-                fields.push(match field.form {
-                    Form::Literal => content.to_owned(),
-                    Form::Doubled => format!("doubled {content}"),
-                    Form::Malformed => format!("malformed {content}"),
-                });
-            }
-            if splitter.is_blank(&record) {
-                fields.clear();
-            }
-            records.push(fields);
-        }
-        records
-    }
-
-    #[track_caller]
-    fn check(text: &str, expected: &[&[&str]]) {
-        assert_eq!(split(text), expected, "{text:?}");
-    }
-
-    #[test]
-    fn splits_fields_and_records() {
-        check("a,b\nc,\r\n,", &[&["a", "b"], &["c", ""]]);
-        check("\n\r\na\n", &[&[], &[], &["a"]]);
-        check("a\r,b\r\r\n", &[&["a\r", "b\r"]]);
-    }
-
-    #[test]
-    fn quotes_hide_what_is_between_them() {
-        check("\"a,\nb\",c\n", &[&["a,\nb", "c"]]);
-        check(
-            "\"a\"\"b\",\"\"\"\"\r\n",
-            &[&["doubled a\"\"b", "doubled \"\""]],
-        );
-        check("\"\"\n\"\r\n\"\r\n", &[&[""], &["\r\n"]]);
-        check("a\"b,\"c\" d\ne\n", &[&["a\"b", "malformed c"], &["e"]]);
-        check("\"a\"b\"c,d\n", &[&["malformed a", "d"]]);
-        check("\"a,b\n", &[]);
-    }
-
-    #[test]
-    fn special_bytes_are_found_in_every_place() {
-        for (place, byte) in (0..BLOCK).flat_map(|place| [(place, b','), (place, b'\n')]) {
-            // Bytes that differ from the special ones in one bit, or in the sign.
-            for filler in [b'-', b'#', 0x0b, 0xac, 0xff, 0x00, 0x80] {
-                let mut block = [filler; BLOCK];
-                block[place] = byte;
-                assert_eq!(special_bytes(&block, b','), 1 << place, "{filler:#x}");
-            }
-        }
-        assert_eq!(special_bytes(&[b'"'; BLOCK], b','), u64::MAX);
-    }
-
-    #[test]
-    fn both_readers_agree_on_where_records_end() {
-        // Every text of seven characters over those that matter.
-        const ALPHABET: &[u8] = b"a,\"\n\r";
-        for number in 0..ALPHABET.len().pow(7) {
-            let mut text = Vec::new();
-            let mut rest = number;
-            for _ in 0..7 {
-                text.push(ALPHABET[rest % ALPHABET.len()]);
-                rest /= ALPHABET.len();
-            }
-            let mut splitter = Splitter::new(&text, b',');
-            let end = Boundary::default().find_end(&text, b',');
-            assert_eq!(
-                splitter.next_record().map(|record| record.next),
-                end,
-                "{text:?}"
-            );
-        }
-    }
-}
+mod tests;

@@ -324,3 +324,80 @@ fn a_rejected_null_leaves_no_trace() {
     let table = parse_all_ways(&columns, b"a,b\n1,1\n,x\n2,2\n,3\n");
     assert_eq!(table.rows, [["1", "1"], ["2", "2"], ["NULL", "3"]]);
 }
+
+#[test]
+fn records_that_do_not_fit_may_be_anywhere_among_many() {
+    let columns = [number("a"), text("b"), number("c")];
+    let mut file = "a,b,c\n".to_owned();
+    let mut rows = Vec::new();
+    let mut rejects = Vec::new();
+    for number in 0..3000_u32 {
+        // Long runs without a fault, and faults close to each other.
+        let kind = match number.wrapping_mul(2_654_435_761) >> 16 & 0x3f {
+            kind if number / 200 % 2 == 0 => kind,
+            _ => 63,
+        };
+        let line = u64::from(number) + 2;
+        let (record, code, column) = match kind {
+            0 => (format!("x,gone {number},1\n"), "not-a-number", Some("a")),
+            1 => (format!("{number},\0,1\n"), "nul-byte", Some("b")),
+            2 => (format!("{number},b,-\n"), "not-a-number", Some("c")),
+            3 => (format!("{number},b\n"), "wrong-field-count", None),
+            4 => (format!("x,\"gone\"{number},1\n"), "not-a-number", Some("a")),
+            5 => (format!("{number},\"b{number}\",1\n"), "", None),
+            _ => (format!("{number},b{number},1\n"), "", None),
+        };
+        file.push_str(&record);
+        match code {
+            "" => rows.push([number.to_string(), format!("b{number}"), "1".to_owned()]),
+            _ => rejects.push((line, code, column)),
+        }
+    }
+    assert!(rejects.len() > 100 && rows.len() > 2000);
+    for chunk_bytes in [file.len(), 10_000, 777, 50] {
+        let table = parse("{}", &columns, file.as_bytes(), chunk_bytes).unwrap();
+        assert_eq!(table.rows, rows, "in chunks of {chunk_bytes}");
+        let found = table.rejects.iter().map(|reject| {
+            let column = reject.column.as_deref();
+            (reject.line, reject.code.as_str(), column)
+        });
+        assert_eq!(found.collect::<Vec<_>>(), rejects);
+        for (row, (line, start, length)) in rows.iter().zip(&table.places) {
+            let record = &file[*start as usize..][..*length as usize];
+            assert_eq!(record.replace('"', ""), row.join(","), "line {line}");
+            let before = &file[..*start as usize];
+            assert_eq!(*line, 1 + before.matches('\n').count() as u64);
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_a_fault_is_no_value_of_a_dictionary() {
+    let context = OpenParser {
+        columns: vec![number("a"), text("b")],
+        sets: Sets::default(),
+    };
+    let mut parser = CsvParse::open(parse_config("{}").unwrap(), context).unwrap();
+    let file = b"a,b\n1,x\nno number,gone\n2,y\n3,x\n";
+    let parsed = parser.parse(file.to_vec(), true).unwrap();
+    let Values::Dictionary(dictionary) = &parsed.columns[1].values else {
+        panic!("{:?}", parsed.columns[1])
+    };
+    assert_eq!(dictionary.values.data, b"xy");
+    assert_eq!(dictionary.keys, [0, 1, 0]);
+}
+
+#[test]
+fn too_many_records_that_do_not_fit_are_no_report() {
+    let (header, good, bad) = ("a\n", "1\n", "x\n");
+    let file = [header, good, &bad.repeat(100_000), good].concat();
+    let table = parse("{}", &[number("a")], file.as_bytes(), file.len()).unwrap();
+    assert_eq!((table.rows.len(), table.rejects.len()), (2, 100_000));
+
+    let file = [header, good, &bad.repeat(100_001), good].concat();
+    let failure = parse("{}", &[number("a")], file.as_bytes(), file.len()).unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "line 100003: more than 100000 records do not fit"
+    );
+}

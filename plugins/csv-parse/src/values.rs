@@ -5,6 +5,8 @@
 
 use std::str;
 
+use gristmill_stage::Text;
+
 /// How much of a cell a message quotes.
 const QUOTED_CHARACTERS_MAX: usize = 40;
 
@@ -64,12 +66,22 @@ pub(crate) fn unescape(raw: &[u8], unescaped: &mut Vec<u8>) {
 }
 
 /// Text that PostgreSQL can hold.
+#[inline(never)]
 pub(crate) fn text(cell: &[u8]) -> Result<&str, Box<Fault>> {
     let text =
         str::from_utf8(cell).map_err(|_| Fault::expected("not-utf8", "text in UTF-8", cell))?;
     match cell.contains(&0) {
         true => Err(Fault::expected("nul-byte", "text without NUL bytes", cell)),
         false => Ok(text),
+    }
+}
+
+/// The same, for where the bytes are enough.
+#[inline]
+pub(crate) fn checked_text(cell: &[u8]) -> Result<Text<'_>, Box<Fault>> {
+    match Text::from_ascii(cell) {
+        Some(text) => Ok(text),
+        None => text(cell).map(Text::from),
     }
 }
 
@@ -114,13 +126,17 @@ pub(crate) fn int64(cell: &[u8]) -> Result<i64, Box<Fault>> {
 /// A number of double precision, correctly rounded.
 #[inline]
 pub(crate) fn float64(cell: &[u8]) -> Result<f64, Box<Fault>> {
-    match decimal(cell) {
+    match six_decimals(cell) {
         Some(number) => Ok(number),
-        None => float64_slowly(cell),
+        None => float64_of_any_form(cell),
     }
 }
 
-fn float64_slowly(cell: &[u8]) -> Result<f64, Box<Fault>> {
+#[inline(never)]
+fn float64_of_any_form(cell: &[u8]) -> Result<f64, Box<Fault>> {
+    if let Some(number) = decimal(cell) {
+        return Ok(number);
+    }
     let (negative, digits) = sign(without_spaces(cell));
     let fault = || Fault::expected("not-a-number", "a number", cell);
     // Rules out what the library reads besides: a second sign, `inf`, `nan`.
@@ -170,9 +186,65 @@ const POWERS_OF_TEN: [f64; 20] = [
 /// Below this every whole number is exact in double precision.
 const EXACT_BELOW: u64 = 1 << 53;
 
+/// Powers of ten by which the first eight digits of up to sixteen count.
+const WHOLE_POWERS_OF_TEN: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// Eight times the character `0`.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// What the operator writes: up to sixteen digits without a sign, the point and
+/// six decimals, read as two or three words without a loop. `None` for all others,
+/// and for those that [`decimal`] would not take either.
+#[inline]
+fn six_decimals(cell: &[u8]) -> Option<f64> {
+    // The last digit before the point, the point, and the decimals.
+    let end = u64::from_le_bytes(*cell.last_chunk()?) ^ ZEROS;
+    if end & 0xff00 != 0x1e00 {
+        return None;
+    }
+    let decimals = end >> 16 << 16;
+    let begin = u64::from_le_bytes(*cell.first_chunk()?) ^ ZEROS;
+    let count = cell.len() - 7;
+    let whole = if count <= 8 {
+        // Moves the digits to where the last of eight would be, behind zeros.
+        let digits = begin << (64 - 8 * count);
+        if !are_small(digits) || !are_small(decimals) {
+            return None;
+        }
+        eight_digits(digits)
+    } else {
+        let more = u64::from_le_bytes(*cell.get(8..)?.first_chunk()?) ^ ZEROS;
+        let more_count = count - 8;
+        let power = WHOLE_POWERS_OF_TEN.get(more_count)?;
+        let digits = more << (64 - 8 * more_count);
+        if !are_small(begin) || !are_small(digits) || !are_small(decimals) {
+            return None;
+        }
+        eight_digits(begin) * power + eight_digits(digits)
+    };
+    // Mostly zeros, without which more numbers are exact.
+    if decimals == 0 {
+        return (whole < EXACT_BELOW).then_some(whole as f64);
+    }
+    if whole > EXACT_BELOW / 1_000_000 {
+        return None;
+    }
+    let mantissa = whole * 1_000_000 + eight_digits(decimals);
+    (mantissa < EXACT_BELOW).then(|| mantissa as f64 / 1e6)
+}
+
 /// A plain decimal whose digits, without the point, are an exact double: then one
 /// division of two exact numbers is correctly rounded. `None` for all others.
-#[inline]
 fn decimal(cell: &[u8]) -> Option<f64> {
     let (negative, digits) = sign(cell);
     // The operator writes six decimals, and mostly zeros.
@@ -207,12 +279,13 @@ fn leading_digits(bytes: &[u8], mut number: u64) -> (usize, u64) {
     let mut rest = bytes;
     while let Some(word) = rest.first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
-        if !are_digits(word) {
+        let digits = word ^ ZEROS;
+        if !are_small(digits) {
             break;
         }
         number = number
             .wrapping_mul(100_000_000)
-            .wrapping_add(eight_digits(word));
+            .wrapping_add(eight_digits(digits));
         count += 8;
         rest = &rest[8..];
     }
@@ -227,25 +300,23 @@ fn leading_digits(bytes: &[u8], mut number: u64) -> (usize, u64) {
     (count, number)
 }
 
-/// Whether eight bytes are all digits.
+/// Whether eight bytes are all 0 to 9: digits without what makes them characters.
 #[inline]
-fn are_digits(word: u64) -> bool {
-    // 0x30..=0x39: the upper half is 3, and still is when 6 is added.
-    let upper = 0xf0f0_f0f0_f0f0_f0f0;
-    word & upper == 0x3030_3030_3030_3030
-        && word.wrapping_add(0x0606_0606_0606_0606) & upper == 0x3030_3030_3030_3030
+fn are_small(word: u64) -> bool {
+    // The upper half is 0, and still is when 6 is added.
+    (word | word.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 == 0
 }
 
-/// The number that eight digits make: pairs, then fours, then all.
+/// The number that eight digits, 0 to 9 each, make: pairs, then fours, then all.
 #[inline]
-fn eight_digits(word: u64) -> u64 {
-    let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
+fn eight_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
 }
 
 /// Microseconds since 1970-01-01 00:00:00 UTC.
+#[inline(never)]
 pub(crate) fn timestamp(cell: &[u8]) -> Result<i64, Box<Fault>> {
     let Some(((date, separator, time), zone)) = timestamp_parts(cell) else {
         return Err(Fault::expected("not-a-timestamp", "a timestamp", cell));

@@ -4,12 +4,27 @@
 //! answers "seen before?" from the bytes alone, so a text is checked, and copied,
 //! only the first time.
 
+use std::mem;
+
 use crate::{
-    Column, DictionaryValues, Utf8Values, Values, builder::Validity, hash_bytes, same_bytes,
+    Column, DictionaryValues, Text, Utf8Values, Values, builder::Validity, hash_bytes, same_bytes,
 };
 
 /// Slots to begin with; most columns of a batch have fewer values than half of it.
 const FIRST_SLOTS: usize = 256;
+
+/// What a slot keeps of a hash: more than enough to find its place, however many
+/// slots there are, so that no text is hashed twice.
+const TAG: u64 = 0xffff_ffff_0000_0000;
+
+/// How much the values of a dictionary column took, as a guess for the next batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DictionarySize {
+    /// How many distinct values.
+    pub values: usize,
+    /// The bytes of all of them.
+    pub bytes: usize,
+}
 
 /// Distinct texts, each with the key under which it was first seen.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +33,8 @@ pub struct Interner {
     /// Open addressing. A slot holds the upper half of the hash and the key plus
     /// one; 0 is empty. There are always at least twice as many as values.
     slots: Vec<u64>,
+    /// How far a hash is shifted to give its first slot.
+    shift: u32,
 }
 
 /// Where a text is, or where it belongs.
@@ -27,6 +44,20 @@ enum Found {
 }
 
 impl Interner {
+    /// An empty one, with room for about so much.
+    pub fn with_capacity(size: DictionarySize) -> Interner {
+        // A little more than was asked for: growing moves everything.
+        let more = |size: usize| size + size / 16;
+        let mut interner = Interner::default();
+        if size.values > 0 {
+            interner.values.offsets.reserve(more(size.values));
+            interner.values.data.reserve(more(size.bytes));
+            let slots = (more(size.values) * 2).next_power_of_two();
+            interner.resize(slots.max(FIRST_SLOTS));
+        }
+        interner
+    }
+
     /// The key of a text.
     pub fn intern(&mut self, text: &str) -> u32 {
         match self.find(text.as_bytes()) {
@@ -38,14 +69,17 @@ impl Interner {
     /// The key of bytes that `check` finds to be a text, which it is asked only
     /// the first time.
     #[inline]
-    pub fn intern_bytes<'a, E>(
+    pub fn intern_bytes<'a, T: Into<Text<'a>>, E>(
         &mut self,
         bytes: &'a [u8],
-        check: impl FnOnce(&'a [u8]) -> Result<&'a str, E>,
+        check: impl FnOnce(&'a [u8]) -> Result<T, E>,
     ) -> Result<u32, E> {
         match self.find(bytes) {
             Found::Key(key) => Ok(key),
-            Found::Vacant { slot, tag } => Ok(self.insert(slot, tag, check(bytes)?.as_bytes())),
+            Found::Vacant { slot, tag } => {
+                let text = check(bytes)?.into();
+                Ok(self.insert(slot, tag, text.as_bytes()))
+            }
         }
     }
 
@@ -59,37 +93,47 @@ impl Interner {
         self.len() == 0
     }
 
+    /// How much the texts take.
+    pub fn size(&self) -> DictionarySize {
+        DictionarySize {
+            values: self.values.len(),
+            bytes: self.values.data.len(),
+        }
+    }
+
     /// The texts, in the order of their keys.
     pub fn into_values(self) -> Utf8Values {
         self.values
     }
 
     #[inline]
-    fn find(&mut self, bytes: &[u8]) -> Found {
-        if self.slots.len() < self.values.len() * 2 + 2 {
-            self.grow();
-        }
+    fn find(&self, bytes: &[u8]) -> Found {
         let hash = hash_bytes(bytes);
-        let tag = hash & 0xffff_ffff_0000_0000;
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let tag = hash & TAG;
+        let mut slot = (hash >> self.shift) as usize;
         loop {
-            let held = self.slots[slot];
+            // Only where there are no slots yet is there none.
+            let held = self.slots.get(slot).copied().unwrap_or(0);
             if held == 0 {
                 return Found::Vacant { slot, tag };
             }
-            if held & 0xffff_ffff_0000_0000 == tag {
+            if held & TAG == tag {
                 let key = held as u32 - 1;
                 if same_bytes(self.value(key), bytes) {
                     return Found::Key(key);
                 }
             }
-            slot = (slot + 1) & mask;
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
 
     fn insert(&mut self, slot: usize, tag: u64, bytes: &[u8]) -> u32 {
         let key = self.values.len() as u32;
+        let mut slot = slot;
+        if self.slots.len() < (self.values.len() + 1) * 2 {
+            self.resize((self.slots.len() * 4).max(FIRST_SLOTS));
+            slot = self.vacant_slot(tag);
+        }
         self.values.push(bytes);
         self.slots[slot] = tag | u64::from(key + 1);
         key
@@ -101,17 +145,23 @@ impl Interner {
         &self.values.data[start..end]
     }
 
-    fn grow(&mut self) {
-        let length = (self.slots.len() * 4).max(FIRST_SLOTS);
-        self.slots.clear();
-        self.slots.resize(length, 0);
-        for key in 0..self.values.len() as u32 {
-            let hash = hash_bytes(self.value(key));
-            let mut slot = hash as usize & (length - 1);
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) & (length - 1);
-            }
-            self.slots[slot] = hash & 0xffff_ffff_0000_0000 | u64::from(key + 1);
+    /// Where a value of that tag belongs that is not there yet.
+    fn vacant_slot(&self, tag: u64) -> usize {
+        let mut slot = (tag >> self.shift) as usize;
+        while self.slots[slot] != 0 {
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        slot
+    }
+
+    /// Moves the values to so many slots, a power of two.
+    #[cold]
+    fn resize(&mut self, slots: usize) {
+        let before = mem::replace(&mut self.slots, vec![0; slots]);
+        self.shift = u64::BITS - slots.trailing_zeros();
+        for held in before.into_iter().filter(|held| *held != 0) {
+            let slot = self.vacant_slot(held);
+            self.slots[slot] = held;
         }
     }
 }
@@ -131,6 +181,20 @@ impl DictionaryBuilder {
             keys: Vec::with_capacity(rows),
             ..DictionaryBuilder::default()
         }
+    }
+
+    /// An empty one, with room for so many rows and for about so many values.
+    pub fn with_capacities(rows: usize, size: DictionarySize) -> DictionaryBuilder {
+        DictionaryBuilder {
+            keys: Vec::with_capacity(rows),
+            interner: Interner::with_capacity(size),
+            validity: Validity::default(),
+        }
+    }
+
+    /// How much the distinct values take.
+    pub fn size(&self) -> DictionarySize {
+        self.interner.size()
     }
 
     /// The key of a text, to be pushed for as many rows as have it.
@@ -154,10 +218,10 @@ impl DictionaryBuilder {
     /// Adds a row from bytes that `check` finds to be a text, which it is asked
     /// only the first time.
     #[inline]
-    pub fn push_bytes<'a, E>(
+    pub fn push_bytes<'a, T: Into<Text<'a>>, E>(
         &mut self,
         bytes: &'a [u8],
-        check: impl FnOnce(&'a [u8]) -> Result<&'a str, E>,
+        check: impl FnOnce(&'a [u8]) -> Result<T, E>,
     ) -> Result<(), E> {
         let key = self.interner.intern_bytes(bytes, check)?;
         self.push_key(key);
@@ -195,12 +259,49 @@ impl DictionaryBuilder {
 
 #[cfg(test)]
 mod tests {
-    use super::{DictionaryBuilder, Interner};
+    use super::{DictionaryBuilder, DictionarySize, Interner};
     use crate::Values;
 
     #[test]
     fn keys_survive_growth() {
-        let mut interner = Interner::default();
+        check_keys(Interner::default());
+    }
+
+    #[test]
+    fn keys_do_not_depend_on_the_room_that_was_made() {
+        for values in [1, 2, 127, 128, 129, 4999, 5000, 20_000] {
+            let size = DictionarySize { values, bytes: 3 };
+            check_keys(Interner::with_capacity(size));
+        }
+    }
+
+    #[test]
+    fn room_for_as_much_as_before_is_enough() {
+        let mut before = Interner::default();
+        for number in 0..3000 {
+            before.intern(&number.to_string());
+        }
+        let mut interner = Interner::with_capacity(before.size());
+        let room = (
+            interner.slots.len(),
+            interner.values.offsets.capacity(),
+            interner.values.data.capacity(),
+        );
+        for number in 0..3000 {
+            interner.intern(&number.to_string());
+        }
+        assert_eq!(
+            room,
+            (
+                interner.slots.len(),
+                interner.values.offsets.capacity(),
+                interner.values.data.capacity()
+            )
+        );
+    }
+
+    #[track_caller]
+    fn check_keys(mut interner: Interner) {
         for round in 0..2 {
             for number in 0..5000_u32 {
                 assert_eq!(

@@ -60,6 +60,7 @@ mod parser;
 mod rows;
 mod schema;
 mod stage;
+mod text;
 mod view;
 
 #[cfg(target_family = "wasm")]
@@ -72,7 +73,7 @@ pub use builder::{
 };
 pub use column::{Column, ColumnType, DictionaryValues, Field, Utf8Values, Values};
 pub use config::{NoConfig, parse_config};
-pub use dictionary::{DictionaryBuilder, Interner};
+pub use dictionary::{DictionaryBuilder, DictionarySize, Interner};
 pub use each_row::EachRow;
 pub use failure::{Fact, Failure, Reject};
 pub use hash::{hash_bytes, same_bytes};
@@ -81,6 +82,7 @@ pub use parser::{OpenParser, Parsed, Parser, RejectedRecord, WantedColumn};
 pub use rows::{Cell, Rows};
 pub use schema::{Schema, Sets};
 pub use stage::{Batch, Contract, OpenTransform, Output, RowEffect, Stage};
+pub use text::Text;
 pub use view::{BooleanView, DictionaryView, PrimitiveView, Utf8View};
 
 /// Makes a component of the `transform-stage` world out of a [`Stage`].

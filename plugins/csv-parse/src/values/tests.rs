@@ -64,6 +64,65 @@ fn numbers_are_correctly_rounded() {
     }
 }
 
+/// A repeatable sequence of numbers that look random.
+fn next_number(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+fn push_digits(cell: &mut String, state: &mut u64, count: u64) {
+    for _ in 0..count {
+        // Zeros are what the ways of reading differ about.
+        let digit = next_number(state) % 20;
+        cell.push(char::from(b'0' + digit.saturating_sub(10) as u8));
+    }
+}
+
+#[test]
+fn every_form_of_number_is_read_as_the_standard_library_does() {
+    let mut state = 5;
+    for wholes in 0..=22 {
+        for decimals in 0..=22 {
+            for round in 0..200_u64 {
+                let mut cell = ["", "", "-", "+"][round as usize % 4].to_owned();
+                push_digits(&mut cell, &mut state, wholes);
+                if decimals > 0 || round % 3 == 0 {
+                    cell.push('.');
+                }
+                push_digits(&mut cell, &mut state, decimals);
+                let read = float64(cell.as_bytes()).ok().map(f64::to_bits);
+                let expected = cell.parse::<f64>().ok().map(f64::to_bits);
+                assert_eq!(read, expected, "{cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_byte_anywhere_in_a_number_is_seen() {
+    for length in 1..=19 {
+        let number = format!("{}.123456", &"1234567890123456789"[..length]);
+        for position in 0..number.len() {
+            for byte in u8::MIN..=u8::MAX {
+                let mut cell = number.clone().into_bytes();
+                cell[position] = byte;
+                let expected = str::from_utf8(&cell)
+                    .ok()
+                    .and_then(|text| text.trim_matches(' ').parse::<f64>().ok())
+                    .filter(|number| number.is_finite());
+                let read = float64(&cell).ok();
+                assert_eq!(
+                    read.map(f64::to_bits),
+                    expected.map(f64::to_bits),
+                    "{cell:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_no_number_is_refused() {
     for cell in [
