@@ -56,7 +56,7 @@ build: setup   ## Build the program and the stage components
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
-torture: setup ## Kill, cut off, crowd and deceive the program for some twenty minutes
+torture: setup ## Kill, cut off, crowd and deceive the program for some eleven minutes
 	@$(MAKE) stages
 	@rm -f $(TARGET)/torture-figures
 	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \
