@@ -5,6 +5,7 @@
 //! loaded carries its generation and stays invisible until `publish` says so.
 
 mod encode;
+mod fit;
 mod stored_texts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +17,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::encode::{Encoder, KnownLabelSets};
+use self::encode::Encoder;
+use self::fit::KnownLabelSets;
 use self::stored_texts::{Kind, StoredTexts};
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
@@ -140,11 +142,10 @@ impl ReportLoad<'_> {
         if batch.rows == 0 {
             return Ok(Vec::new());
         }
-        let (batch, rejects) =
-            encode::check(batch, self.plan, &mut self.known).map_err(|reason| {
-                Failure::run(format!("cannot load into `{}`", self.plan.table))
-                    .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
-            })?;
+        let (batch, rejects) = fit::check(batch, self.plan, &mut self.known).map_err(|reason| {
+            Failure::run(format!("cannot load into `{}`", self.plan.table))
+                .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
+        })?;
         if batch.rows == 0 {
             return Ok(rejects);
         }

@@ -1,0 +1,287 @@
+//! The rows that a table cannot hold, found before they are sent: binary COPY leaves
+//! Postgres no way to refuse one row and take the others.
+
+use std::collections::{BTreeMap, HashSet};
+
+use arrow_array::Array;
+
+use super::month_of;
+use crate::batch::{Batch, RejectedRow, Values, instant};
+use crate::plan::{LoadPlan, Target};
+use crate::staging::Storage;
+
+/// Bytes of a label's value. Kubernetes has 63; an index entry of Postgres, which
+/// tag values are found by, has room for some 2,700 with the key.
+const LABEL_VALUE_BYTES_MAX: usize = 512;
+
+/// Characters of a text that a message shows.
+const SHOWN_MAX: usize = 80;
+
+/// Why a value cannot be stored: code and message.
+type Unfit = (&'static str, String);
+
+/// Label sets that are remembered as fit; some megabytes.
+const KNOWN_MAX: usize = 30_000;
+
+/// The label sets that fit, so that each is looked into once and not in every batch.
+#[derive(Default)]
+pub(super) struct KnownLabelSets(HashSet<Box<str>>);
+
+impl KnownLabelSets {
+    fn unfit(&mut self, text: &str, target: &Target) -> Option<Unfit> {
+        if self.0.contains(text) {
+            return None;
+        }
+        let reason = unfit_text(text, target);
+        if reason.is_none() {
+            if self.0.len() == KNOWN_MAX {
+                self.0.clear();
+            }
+            self.0.insert(text.into());
+        }
+        reason
+    }
+}
+
+/// Takes out the rows that the table cannot hold.
+pub(super) fn check(
+    batch: &Batch,
+    plan: &LoadPlan,
+    known: &mut KnownLabelSets,
+) -> Result<(Batch, Vec<RejectedRow>), String> {
+    if batch.schema != *plan.output() {
+        return Err("its columns are not those of the plan".into());
+    }
+    let mut unfit: BTreeMap<usize, (String, Unfit)> = BTreeMap::new();
+    let mut texts_fit = true;
+    for ((array, field), target) in batch
+        .columns
+        .iter()
+        .zip(&batch.schema.fields)
+        .zip(&plan.targets)
+    {
+        let values = Values::of(array)
+            .ok_or_else(|| format!("column `{}` is of no known kind", field.name))?;
+        // Text that repeats is checked once per distinct value.
+        if let Values::Dictionary(keys, texts) = values {
+            let all_fit = (0..texts.len()).all(|index| {
+                let text = texts.value(index);
+                match target.storage {
+                    Storage::LabelSet => known.unfit(text, target).is_none(),
+                    _ => unfit_text(text, target).is_none(),
+                }
+            });
+            if all_fit && !(target.required && keys.null_count() > 0) {
+                continue;
+            }
+            texts_fit &= all_fit;
+        }
+        if seen_to_fit(&values, target) {
+            continue;
+        }
+        for row in 0..batch.rows {
+            if let Some(reason) = unfit_value(&values, row, target) {
+                unfit.entry(row).or_insert((field.name.clone(), reason));
+            }
+        }
+    }
+    if unfit.is_empty() && texts_fit {
+        return Ok((batch.clone(), Vec::new()));
+    }
+    let rows: Vec<u32> = unfit.keys().map(|row| *row as u32).collect();
+    // The texts of these rows must go with them: what a dictionary holds is stored.
+    let kept = batch
+        .without(&rows)
+        .and_then(|kept| match texts_fit {
+            true => Ok(kept),
+            false => kept.part(0, kept.rows),
+        })
+        .map_err(|error| error.to_string())?;
+    let rejects = unfit
+        .into_iter()
+        .map(|(row, (column, (code, message)))| {
+            batch
+                .places
+                .reject(row, Some(column), code.to_string(), message)
+        })
+        .collect();
+    Ok((kept, rejects))
+}
+
+/// Whether a column is quickly seen to fit, in every row; else each is looked at.
+fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
+    match (values, target.storage) {
+        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+            // Far enough from the end of the range for any rounding.
+            let most = i64::MAX as f64 / power_of_ten(scale) * 0.999;
+            numbers.null_count() == 0
+                && numbers
+                    .values()
+                    .iter()
+                    .fold(true, |fit, number| fit & (number.abs() < most))
+        }
+        // What is between two that fit does.
+        (Values::Timestamp(instants), _) if instants.null_count() == 0 => {
+            let ends = (
+                instants.values().iter().min(),
+                instants.values().iter().max(),
+            );
+            matches!(ends, (Some(first), Some(last))
+                if month_of(*first).is_some() && month_of(*last).is_some())
+        }
+        (Values::Int64(_) | Values::Boolean(_), _) => !target.required,
+        _ => false,
+    }
+}
+
+fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit> {
+    if values.is_null(row) {
+        return target.required.then(|| {
+            (
+                "missing",
+                format!("the table needs a value in `{}`", target.batch_name()),
+            )
+        });
+    }
+    match (values, target.storage) {
+        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+            let number = numbers.value(row);
+            fixed_point(number, scale).is_none().then(|| {
+                (
+                    "out-of-range",
+                    format!(
+                        "{number} does not fit `{}`, which holds up to {:.0}",
+                        target.column,
+                        i64::MAX as f64 / power_of_ten(scale)
+                    ),
+                )
+            })
+        }
+        (Values::Float64(numbers), _) => {
+            let number = numbers.value(row);
+            (!number.is_finite()).then(|| ("out-of-range", format!("{number} is not a number")))
+        }
+        (Values::Timestamp(instants), _) => {
+            let microseconds = instants.value(row);
+            month_of(microseconds).is_none().then(|| {
+                (
+                    "out-of-range",
+                    format!("{} is not in the years 2000 to 2099", instant(microseconds)),
+                )
+            })
+        }
+        (Values::Utf8(_) | Values::Dictionary(..), _) => {
+            values.text(row).and_then(|text| unfit_text(text, target))
+        }
+        _ => None,
+    }
+}
+
+fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
+    if text.contains('\0') {
+        return Some(("nul-byte", "text with a NUL byte cannot be stored".into()));
+    }
+    match target.storage {
+        Storage::LabelSet => unfit_labels(text),
+        Storage::Text {
+            characters_max: Some(most),
+        }
+        | Storage::Name {
+            characters_max: most,
+        } if text.len() > most && text.chars().count() > most => Some((
+            "too-long",
+            format!("`{}` holds at most {most} characters", target.batch_name()),
+        )),
+        _ => None,
+    }
+}
+
+fn unfit_labels(text: &str) -> Option<Unfit> {
+    let unfit = |reason: &str| {
+        let shown: String = text.chars().take(SHOWN_MAX).collect();
+        let rest = if shown.len() < text.len() { "…" } else { "" };
+        let message = format!("`{}{rest}`: {reason}", shown.escape_debug());
+        Some(("not-a-label-set", message))
+    };
+    let labels = match serde_json::from_str::<BTreeMap<String, String>>(text) {
+        Ok(labels) => labels,
+        Err(error) => return unfit(&error.to_string()),
+    };
+    let held = |text: &String| text.contains('\0');
+    if labels.iter().any(|(key, value)| held(key) || held(value)) {
+        return unfit("it holds a NUL character");
+    }
+    let (key, value) = labels
+        .iter()
+        .find(|(_, value)| value.len() > LABEL_VALUE_BYTES_MAX)?;
+    let key: String = key.chars().take(SHOWN_MAX).collect();
+    Some((
+        "too-long",
+        format!(
+            "label `{}` has a value of {} bytes, more than {LABEL_VALUE_BYTES_MAX}",
+            key.escape_debug(),
+            value.len()
+        ),
+    ))
+}
+
+/// A number as a whole count of 10^-scale; `None` when that does not fit.
+fn fixed_point(number: f64, scale: u32) -> Option<i64> {
+    scaled(number, power_of_ten(scale))
+}
+
+pub(super) fn scaled(number: f64, factor: f64) -> Option<i64> {
+    let scaled = number * factor;
+    // Both bounds are exact in double precision; the upper one is excluded. Numbers
+    // near them are whole.
+    (scaled >= i64::MIN as f64 && scaled < i64::MAX as f64).then(|| rounded(scaled))
+}
+
+/// The nearest whole number, away from zero between two; without the call that
+/// `f64::round` is on machines without an instruction for it.
+fn rounded(number: f64) -> i64 {
+    let whole = number as i64;
+    // Exact: from where there are no fractions on it is zero.
+    let rest = number - whole as f64;
+    whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)
+}
+
+pub(super) fn power_of_ten(scale: u32) -> f64 {
+    10f64.powi(scale as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_point_rounds_and_knows_its_range() {
+        assert_eq!(fixed_point(0.1, 12), Some(100_000_000_000));
+        assert_eq!(fixed_point(-1.5, 0), Some(-2));
+        assert_eq!(
+            fixed_point(9_223_372.0, 12),
+            Some(9_223_372_000_000_000_000)
+        );
+        assert_eq!(fixed_point(9_223_373.0, 12), None);
+        for number in [
+            0.0,
+            -0.0,
+            0.49999999999999994,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            1e15,
+            4503599627370495.5,
+            9007199254740993.0,
+            -9.2e18,
+            9.2e18,
+            1e-300,
+        ] {
+            assert_eq!(rounded(number), f64::round(number) as i64, "{number}");
+        }
+        assert_eq!(fixed_point(f64::NAN, 12), None);
+        assert_eq!(fixed_point(f64::INFINITY, 12), None);
+    }
+}
