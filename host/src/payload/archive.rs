@@ -102,7 +102,6 @@ pub(super) fn read_files(
     let bounded = Bounded::new(decoder, bytes);
     let mut archive = Archive::new(bounded);
     let mut names = HashSet::new();
-    let mut skipped = vec![0; SKIPPED_BYTES];
     let mut long_name = None;
     // Raw, since the library would read an extension header of any size.
     let entries = archive.entries().map_err(Broken::Unreadable)?.raw(true);
@@ -146,22 +145,17 @@ pub(super) fn read_files(
         }
         each(name, &mut entry).map_err(Broken::Callback)?;
         // The rest is read so that damage shows before the next member.
-        skip(&mut entry, &mut skipped).map_err(Broken::Unreadable)?;
+        skip(&mut entry)?;
     }
     // Tar ends before gzip does: only the end of the stream proves its checksum.
-    skip(&mut archive.into_inner(), &mut skipped).map_err(Broken::Unreadable)
+    skip(archive.into_inner())
 }
 
 /// Reads to the end, in large pieces: inflating has work to do at the end of each.
-fn skip(reader: &mut dyn Read, skipped: &mut [u8]) -> io::Result<()> {
-    loop {
-        match reader.read(skipped) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+fn skip(reader: impl Read) -> Result<(), Broken> {
+    let mut pieces = BufReader::with_capacity(SKIPPED_BYTES, reader);
+    io::copy(&mut pieces, &mut io::sink()).map_err(Broken::Unreadable)?;
+    Ok(())
 }
 
 /// The name that an extension header gives to the member behind it, if it does.
