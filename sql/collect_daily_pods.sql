@@ -18,13 +18,15 @@ LANGUAGE plpgsql
 -- The table is there already when this is not the transaction's first day.
 SET client_min_messages = warning
 -- Nobody has counted the rows that were just loaded, and the planner guesses a
--- few: it would read all of the month, and sort instead of hash.
+-- few: it would read all of the month, sort instead of hash, and look up each name
+-- by itself.
 SET enable_seqscan = off
 SET enable_sort = off
+SET enable_nestloop = off
 -- Two processors fold the hours faster than one, and sums of whole numbers do not
--- depend on who adds them. The planner holds handing over sums for dearer than it is.
+-- depend on who adds them. Handing over a row has its cost, so that each hands over
+-- sums and not hours.
 SET parallel_setup_cost = 0
-SET parallel_tuple_cost = 0
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';

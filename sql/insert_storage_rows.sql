@@ -32,13 +32,19 @@ DECLARE
     rows_inserted bigint;
 BEGIN
     WITH pod_nodes AS (
-        -- Where each pod was. One that moved was on several nodes.
+        -- Where each pod with volumes was. One that moved was on several nodes.
         SELECT
             pod.namespace,
             pod.pod,
             pod.node,
             max(pod.resource_id) AS resource_id
         FROM pg_temp.daily_pods AS pod
+        WHERE (pod.namespace, pod.pod) IN (
+            SELECT
+                volume.namespace,
+                volume.pod
+            FROM pg_temp.daily_volumes AS volume
+        )
         GROUP BY pod.namespace, pod.pod, pod.node
     ),
     node_counts AS (

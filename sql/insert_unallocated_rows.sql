@@ -22,6 +22,9 @@ CREATE OR REPLACE FUNCTION insert_unallocated_rows(
 )
 RETURNS bigint
 LANGUAGE plpgsql
+-- Nobody has counted the rows that were just made, and the planner guesses a few.
+SET enable_sort = off
+SET enable_nestloop = off
 AS $$
 DECLARE
     rows_inserted bigint;

@@ -16,6 +16,8 @@
 CREATE OR REPLACE FUNCTION refresh_cloud_hint(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
+-- Nobody has counted the rows that were just loaded, and the planner guesses a few.
+SET enable_sort = off
 AS $$
 DECLARE
     -- Known before the query is planned, so that it keeps to the months of the days.
@@ -32,10 +34,11 @@ BEGIN
             ON cluster.uuid = node.cluster_id
         WHERE cluster.provider_id = source
     ),
-    drivers AS (
-        SELECT
+    volumes AS (
+        -- Each once, of all its hours.
+        SELECT DISTINCT
             staged.csi_driver,
-            count(DISTINCT staged.persistentvolume) AS volumes
+            staged.persistentvolume
         FROM held_days(days, source) AS held
         JOIN reporting_ocpusagelineitem_storage_staging AS staged
             ON staged.generation = ANY (held.generations)
@@ -44,7 +47,13 @@ BEGIN
             AND staged.interval_start >= range_start
             AND staged.interval_start < range_end
         WHERE staged.csi_driver <> ''
-        GROUP BY staged.csi_driver
+    ),
+    drivers AS (
+        SELECT
+            volume.csi_driver,
+            count(volume.persistentvolume) AS volumes
+        FROM volumes AS volume
+        GROUP BY volume.csi_driver
     ),
     cloud_drivers AS (
         SELECT *

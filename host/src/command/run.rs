@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
@@ -18,7 +19,7 @@ use crate::database::Database;
 use crate::failure::{Exit, Failure, Result};
 use crate::ingest::{FileKind, IngestedFile, connections};
 use crate::load::Loader;
-use crate::payload::Payload;
+use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
 use crate::publish::{self, Completed, DayOutcome, Outcome, Upload};
 use crate::quarantine;
@@ -67,15 +68,20 @@ pub(super) struct Day {
 pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
-    let mut runner = Runner::open(&plan, runtime, &arguments.database)?;
-    runner.capture = arguments.capture.as_deref();
-    let mut results = Vec::new();
-    let mut failures = Vec::new();
-    for path in &arguments.payloads {
-        let (result, failure) = runner.run(path, arguments.cluster_id.as_deref());
-        failures.extend(failure);
-        results.push(result);
-    }
+    let (runner, results, failures) = thread::scope(|scope| {
+        let cluster_id = arguments.cluster_id.as_deref();
+        let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
+        let mut runner = Runner::open(&plan, runtime, &arguments.database)?;
+        runner.capture = arguments.capture.as_deref();
+        let mut results = Vec::new();
+        let mut failures = Vec::new();
+        for (path, payload) in arguments.payloads.iter().zip(payloads) {
+            let (result, failure) = runner.run(path, payload);
+            failures.extend(failure);
+            results.push(result);
+        }
+        Ok((runner, results, failures))
+    })?;
     if arguments.json {
         report::json(&results);
     } else {
@@ -118,11 +124,11 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Runs one payload; says what it came to, and why it failed.
+    /// Runs one payload, which was opened or could not be; says what it came to, and why it failed.
     pub(super) fn run(
         &self,
         path: &Path,
-        cluster_id: Option<&str>,
+        payload: Result<Payload>,
     ) -> (PayloadResult, Option<Failure>) {
         let started = Instant::now();
         let mut run = Run {
@@ -134,7 +140,7 @@ impl<'a> Runner<'a> {
             capture: self.capture,
             outcome: PayloadResult::new(path),
         };
-        let failure = run.payload(path, cluster_id).err();
+        let failure = run.payload(path, payload).err();
         let mut outcome = run.outcome;
         outcome.seconds = started.elapsed().as_secs_f64();
         if let Some(failure) = &failure {
@@ -210,13 +216,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn payload(&mut self, path: &Path, cluster_id: Option<&str>) -> Result<()> {
+    fn payload(&mut self, path: &Path, payload: Result<Payload>) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let record = self
             .runtime
             .block_on(run_record::open(self.database, self.plan, &name))?;
         let mut manifest_id = None;
-        let result = self.recorded(path, cluster_id, record.id, &mut manifest_id);
+        let result = self.recorded(payload, record.id, &mut manifest_id);
         let (state, error) = match &result {
             Ok(state) => (*state, None),
             Err(failure) => (RunState::Failed, Some(failure.to_string())),
@@ -235,12 +241,11 @@ impl Run<'_> {
 
     fn recorded(
         &mut self,
-        path: &Path,
-        cluster_id: Option<&str>,
+        payload: Result<Payload>,
         run_id: i64,
         manifest_id: &mut Option<i32>,
     ) -> Result<RunState> {
-        let payload = Payload::open(path, cluster_id)?;
+        let payload = payload?;
         self.outcome.cluster_id = Some(payload.manifest.cluster_id.clone());
         self.outcome.manifest = Some(payload.manifest.uuid);
         let source = self.source(&payload)?;

@@ -15,6 +15,7 @@ use super::{engine, plan};
 use crate::cli::WatchArguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::inbox::Inbox;
+use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::report::{self, grouped};
 
@@ -111,7 +112,7 @@ impl Watch<'_> {
     /// Runs a payload and puts it away; one that the environment failed stays.
     fn handle(&mut self, payload: &Path, inbox: &Inbox) -> Result<()> {
         loop {
-            let (result, failure) = self.runner.run(payload, None);
+            let (result, failure) = self.runner.run(payload, Payload::open(payload, None));
             let moved_to = match failure {
                 None => inbox.done(payload)?,
                 Some(failure) if self.is_environments(&failure) => {

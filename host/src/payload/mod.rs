@@ -5,6 +5,7 @@
 //! and nothing is held whole in memory. What a report's rows mean is not known
 //! here.
 
+mod ahead;
 mod archive;
 mod manifest;
 mod pack;
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use self::ahead::open_ahead;
 pub use self::manifest::{Manifest, ManifestError};
 use crate::failure::{Failure, Result};
 

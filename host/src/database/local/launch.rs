@@ -1,5 +1,6 @@
 //! Creating a server's data and starting the server on it.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,6 +19,11 @@ use crate::database::error::{DatabaseError, path_text};
 
 /// What a killed server leaves, such as its children, is gone after a moment.
 const REMAINS_SECONDS_MAX: u64 = 10;
+
+/// How the C library is told about huge pages, which the summary's hash tables gain
+/// by: they have tens of megabytes, and are looked up in no order. Only glibc heeds it.
+const LIBC_SETTINGS: &str = "GLIBC_TUNABLES";
+const HUGE_PAGES: &str = "glibc.malloc.hugetlb=1";
 
 /// Prefix of a data folder that is being made; the process id follows.
 const UNFINISHED: &str = "data.new.";
@@ -117,8 +123,11 @@ impl Layout {
             let log_too = log
                 .try_clone()
                 .map_err(DatabaseError::system("share the server's log"))?;
-            let status = account
-                .command(&binaries.program("pg_ctl"))
+            let mut start = account.command(&binaries.program("pg_ctl"));
+            if env::var_os(LIBC_SETTINGS).is_none() {
+                start.env(LIBC_SETTINGS, HUGE_PAGES);
+            }
+            let status = start
                 // As environment and not as argument, since pg_ctl hands
                 // arguments to a shell.
                 .env("PGDATA", &self.data)

@@ -2,7 +2,10 @@
 //!
 //! Changes of one's own go through `ALTER SYSTEM`, which Postgres reads later.
 
+use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::thread;
 
 /// The file's name in the data folder. It is written anew at every start.
 pub(super) const FILE_NAME: &str = "gristmill.conf";
@@ -26,13 +29,20 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
 log_checkpoints = off
-shared_buffers = 128MB
 work_mem = 64MB
 maintenance_work_mem = 128MB
 wal_level = minimal
 max_wal_senders = 0
 jit = off
 ";
+
+/// What part of the machine's memory the server's buffers take, and no more or less
+/// than so many MiB: gristmill, and other things, live there as well.
+const BUFFERS_SHARE: u64 = 8;
+const BUFFERS_MIB: RangeInclusive<u64> = 128..=512;
+
+/// Processes that may help with one query.
+const HELPERS_MAX: usize = 4;
 
 const DURABLE: &str = "\
 fsync = on
@@ -42,6 +52,7 @@ checkpoint_timeout = 15min
 ";
 
 const THROWAWAY: &str = "\
+shared_buffers = 128MB
 fsync = off
 full_page_writes = off
 synchronous_commit = off
@@ -53,8 +64,8 @@ max_wal_size = 256MB
 pub(super) fn text(socket_directory: &Path, port: u16, durability: Durability) -> String {
     let socket_directory = quote(&socket_directory.to_string_lossy());
     let rest = match durability {
-        Durability::Durable => DURABLE,
-        Durability::Throwaway => THROWAWAY,
+        Durability::Durable => format!("{DURABLE}{}", for_machine(memory_mib(), processors())),
+        Durability::Throwaway => THROWAWAY.to_owned(),
     };
     format!(
         "# Written by gristmill at every start. Use ALTER SYSTEM for settings of your own.\n\
@@ -62,6 +73,30 @@ pub(super) fn text(socket_directory: &Path, port: u16, durability: Durability) -
          port = {port}\n\
          {COMMON}{rest}"
     )
+}
+
+/// Settings that depend on the machine. A query has as many processes as there are
+/// processors: with more, each would fold the same groups once again.
+fn for_machine(memory_mib: Option<u64>, processors: usize) -> String {
+    let buffers = memory_mib
+        .map_or(0, |memory| memory / BUFFERS_SHARE)
+        .clamp(*BUFFERS_MIB.start(), *BUFFERS_MIB.end());
+    let helpers = processors.saturating_sub(1).clamp(1, HELPERS_MAX);
+    format!("shared_buffers = {buffers}MB\nmax_parallel_workers_per_gather = {helpers}\n")
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The machine's memory, where the system tells.
+fn memory_mib() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
 }
 
 /// A value as `postgresql.conf` wants it. Socket folders are further split at
@@ -90,6 +125,19 @@ mod tests {
         let text = text(Path::new("/data/socket"), 5432, Durability::Durable);
         assert!(text.contains("listen_addresses = ''\n"));
         assert!(text.contains("unix_socket_directories = '\"/data/socket\"'\n"));
+    }
+
+    #[test]
+    fn buffers_and_processes_fit_the_machine() {
+        let small = "shared_buffers = 128MB\nmax_parallel_workers_per_gather = 1\n";
+        assert_eq!(for_machine(None, 1), small);
+        assert_eq!(for_machine(Some(512), 2), small);
+        let middling = for_machine(Some(2048), 4);
+        assert!(middling.contains("= 256MB\n"), "{middling}");
+        assert!(middling.contains("_gather = 3\n"), "{middling}");
+        let large = for_machine(Some(1 << 20), 64);
+        assert!(large.contains("= 512MB\n"), "{large}");
+        assert!(large.contains("_gather = 4\n"), "{large}");
     }
 
     #[test]
