@@ -27,6 +27,8 @@ SET enable_nestloop = off
 -- depend on who adds them. Handing over a row has its cost, so that each hands over
 -- sums and not hours.
 SET parallel_setup_cost = 0
+-- Some thousand rows tell well enough how many there are of what.
+SET default_statistics_target = 10
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';

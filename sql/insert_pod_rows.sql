@@ -25,6 +25,9 @@ RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    -- Rows that are made together have uuids that follow each other, so that the
+    -- index grows at one place and not all over.
+    uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
     rows_inserted bigint;
 BEGIN
     WITH cluster_capacities AS (
@@ -52,6 +55,7 @@ BEGIN
         WHERE pod.node <> ''
     )
     INSERT INTO reporting_ocpusagelineitem_daily_summary (
+        uuid,
         report_period_id,
         cluster_id,
         cluster_alias,
@@ -82,6 +86,7 @@ BEGIN
         all_labels
     )
     SELECT
+        (uuid_start || lpad(to_hex(row_number() OVER ()), 12, '0'))::uuid,
         period,
         cluster,
         alias,

@@ -1,7 +1,8 @@
--- Sums what a cluster cost on some days, in place of what was there.
+-- Sums what a cluster cost on some days, in place of what was there. To be run
+-- after the same node by node.
 --
--- Reads   reporting_ocpusagelineitem_daily_summary  one row per contribution
--- Writes  reporting_ocp_cost_summary_p              one row per day and kind of rate
+-- Reads   reporting_ocp_cost_summary_by_node_p  one row per day, node and kind of rate
+-- Writes  reporting_ocp_cost_summary_p          one row per day and kind of rate
 --
 -- days    date[]  the UTC days
 -- source  uuid    the source
@@ -37,29 +38,29 @@ BEGIN
         source_uuid
     )
     SELECT
-        summary.cluster_id,
-        summary.cluster_alias,
-        summary.usage_start,
-        summary.usage_start,
-        summary.cost_model_rate_type,
-        sum(summary.infrastructure_raw_cost),
-        sum(summary.infrastructure_markup_cost),
-        sum(summary.cost_model_cpu_cost),
-        sum(summary.cost_model_memory_cost),
-        sum(summary.cost_model_volume_cost),
-        sum(summary.cost_model_gpu_cost),
-        sum(summary.distributed_cost),
-        max(summary.raw_currency),
-        max(summary.cost_category_id),
+        node.cluster_id,
+        node.cluster_alias,
+        node.usage_start,
+        node.usage_start,
+        node.cost_model_rate_type,
+        sum(node.infrastructure_raw_cost),
+        sum(node.infrastructure_markup_cost),
+        sum(node.cost_model_cpu_cost),
+        sum(node.cost_model_memory_cost),
+        sum(node.cost_model_volume_cost),
+        sum(node.cost_model_gpu_cost),
+        sum(node.distributed_cost),
+        max(node.raw_currency),
+        max(node.cost_category_id),
         source
-    FROM reporting_ocpusagelineitem_daily_summary AS summary
+    FROM reporting_ocp_cost_summary_by_node_p AS node
     WHERE
-        summary.usage_start = ANY (days)
-        AND summary.source_uuid = source
+        node.usage_start = ANY (days)
+        AND node.source_uuid = source
     GROUP BY
-        summary.usage_start,
-        summary.cluster_id,
-        summary.cluster_alias,
-        summary.cost_model_rate_type;
+        node.usage_start,
+        node.cluster_id,
+        node.cluster_alias,
+        node.cost_model_rate_type;
 END
 $$;
