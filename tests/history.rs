@@ -33,6 +33,45 @@ const HISTORY: &str = "
     CROSS JOIN generate_series(1, 50) AS pod
     WHERE source.cluster_id = 'test-cluster';
 
+    CREATE TEMPORARY TABLE hours_of_objects AS
+    SELECT
+        -1000 - extract(epoch FROM day)::bigint / 86400 AS generation,
+        source.source_uuid,
+        hour,
+        'object-' || number AS object
+    FROM gristmill_source AS source
+    CROSS JOIN generate_series(timestamptz '2025-10-12 00:00Z', '2026-01-09 00:00Z', '1 day') AS day
+    CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour
+    CROSS JOIN generate_series(1, 30) AS number
+    WHERE source.cluster_id = 'test-cluster';
+
+    INSERT INTO reporting_ocpusagelineitem_storage_staging (
+        generation, source_uuid, report_period_id, interval_start,
+        namespace, pod, persistentvolumeclaim, persistentvolume, storageclass
+    )
+    SELECT generation, source_uuid, 1, hour, object, object, object, object, 'fast' FROM hours_of_objects;
+
+    INSERT INTO reporting_ocpusagelineitem_node_labels_staging (
+        generation, source_uuid, report_period_id, interval_start, node
+    )
+    SELECT generation, source_uuid, 1, hour, object FROM hours_of_objects;
+
+    INSERT INTO reporting_ocpusagelineitem_namespace_labels_staging (
+        generation, source_uuid, report_period_id, interval_start, namespace
+    )
+    SELECT generation, source_uuid, 1, hour, object FROM hours_of_objects;
+
+    INSERT INTO reporting_ocpusagelineitem_vm_staging (
+        generation, source_uuid, report_period_id, interval_start, namespace, node, vm_name
+    )
+    SELECT generation, source_uuid, 1, hour, object, object, object FROM hours_of_objects;
+
+    INSERT INTO reporting_ocpusagelineitem_gpu_staging (
+        generation, source_uuid, report_period_id, interval_start,
+        namespace, node, pod, gpu_uuid, gpu_model_name, gpu_vendor_name
+    )
+    SELECT generation, source_uuid, 1, hour, object, object, object, object, 'model', 'vendor' FROM hours_of_objects;
+
     INSERT INTO reporting_ocpusagelineitem_daily_summary (
         usage_start, usage_end, source_uuid, data_source, namespace, node, pod_labels, all_labels
     )
@@ -153,6 +192,31 @@ fn a_publish_reads_the_days_that_it_changes() {
         })
         .collect();
     assert!(whole.is_empty(), "it reads a whole month: {whole:#?}");
+}
+
+#[test]
+fn forgetting_a_generation_finds_its_rows_by_the_index_of_each_staging_table() {
+    let plans = plans("SELECT forget_generation(-21465)");
+    for table in [
+        "pod",
+        "storage",
+        "node_labels",
+        "namespace_labels",
+        "vm",
+        "gpu",
+    ] {
+        let partition = format!(" on reporting_ocpusagelineitem_{table}_staging_2025_12");
+        let scans = scans(&plans);
+        let scans: Vec<_> = scans
+            .iter()
+            .filter(|scan| scan.contains(&partition))
+            .collect();
+        let is_by_index = |scan: &&&str| scan.starts_with("Bitmap Heap Scan");
+        assert!(
+            !scans.is_empty() && scans.iter().all(is_by_index),
+            "{table}: {scans:#?}"
+        );
+    }
 }
 
 #[test]
