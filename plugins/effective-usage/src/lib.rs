@@ -142,7 +142,7 @@ mod tests {
         parse_config,
     };
 
-    use super::{EffectiveUsage, RESOURCES};
+    use super::{EffectiveUsage, Method, RESOURCES};
 
     fn open(config: &str, columns: &[&str]) -> Result<EffectiveUsage, Failure> {
         let fields = columns
@@ -197,6 +197,20 @@ mod tests {
         check(r#"{ "method": "max" }"#, Some(600.0), None, 600.0);
         check(r#"{ "method": "max" }"#, None, None, 0.0);
         check(r#"{ "method": "max" }"#, Some(-1.0), None, 0.0);
+    }
+
+    #[test]
+    fn chooses_as_the_standard_library_does() {
+        let numbers = [-0.0, 0.0, 1.5, -1.5, f64::INFINITY, f64::NAN];
+        let pairs = numbers.map(|usage| numbers.map(|request| (usage, request)));
+        for (usage, request) in pairs.into_iter().flatten() {
+            let (min, max) = (usage.min(request), usage.max(request));
+            for (method, expected) in [(Method::Min, min), (Method::Max, max)] {
+                let chosen = method.choose(usage, request);
+                assert_eq!(chosen.is_nan(), expected.is_nan());
+                assert!(chosen == expected || chosen.is_nan(), "{usage} {request}");
+            }
+        }
     }
 
     #[test]
