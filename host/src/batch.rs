@@ -86,6 +86,16 @@ impl Raw {
         ]
     }
 
+    /// One byte of the file, if it is here.
+    #[inline]
+    pub fn byte(&self, at: u64) -> Option<u8> {
+        let at = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        match at.checked_sub(self.head.len()) {
+            Some(at) => self.chunk.get(at).copied(),
+            None => self.head.get(at).copied(),
+        }
+    }
+
     /// Where it ends in the file.
     pub fn end(&self) -> u64 {
         self.start + (self.head.len() + self.chunk.len()) as u64

@@ -88,6 +88,7 @@ impl Coverage {
         )))
     }
 
+    #[inline]
     fn take(&mut self, raw: &Raw, record: Record) -> Result<(), StageError> {
         let Record {
             line,
@@ -102,17 +103,33 @@ impl Coverage {
         }
         // Every line before it has an end, which is a byte.
         if line < self.line.max(1) || line - 1 > start {
-            return Err(StageError::malformed(format!(
-                "a record on line {line}, at byte {start}, behind one on line {}",
-                self.line
-            )));
+            return Err(self.misnumbered(line, start));
         }
+        // Nearly always a line end, and the bytes of each record are in no cache any
+        // more: the less there is to do, the more of them are fetched together.
+        let is_line_end = start - self.position == 1
+            && raw.byte(self.position).is_some_and(|byte| is_blank(&byte));
+        if !is_line_end {
+            self.look_at_gap(raw, start);
+        }
+        (self.position, self.line) = (end, line);
+        Ok(())
+    }
+
+    /// Takes what stands before a record, whatever it is.
+    fn look_at_gap(&mut self, raw: &Raw, start: u64) {
         let gap = raw.pieces(self.position, start);
         if !gap.iter().all(|piece| piece.iter().all(is_blank)) {
             self.gap(&gap.concat());
         }
-        (self.position, self.line) = (end, line);
-        Ok(())
+    }
+
+    #[cold]
+    fn misnumbered(&self, line: u64, start: u64) -> StageError {
+        StageError::malformed(format!(
+            "a record on line {line}, at byte {start}, behind one on line {}",
+            self.line
+        ))
     }
 
     #[cold]

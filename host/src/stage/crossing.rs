@@ -228,11 +228,9 @@ pub(super) fn accept(
         (ValuesResult::Dictionary(dictionary), ColumnType::Dictionary | ColumnType::Json) => {
             same_length(dictionary.keys.len())?;
             let values = accept_text(dictionary.values, None)?;
-            if let Some(key) = dictionary
-                .keys
-                .iter()
-                .find(|key| **key as usize >= values.len())
-            {
+            // All of them at once; which one it is matters only where one is.
+            let highest = dictionary.keys.iter().copied().max();
+            if let Some(key) = highest.filter(|key| *key as usize >= values.len()) {
                 let count = values.len();
                 return Err(format!("key {key} is out of range: it has {count} values"));
             }
@@ -270,7 +268,12 @@ fn accept_text(text: Utf8ValuesResult, nulls: Option<NullBuffer>) -> Result<Stri
             "its text offsets do not divide its {size} bytes from first to last"
         ));
     }
-    let offsets: Vec<i32> = text.offsets.iter().map(|offset| *offset as i32).collect();
+    // Where they stand: an iterator that owns its vector collects into it.
+    let offsets: Vec<i32> = text
+        .offsets
+        .into_iter()
+        .map(|offset| offset as i32)
+        .collect();
     StringArray::try_new(
         OffsetBuffer::new(ScalarBuffer::from(offsets)),
         Buffer::from_vec(text.data),

@@ -7,6 +7,9 @@ use gristmill_stage::{
 
 use crate::values::{self, Fault};
 
+/// How many values are added together.
+const TOGETHER: usize = 64;
+
 /// The longest form of a timestamp.
 const TIMESTAMP_BYTES_MAX: usize = 29;
 
@@ -35,11 +38,8 @@ struct CachingBuilder {
 }
 
 impl CachingBuilder {
-    #[inline]
-    fn read(&mut self, cell: &[u8]) -> Result<i64, Box<Fault>> {
-        if same_bytes(cell, &self.bytes[..self.length]) && !cell.is_empty() {
-            return Ok(self.microseconds);
-        }
+    #[inline(never)]
+    fn read_another(&mut self, cell: &[u8]) -> Result<i64, Box<Fault>> {
         let microseconds = values::timestamp(cell)?;
         self.bytes[..cell.len()].copy_from_slice(cell);
         self.length = cell.len();
@@ -50,21 +50,17 @@ impl CachingBuilder {
 
 /// A builder of one type of column.
 trait TakesCells {
-    /// Adds a row with a cell that is not empty.
-    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>>;
-
     /// Adds a row with what an empty cell means where it is no null.
     fn push_empty(&mut self) -> Result<(), Box<Fault>>;
 
     /// Adds a row without a value.
     fn push_null(&mut self);
 
-    #[inline(always)]
-    fn push_or_null(&mut self, cell: &[u8], empty_is_null: bool) -> Result<(), Box<Fault>> {
-        match (cell.is_empty(), empty_is_null) {
-            (false, _) => self.push_cell(cell),
-            (true, false) => self.push_empty(),
-            (true, true) => {
+    #[inline]
+    fn push_empty_or_null(&mut self, empty_is_null: bool) -> Result<(), Box<Fault>> {
+        match empty_is_null {
+            false => self.push_empty(),
+            true => {
                 self.push_null();
                 Ok(())
             }
@@ -72,13 +68,24 @@ trait TakesCells {
     }
 }
 
-impl TakesCells for Float64Builder {
-    #[inline(always)]
-    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        Float64Builder::push(self, values::float64(cell)?);
-        Ok(())
-    }
+/// One whose rows are added one by one.
+trait TakesEach: TakesCells {
+    /// Adds a row with a cell that is not empty.
+    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>>;
+}
 
+/// One whose values have a fixed size, so that many are read before they are added.
+trait TakesTogether: TakesCells {
+    type Value: Copy + Default;
+
+    /// What a cell that is not empty holds.
+    fn read(&mut self, cell: &[u8]) -> Result<Self::Value, Box<Fault>>;
+
+    /// Adds a row for each value.
+    fn push_values(&mut self, values: &[Self::Value]);
+}
+
+impl TakesCells for Float64Builder {
     fn push_empty(&mut self) -> Result<(), Box<Fault>> {
         Float64Builder::push(self, 0.0);
         Ok(())
@@ -89,13 +96,21 @@ impl TakesCells for Float64Builder {
     }
 }
 
-impl TakesCells for Int64Builder {
+impl TakesTogether for Float64Builder {
+    type Value = f64;
+
     #[inline(always)]
-    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        Int64Builder::push(self, values::int64(cell)?);
-        Ok(())
+    fn read(&mut self, cell: &[u8]) -> Result<f64, Box<Fault>> {
+        values::float64(cell)
     }
 
+    #[inline]
+    fn push_values(&mut self, values: &[f64]) {
+        self.push_all(values);
+    }
+}
+
+impl TakesCells for Int64Builder {
     fn push_empty(&mut self) -> Result<(), Box<Fault>> {
         Int64Builder::push(self, 0);
         Ok(())
@@ -106,13 +121,21 @@ impl TakesCells for Int64Builder {
     }
 }
 
-impl TakesCells for DictionaryBuilder {
-    #[inline(always)]
-    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        self.push_bytes(cell, values::checked_text)?;
-        Ok(())
+impl TakesTogether for Int64Builder {
+    type Value = i64;
+
+    #[inline]
+    fn read(&mut self, cell: &[u8]) -> Result<i64, Box<Fault>> {
+        values::int64(cell)
     }
 
+    #[inline]
+    fn push_values(&mut self, values: &[i64]) {
+        self.push_all(values);
+    }
+}
+
+impl TakesCells for DictionaryBuilder {
     fn push_empty(&mut self) -> Result<(), Box<Fault>> {
         DictionaryBuilder::push(self, "");
         Ok(())
@@ -123,13 +146,48 @@ impl TakesCells for DictionaryBuilder {
     }
 }
 
-impl TakesCells for Utf8Builder {
+impl TakesTogether for DictionaryBuilder {
+    type Value = u32;
+
     #[inline(always)]
-    fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        Utf8Builder::push(self, values::text(cell)?);
-        Ok(())
+    fn read(&mut self, cell: &[u8]) -> Result<u32, Box<Fault>> {
+        self.intern_bytes(cell, values::checked_text)
     }
 
+    #[inline]
+    fn push_values(&mut self, keys: &[u32]) {
+        self.push_keys(keys);
+    }
+}
+
+impl TakesCells for CachingBuilder {
+    fn push_empty(&mut self) -> Result<(), Box<Fault>> {
+        Err(Fault::empty("a timestamp"))
+    }
+
+    fn push_null(&mut self) {
+        self.builder.push_null();
+    }
+}
+
+impl TakesTogether for CachingBuilder {
+    type Value = i64;
+
+    #[inline(always)]
+    fn read(&mut self, cell: &[u8]) -> Result<i64, Box<Fault>> {
+        match same_bytes(cell, &self.bytes[..self.length]) {
+            true => Ok(self.microseconds),
+            false => self.read_another(cell),
+        }
+    }
+
+    #[inline]
+    fn push_values(&mut self, values: &[i64]) {
+        self.builder.push_all(values);
+    }
+}
+
+impl TakesCells for Utf8Builder {
     fn push_empty(&mut self) -> Result<(), Box<Fault>> {
         Utf8Builder::push(self, "");
         Ok(())
@@ -140,13 +198,15 @@ impl TakesCells for Utf8Builder {
     }
 }
 
-impl TakesCells for BooleanBuilder {
-    #[inline(always)]
+impl TakesEach for Utf8Builder {
+    #[inline]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        BooleanBuilder::push(self, values::boolean(cell)?);
+        Utf8Builder::push(self, values::text(cell)?);
         Ok(())
     }
+}
 
+impl TakesCells for BooleanBuilder {
     fn push_empty(&mut self) -> Result<(), Box<Fault>> {
         Err(Fault::empty("a boolean"))
     }
@@ -156,20 +216,11 @@ impl TakesCells for BooleanBuilder {
     }
 }
 
-impl TakesCells for CachingBuilder {
-    #[inline(always)]
+impl TakesEach for BooleanBuilder {
+    #[inline]
     fn push_cell(&mut self, cell: &[u8]) -> Result<(), Box<Fault>> {
-        let microseconds = self.read(cell)?;
-        self.builder.push(microseconds);
+        BooleanBuilder::push(self, values::boolean(cell)?);
         Ok(())
-    }
-
-    fn push_empty(&mut self) -> Result<(), Box<Fault>> {
-        Err(Fault::empty("a timestamp"))
-    }
-
-    fn push_null(&mut self) {
-        self.builder.push_null();
     }
 }
 
@@ -207,7 +258,7 @@ impl ColumnBuilder {
         self.push_all([cell].into_iter())
     }
 
-    /// Adds a row for each cell, up to the first that does not fit.
+    /// Adds a row for each cell; where one does not fit, for some of those before it.
     #[inline]
     pub(crate) fn push_all<'a>(
         &mut self,
@@ -215,12 +266,12 @@ impl ColumnBuilder {
     ) -> Result<(), Box<Fault>> {
         // Chosen once, so that each loop below is one of its type.
         match &mut self.values {
-            Values::Float64(builder) => push_all(builder, self.empty_is_null, cells),
-            Values::Timestamp(builder) => push_all(builder, self.empty_is_null, cells),
-            Values::Dictionary(builder) => push_all(builder, self.empty_is_null, cells),
-            Values::Utf8(builder) => push_all(builder, self.empty_is_null, cells),
-            Values::Int64(builder) => push_all(builder, self.empty_is_null, cells),
-            Values::Boolean(builder) => push_all(builder, self.empty_is_null, cells),
+            Values::Float64(builder) => push_together(builder, self.empty_is_null, cells),
+            Values::Timestamp(builder) => push_together(builder, self.empty_is_null, cells),
+            Values::Dictionary(builder) => push_together(builder, self.empty_is_null, cells),
+            Values::Int64(builder) => push_together(builder, self.empty_is_null, cells),
+            Values::Utf8(builder) => push_each(builder, self.empty_is_null, cells),
+            Values::Boolean(builder) => push_each(builder, self.empty_is_null, cells),
         }
     }
 
@@ -268,13 +319,40 @@ impl ColumnBuilder {
 }
 
 #[inline]
-fn push_all<'a>(
-    builder: &mut impl TakesCells,
+fn push_each<'a>(
+    builder: &mut impl TakesEach,
     empty_is_null: bool,
     cells: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), Box<Fault>> {
     for cell in cells {
-        builder.push_or_null(cell, empty_is_null)?;
+        match cell.is_empty() {
+            true => builder.push_empty_or_null(empty_is_null)?,
+            false => builder.push_cell(cell)?,
+        }
     }
+    Ok(())
+}
+
+#[inline]
+fn push_together<'a, B: TakesTogether>(
+    builder: &mut B,
+    empty_is_null: bool,
+    cells: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Box<Fault>> {
+    let mut values = [B::Value::default(); TOGETHER];
+    let mut count = 0;
+    for cell in cells {
+        if cell.is_empty() || count == TOGETHER {
+            builder.push_values(&values[..count]);
+            count = 0;
+        }
+        if cell.is_empty() {
+            builder.push_empty_or_null(empty_is_null)?;
+            continue;
+        }
+        values[count] = builder.read(cell)?;
+        count += 1;
+    }
+    builder.push_values(&values[..count]);
     Ok(())
 }

@@ -202,7 +202,7 @@ impl CsvParse {
             let place = self.place;
             let length = record.end - record.start;
             if length > self.record_bytes_max {
-                self.take_held(bytes, rows)?;
+                self.take_held(&mut splitter, rows)?;
                 return Err(self.record_too_long());
             }
             self.place.line += 1 + record.lines_inside;
@@ -211,18 +211,18 @@ impl CsvParse {
                 continue;
             }
             match &self.header {
-                Some(header) => rows.push(&splitter, &record, place, header)?,
+                Some(header) => rows.push(&mut splitter, &record, place, header)?,
                 None => self.read_header(&splitter, place)?,
             }
         }
-        self.take_held(bytes, rows)?;
+        self.take_held(&mut splitter, rows)?;
         Ok(splitter.consumed())
     }
 
-    /// Takes the records of these bytes that wait to be taken together.
-    fn take_held(&self, bytes: &[u8], rows: &mut Rows) -> Result<(), Failure> {
+    /// Takes the records that wait to be taken together.
+    fn take_held(&self, splitter: &mut Splitter<'_>, rows: &mut Rows) -> Result<(), Failure> {
         match &self.header {
-            Some(header) => rows.push_held(bytes, header),
+            Some(header) => rows.push_held(splitter, header),
             None => Ok(()),
         }
     }

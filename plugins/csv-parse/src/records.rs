@@ -36,10 +36,8 @@ pub(crate) struct Rows {
     starts: Vec<u64>,
     lengths: Vec<u32>,
     rejects: Vec<RejectedRecord>,
-    /// How many of the last rows are in no column yet.
+    /// How many of the last rows are in no column yet; the splitter keeps their fields.
     held: usize,
-    /// For each of them, where its fields begin, and where one more would.
-    held_fields: Vec<u32>,
     /// Room for the content of a field with doubled quotes.
     unescaped: Vec<u8>,
 }
@@ -64,7 +62,6 @@ impl Rows {
             lengths: Vec::with_capacity(capacity),
             rejects: Vec::new(),
             held: 0,
-            held_fields: Vec::new(),
             unescaped: Vec::new(),
         }
     }
@@ -85,11 +82,11 @@ impl Rows {
     }
 
     /// Adds a record, as a row or as a reject, though maybe not yet: the columns have
-    /// it after `push_held`, which must see the same bytes.
+    /// it after `push_held`, which must see the same splitter.
     #[inline]
     pub(crate) fn push(
         &mut self,
-        splitter: &Splitter<'_>,
+        splitter: &mut Splitter<'_>,
         record: &Record,
         place: Place,
         header: &Header,
@@ -97,16 +94,16 @@ impl Rows {
         let length = (record.end - record.start) as u32;
         match splitter.plain_starts() {
             Some(starts) if starts.len() == header.fields + 1 => {
-                self.held_fields.extend_from_slice(starts);
+                splitter.keep();
                 self.held += 1;
                 self.push_place(place, length);
                 match self.held < HELD_MAX {
                     true => Ok(()),
-                    false => self.push_held(splitter.bytes(), header),
+                    false => self.push_held(splitter, header),
                 }
             }
             _ => {
-                self.push_held(splitter.bytes(), header)?;
+                self.push_held(splitter, header)?;
                 let fields = splitter.field_count();
                 let field = |index| splitter.field(index);
                 self.push_record(splitter.bytes(), fields, field, (place, length), header)
@@ -122,14 +119,19 @@ impl Rows {
     }
 
     /// Adds the records that are held, column by column.
-    pub(crate) fn push_held(&mut self, bytes: &[u8], header: &Header) -> Result<(), Failure> {
+    pub(crate) fn push_held(
+        &mut self,
+        splitter: &mut Splitter<'_>,
+        header: &Header,
+    ) -> Result<(), Failure> {
         if self.held == 0 {
             return Ok(());
         }
+        let bytes = splitter.bytes();
         for (column, position) in self.columns.iter_mut().zip(&header.positions) {
             let pushed = match *position {
                 Some(position) => {
-                    let records = self.held_fields.chunks_exact(header.fields + 1);
+                    let records = splitter.kept().chunks_exact(header.fields + 1);
                     column.push_all(records.map(|starts| {
                         &bytes[starts[position] as usize..starts[position + 1] as usize - 1]
                     }))
@@ -140,22 +142,28 @@ impl Rows {
                 }
             };
             if pushed.is_err() {
-                return self.push_held_one_by_one(bytes, header);
+                let result = self.push_held_one_by_one(bytes, splitter.kept(), header);
+                splitter.forget();
+                return result;
             }
         }
         self.held = 0;
-        self.held_fields.clear();
+        splitter.forget();
         Ok(())
     }
 
     /// The same record by record, since one of them does not fit.
     #[cold]
-    fn push_held_one_by_one(&mut self, bytes: &[u8], header: &Header) -> Result<(), Failure> {
+    fn push_held_one_by_one(
+        &mut self,
+        bytes: &[u8],
+        held_fields: &[u32],
+        header: &Header,
+    ) -> Result<(), Failure> {
         let rows = self.len() - mem::take(&mut self.held);
         for column in &mut self.columns {
             column.truncate(rows);
         }
-        let held_fields = mem::take(&mut self.held_fields);
         let lines = self.lines.split_off(rows);
         let starts = self.starts.split_off(rows);
         let lengths = self.lengths.split_off(rows);

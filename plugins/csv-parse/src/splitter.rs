@@ -5,8 +5,10 @@
 //! for the one record per chunk whose end has not come yet.
 
 mod special;
+mod starts;
 
-use special::{BLOCK, LINE_FEED, QUOTE, special_bytes};
+use special::{BLOCK, LINE_FEED, QUOTE, Special, special_bytes};
+use starts::Starts;
 
 const CARRIAGE_RETURN: u8 = b'\r';
 
@@ -60,14 +62,17 @@ pub(crate) struct Splitter<'a> {
     /// Where the block after the current one begins.
     next_block: usize,
     /// The special bytes of the current block that are still to be looked at.
-    special: u64,
-    /// Whether the current block has delimiters and no other special bytes.
-    only_delimiters: bool,
+    special: Special,
     /// Where the next record begins.
     start: usize,
-    /// Where the fields of the last record begin, and where one after the last
-    /// would: a field ends one byte before the next, since nothing is quoted.
-    starts: Vec<u32>,
+    /// Where the fields of the records that are kept begin, and behind them those of
+    /// the last record; after each record, where one more would. A field ends one
+    /// byte before the next, since nothing is quoted.
+    starts: Starts,
+    /// How many of them are of records that are kept.
+    kept: usize,
+    /// How many of them are before the last record.
+    before: usize,
     /// The fields of the last record when one of them is quoted, else nothing.
     fields: Vec<Field>,
 }
@@ -78,10 +83,11 @@ impl<'a> Splitter<'a> {
             bytes,
             delimiter,
             next_block: 0,
-            special: 0,
-            only_delimiters: false,
+            special: Special::default(),
             start: 0,
-            starts: Vec::with_capacity(64),
+            starts: Starts::default(),
+            kept: 0,
+            before: 0,
             fields: Vec::new(),
         }
     }
@@ -94,7 +100,7 @@ impl<'a> Splitter<'a> {
     #[inline]
     pub(crate) fn field_count(&self) -> usize {
         match self.fields.len() {
-            0 => self.starts.len() - 1,
+            0 => self.last_starts().len() - 1,
             count => count,
         }
     }
@@ -103,7 +109,7 @@ impl<'a> Splitter<'a> {
     #[inline]
     pub(crate) fn field(&self, index: usize) -> Field {
         match self.fields.is_empty() {
-            true => Field::between(self.starts[index], self.starts[index + 1]),
+            true => Field::between(self.last_starts()[index], self.last_starts()[index + 1]),
             false => self.fields[index],
         }
     }
@@ -112,7 +118,29 @@ impl<'a> Splitter<'a> {
     /// of them is quoted. A field ends one byte before the next.
     #[inline]
     pub(crate) fn plain_starts(&self) -> Option<&[u32]> {
-        self.fields.is_empty().then_some(&self.starts)
+        self.fields.is_empty().then_some(self.last_starts())
+    }
+
+    #[inline]
+    fn last_starts(&self) -> &[u32] {
+        &self.starts.all()[self.before..]
+    }
+
+    /// Keeps what `plain_starts` says of the last record.
+    #[inline]
+    pub(crate) fn keep(&mut self) {
+        self.kept = self.starts.len();
+    }
+
+    /// What `plain_starts` said of the records that are kept, one after another.
+    #[inline]
+    pub(crate) fn kept(&self) -> &[u32] {
+        &self.starts.all()[..self.kept]
+    }
+
+    /// Keeps them no longer.
+    pub(crate) fn forget(&mut self) {
+        self.kept = 0;
     }
 
     /// How many bytes all the records took.
@@ -129,31 +157,28 @@ impl<'a> Splitter<'a> {
     #[inline]
     pub(crate) fn next_record(&mut self) -> Option<Record> {
         self.fields.clear();
-        self.starts.clear();
+        self.starts.truncate(self.kept);
+        self.before = self.kept;
         let start = self.start;
         // A chunk crosses into 32-bit memory, so its positions fit.
         self.starts.push(start as u32);
         loop {
-            while self.special == 0 {
+            while self.special.all == 0 {
                 self.load_block()?;
             }
-            if self.only_delimiters {
-                self.take_delimiters();
-                continue;
+            if self.special.quotes == 0 {
+                if self.special.line_feeds == 0 {
+                    self.take_delimiters(self.special.all);
+                    self.special.all = 0;
+                    continue;
+                }
+                let (delimiters, line_feed) = self.special.take_line();
+                self.take_delimiters(delimiters);
+                return Some(self.end_record(start, self.next_block - BLOCK + line_feed));
             }
             let position = self.next_special()?;
             match self.bytes[position] {
-                LINE_FEED => {
-                    let end = self.line_end(self.field_start(), position);
-                    self.starts.push(end as u32 + 1);
-                    self.start = position + 1;
-                    return Some(Record {
-                        start,
-                        end,
-                        next: self.start,
-                        lines_inside: 0,
-                    });
-                }
+                LINE_FEED => return Some(self.end_record(start, position)),
                 QUOTE if position == self.field_start() => {
                     return self.next_record_with_quotes(start, position);
                 }
@@ -163,29 +188,37 @@ impl<'a> Splitter<'a> {
         }
     }
 
+    /// The record that a line feed ends.
+    #[inline]
+    fn end_record(&mut self, start: usize, line_feed: usize) -> Record {
+        let end = self.line_end(self.field_start(), line_feed);
+        self.starts.push(end as u32 + 1);
+        self.start = line_feed + 1;
+        Record {
+            start,
+            end,
+            next: self.start,
+            lines_inside: 0,
+        }
+    }
+
     /// Where the field begins that is being looked at.
     #[inline]
     fn field_start(&self) -> usize {
-        self.starts.last().map_or(0, |start| *start as usize)
+        self.starts.all().last().map_or(0, |start| *start as usize)
     }
 
-    /// Takes what is left of a block as the ends of so many fields.
+    /// Takes some bytes of the block as the ends of so many fields.
     #[inline]
-    fn take_delimiters(&mut self) {
+    fn take_delimiters(&mut self, delimiters: u64) {
         let first = (self.next_block - BLOCK + 1) as u32;
-        let mut special = self.special;
-        self.special = 0;
-        self.starts.extend((0..special.count_ones()).map(|_| {
-            let start = first + special.trailing_zeros();
-            special &= special - 1;
-            start
-        }));
+        self.starts.push_bits(first, delimiters);
     }
 
     /// Goes on with a record at the quote that begins its first quoted field.
     #[cold]
     fn next_record_with_quotes(&mut self, start: usize, quote: usize) -> Option<Record> {
-        let before = self.starts.windows(2);
+        let before = self.starts.all()[self.before..].windows(2);
         self.fields
             .extend(before.map(|pair| Field::between(pair[0], pair[1])));
         let mut field_start = quote;
@@ -272,34 +305,32 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn next_special(&mut self) -> Option<usize> {
-        while self.special == 0 {
+        while self.special.all == 0 {
             self.load_block()?;
         }
-        let position = self.next_block - BLOCK + self.special.trailing_zeros() as usize;
-        self.special &= self.special - 1;
-        Some(position)
+        Some(self.next_block - BLOCK + self.special.take_first())
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_block(&mut self) -> Option<()> {
         let rest = self.bytes.get(self.next_block..)?;
-        let special = match rest.first_chunk::<BLOCK>() {
+        self.special = match rest.first_chunk::<BLOCK>() {
             Some(block) => special_bytes(block, self.delimiter),
-            None if rest.is_empty() => return None,
-            None => {
-                // The last bytes, padded with one that is never special.
-                let mut block = [0; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                special_bytes(&block, self.delimiter)
-            }
+            None => special_bytes(&last_block(rest)?, self.delimiter),
         };
         self.next_block += BLOCK;
-        self.special = special.all;
-        self.only_delimiters = special.only_delimiters;
         Some(())
     }
+}
+
+/// The last bytes, if there are any, padded with one that is never special.
+#[cold]
+fn last_block(rest: &[u8]) -> Option<[u8; BLOCK]> {
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    (!rest.is_empty()).then_some(block)
 }
 
 #[inline]

@@ -124,7 +124,7 @@ pub(crate) fn int64(cell: &[u8]) -> Result<i64, Box<Fault>> {
 }
 
 /// A number of double precision, correctly rounded.
-#[inline]
+#[inline(always)]
 pub(crate) fn float64(cell: &[u8]) -> Result<f64, Box<Fault>> {
     match six_decimals(cell) {
         Some(number) => Ok(number),
@@ -205,7 +205,7 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// What the operator writes: up to sixteen digits without a sign, the point and
 /// six decimals, read as two or three words without a loop. `None` for all others,
 /// and for those that [`decimal`] would not take either.
-#[inline]
+#[inline(always)]
 fn six_decimals(cell: &[u8]) -> Option<f64> {
     // The last digit before the point, the point, and the decimals.
     let end = u64::from_le_bytes(*cell.last_chunk()?) ^ ZEROS;

@@ -14,8 +14,8 @@
 //! - keeps every row.
 
 use gristmill_stage::{
-    Batch, Column, ColumnType, Contract, Failure, Float64Builder, OpenTransform, Output,
-    PrimitiveView, Stage, export_stage,
+    Batch, Column, ColumnType, Contract, Failure, OpenTransform, Output, PrimitiveView, Stage,
+    Values, export_stage,
 };
 use serde::Deserialize;
 
@@ -48,10 +48,17 @@ enum Method {
 }
 
 impl Method {
+    /// The smaller or the larger one; what is no number loses.
+    #[inline]
     fn choose(self, usage: f64, request: f64) -> f64 {
-        match self {
-            Method::Min => usage.min(request),
-            Method::Max => usage.max(request),
+        // As `f64::min` and `f64::max`, which are calls on WebAssembly.
+        let is_usage = match self {
+            Method::Min => request.is_nan() || usage < request,
+            Method::Max => !(usage.is_nan() || usage < request),
+        };
+        match is_usage {
+            true => usage,
+            false => request,
         }
     }
 }
@@ -99,11 +106,31 @@ fn effective(
     usage: PrimitiveView<'_, f64>,
     request: PrimitiveView<'_, f64>,
 ) -> Column {
-    let mut effective = Float64Builder::with_capacity(usage.values().len());
-    for (usage, request) in usage.iter_or(0.0).zip(request.iter_or(0.0)) {
-        effective.push(method.choose(usage, request));
+    let effective = match usage.has_nulls() || request.has_nulls() {
+        true => choose_all(method, usage.iter_or(0.0), request.iter_or(0.0)),
+        false => {
+            let (usage, request) = (usage.values().iter(), request.values().iter());
+            choose_all(method, usage.copied(), request.copied())
+        }
+    };
+    Column::new(Values::Float64(effective))
+}
+
+/// Decides on the method once, so that each loop is one of vector instructions.
+fn choose_all(
+    method: Method,
+    usage: impl ExactSizeIterator<Item = f64>,
+    request: impl ExactSizeIterator<Item = f64>,
+) -> Vec<f64> {
+    let both = usage.zip(request);
+    match method {
+        Method::Min => both
+            .map(|(usage, request)| Method::Min.choose(usage, request))
+            .collect(),
+        Method::Max => both
+            .map(|(usage, request)| Method::Max.choose(usage, request))
+            .collect(),
     }
-    effective.finish()
 }
 
 export_stage!(EffectiveUsage);
@@ -115,7 +142,7 @@ mod tests {
         parse_config,
     };
 
-    use super::{EffectiveUsage, RESOURCES};
+    use super::{EffectiveUsage, Method, RESOURCES};
 
     fn open(config: &str, columns: &[&str]) -> Result<EffectiveUsage, Failure> {
         let fields = columns
@@ -170,6 +197,20 @@ mod tests {
         check(r#"{ "method": "max" }"#, Some(600.0), None, 600.0);
         check(r#"{ "method": "max" }"#, None, None, 0.0);
         check(r#"{ "method": "max" }"#, Some(-1.0), None, 0.0);
+    }
+
+    #[test]
+    fn chooses_as_the_standard_library_does() {
+        let numbers = [-0.0, 0.0, 1.5, -1.5, f64::INFINITY, f64::NAN];
+        let pairs = numbers.map(|usage| numbers.map(|request| (usage, request)));
+        for (usage, request) in pairs.into_iter().flatten() {
+            let (min, max) = (usage.min(request), usage.max(request));
+            for (method, expected) in [(Method::Min, min), (Method::Max, max)] {
+                let chosen = method.choose(usage, request);
+                assert_eq!(chosen.is_nan(), expected.is_nan());
+                assert!(chosen == expected || chosen.is_nan(), "{usage} {request}");
+            }
+        }
     }
 
     #[test]

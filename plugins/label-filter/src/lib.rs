@@ -24,14 +24,11 @@
 
 mod labels;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_stage::{
-    Batch, Column, ColumnType, Contract, DictionaryBuilder, DictionaryView, Fact, Failure,
-    Interner, OpenTransform, Output, Stage, export_stage, log,
+    Batch, Column, ColumnType, Contract, DictionaryValues, DictionaryView, Fact, Failure, Interner,
+    OpenTransform, Output, Stage, Utf8Values, Values, export_stage, log,
 };
 use serde::Deserialize;
 
@@ -94,34 +91,45 @@ struct LabelColumn {
 #[derive(Default)]
 struct Remembered {
     raw: Interner,
-    /// By the key of its raw text.
-    decoded: Vec<Rc<Decoded>>,
+    /// One per column that label sets become.
+    became: Vec<Became>,
     bytes: usize,
 }
 
-impl Remembered {
-    /// What became of a label set; `decode` is asked when nobody knows.
-    fn get_or_decode(&mut self, raw: &str, decode: impl FnOnce() -> Decoded) -> Rc<Decoded> {
-        if self.bytes > REMEMBERED_BYTES_MAX {
-            *self = Remembered::default();
-        }
-        let key = self.raw.intern(raw) as usize;
-        if let Some(decoded) = self.decoded.get(key) {
-            return Rc::clone(decoded);
-        }
-        let decoded = Rc::new(decode());
-        let texts = decoded.extracted.iter().map(String::len).sum::<usize>();
-        self.bytes += raw.len() + decoded.json.len() + texts;
-        self.decoded.push(Rc::clone(&decoded));
-        decoded
-    }
+/// What label sets become in one column.
+#[derive(Default)]
+struct Became {
+    texts: Interner,
+    /// By the key of a label set, the key of its text.
+    keys: Vec<u32>,
 }
 
-/// What becomes of one label set.
-struct Decoded {
-    json: String,
-    /// One per extract of its column.
-    extracted: Vec<String>,
+impl Remembered {
+    /// Forgets everything when that is too much, with label sets of so many bytes that
+    /// may be new: decoded, they are about as long.
+    fn make_room(&mut self, bytes: usize) {
+        if self.bytes + bytes * 2 > REMEMBERED_BYTES_MAX {
+            *self = Remembered::default();
+        }
+    }
+
+    /// The key of a label set; `decode` is asked when nobody knows what becomes of
+    /// it, one text per column.
+    fn get_or_decode(&mut self, raw: &str, decode: impl FnOnce() -> Vec<String>) -> usize {
+        let known = self.raw.len();
+        let key = self.raw.intern(raw) as usize;
+        if key < known {
+            return key;
+        }
+        let texts = decode();
+        self.became.resize_with(texts.len(), Became::default);
+        self.bytes += raw.len();
+        for (became, text) in self.became.iter_mut().zip(&texts) {
+            became.keys.push(became.texts.intern(text));
+            self.bytes += text.len();
+        }
+        key
+    }
 }
 
 impl Stage for LabelFilter {
@@ -157,13 +165,7 @@ impl Stage for LabelFilter {
         let mut written = Vec::new();
         for (position, column) in self.columns.iter_mut().enumerate() {
             let labels = batch.dictionary(position);
-            column.process(
-                labels,
-                batch.rows(),
-                &self.kept,
-                &mut self.seen,
-                &mut written,
-            );
+            column.process(labels, &self.kept, &mut self.seen, &mut written);
         }
         Ok(Output::keeps(batch.rows(), written))
     }
@@ -236,36 +238,25 @@ impl LabelColumn {
     fn process(
         &mut self,
         labels: DictionaryView<'_>,
-        rows: usize,
         kept: &BTreeSet<String>,
         seen: &mut BTreeSet<String>,
         written: &mut Vec<Column>,
     ) {
+        self.remembered.make_room(labels.values().bytes());
         let mut sets = Vec::with_capacity(labels.values().len());
         for key in 0..labels.values().len() {
             sets.push(self.decode(labels.values().value(key), kept, seen));
         }
         let missing = self.decode("", kept, seen);
-        if self.is_filtered {
-            written.push(spread(labels, rows, &sets, &missing, |decoded| {
-                &decoded.json
-            }));
-        }
-        for index in 0..self.extracts.len() {
-            written.push(spread(labels, rows, &sets, &missing, |decoded| {
-                &decoded.extracted[index]
-            }));
+        for became in &self.remembered.became {
+            written.push(became.spread(labels, &sets, missing));
         }
     }
 
-    /// Decodes a label set, unless that has been done.
-    fn decode(
-        &mut self,
-        raw: &str,
-        kept: &BTreeSet<String>,
-        seen: &mut BTreeSet<String>,
-    ) -> Rc<Decoded> {
+    /// Decodes a label set, unless that has been done, and says how it is remembered.
+    fn decode(&mut self, raw: &str, kept: &BTreeSet<String>, seen: &mut BTreeSet<String>) -> usize {
         let (is_reported, extracts) = (self.is_reported, &self.extracts);
+        let is_filtered = self.is_filtered;
         self.remembered.get_or_decode(raw, || {
             let mut labels = decode(raw);
             if is_reported {
@@ -275,42 +266,39 @@ impl LabelColumn {
                     }
                 }
             }
-            let extracted = extracts
+            let extracted: Vec<String> = extracts
                 .iter()
                 .map(|(label, _)| labels.get(&**label).copied().unwrap_or_default().to_owned())
                 .collect();
             labels.retain(|key, _| kept.contains(&**key));
-            Decoded {
-                json: to_json(&labels),
-                extracted,
-            }
+            let json = is_filtered.then(|| to_json(&labels));
+            json.into_iter().chain(extracted).collect()
         })
     }
 }
 
-/// A column with, for each row, a text of its label set. Label sets with the same
-/// text share a value.
-fn spread(
-    labels: DictionaryView<'_>,
-    rows: usize,
-    sets: &[Rc<Decoded>],
-    missing: &Decoded,
-    text: impl Fn(&Decoded) -> &String,
-) -> Column {
-    let mut builder = DictionaryBuilder::with_capacity(rows);
-    let keys: Vec<u32> = sets
-        .iter()
-        .map(|decoded| builder.intern(text(decoded)))
-        .collect();
-    let mut missing_key = None;
-    for key in labels.keys() {
-        let key = match key {
-            Some(key) => keys[key],
-            None => *missing_key.get_or_insert_with(|| builder.intern(text(missing))),
+impl Became {
+    /// A column with, for each row, a text of its label set. Label sets with the same
+    /// text share a value.
+    fn spread(&self, labels: DictionaryView<'_>, sets: &[usize], missing: usize) -> Column {
+        let mut values = Utf8Values::default();
+        // By the key of a text here, its key in this column: looked up once, so that
+        // no text is hashed again.
+        let mut known = vec![None; self.texts.len()];
+        let mut key_of = |set: usize| {
+            let text = self.keys[set];
+            *known[text as usize].get_or_insert_with(|| {
+                values.push(self.texts.text(text));
+                values.len() as u32 - 1
+            })
         };
-        builder.push_key(key);
+        let of_sets: Vec<u32> = sets.iter().map(|set| key_of(*set)).collect();
+        let keys = labels
+            .keys()
+            .map(|key| key.map_or_else(|| key_of(missing), |key| of_sets[key]))
+            .collect();
+        Column::new(Values::Dictionary(DictionaryValues { keys, values }))
     }
-    builder.finish()
 }
 
 export_stage!(LabelFilter);

@@ -29,6 +29,14 @@ impl Validity {
         }
     }
 
+    /// Says of `count` rows from `row` on, the next one, that they have values.
+    #[inline]
+    pub(crate) fn push_values(&mut self, row: usize, count: usize) {
+        if self.bitmap.is_some() {
+            (row..row + count).for_each(|row| self.push(row, true));
+        }
+    }
+
     pub(crate) fn truncate(&mut self, rows: usize) {
         if let Some(bitmap) = &mut self.bitmap {
             bitmap.truncate(rows);
@@ -123,6 +131,13 @@ impl<K: Primitive> PrimitiveBuilder<K> {
         self.values.push(value);
     }
 
+    /// Adds a row for each value.
+    #[inline]
+    pub fn push_all(&mut self, values: &[K::Value]) {
+        self.validity.push_values(self.values.len(), values.len());
+        self.values.extend_from_slice(values);
+    }
+
     /// Adds a row without a value.
     pub fn push_null(&mut self) {
         self.validity.push(self.values.len(), false);
@@ -204,13 +219,13 @@ impl Utf8Builder {
     /// Adds a row.
     pub fn push(&mut self, value: &str) {
         self.validity.push(self.values.len(), true);
-        self.values.push(value.as_bytes());
+        self.values.push_bytes(value.as_bytes());
     }
 
     /// Adds a row without a value.
     pub fn push_null(&mut self) {
         self.validity.push(self.values.len(), false);
-        self.values.push(b"");
+        self.values.push_bytes(b"");
     }
 
     /// Takes back the rows from `rows` on.
@@ -238,6 +253,17 @@ mod tests {
         let mut builder = Float64Builder::with_capacity(1);
         builder.push(1.0);
         assert_eq!(builder.finish(), Column::new(Values::Float64(vec![1.0])));
+    }
+
+    #[test]
+    fn rows_can_be_added_together() {
+        let mut builder = Float64Builder::default();
+        builder.push_all(&[1.0, 2.0]);
+        builder.push_null();
+        builder.push_all(&[3.0, 4.0]);
+        let column = builder.finish();
+        let values: Vec<Option<f64>> = column.as_float64().iter().collect();
+        assert_eq!(values, [Some(1.0), Some(2.0), None, Some(3.0), Some(4.0)]);
     }
 
     #[test]

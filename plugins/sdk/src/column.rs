@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::Bitmap;
+use crate::{Bitmap, Text};
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,13 @@ impl Utf8Values {
         self.len() == 0
     }
 
+    /// Adds a value at the end.
+    pub fn push(&mut self, value: Text<'_>) {
+        self.push_bytes(value.as_bytes());
+    }
+
     /// Adds a value at the end. The bytes must be UTF-8.
-    pub(crate) fn push(&mut self, value: &[u8]) {
+    pub(crate) fn push_bytes(&mut self, value: &[u8]) {
         self.data.extend_from_slice(value);
         self.offsets.push(offset(self.data.len()));
     }

@@ -68,7 +68,7 @@ impl Interner {
 
     /// The key of bytes that `check` finds to be a text, which it is asked only
     /// the first time.
-    #[inline]
+    #[inline(always)]
     pub fn intern_bytes<'a, T: Into<Text<'a>>, E>(
         &mut self,
         bytes: &'a [u8],
@@ -81,6 +81,11 @@ impl Interner {
                 Ok(self.insert(slot, tag, text.as_bytes()))
             }
         }
+    }
+
+    /// The text with a key that `intern` gave.
+    pub fn text(&self, key: u32) -> Text<'_> {
+        Text::checked(self.value(key))
     }
 
     /// How many texts there are.
@@ -106,7 +111,7 @@ impl Interner {
         self.values
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, bytes: &[u8]) -> Found {
         let hash = hash_bytes(bytes);
         let tag = hash & TAG;
@@ -127,6 +132,7 @@ impl Interner {
         }
     }
 
+    #[inline(never)]
     fn insert(&mut self, slot: usize, tag: u64, bytes: &[u8]) -> u32 {
         let key = self.values.len() as u32;
         let mut slot = slot;
@@ -134,11 +140,12 @@ impl Interner {
             self.resize((self.slots.len() * 4).max(FIRST_SLOTS));
             slot = self.vacant_slot(tag);
         }
-        self.values.push(bytes);
+        self.values.push_bytes(bytes);
         self.slots[slot] = tag | u64::from(key + 1);
         key
     }
 
+    #[inline]
     fn value(&self, key: u32) -> &[u8] {
         let start = self.values.offsets[key as usize] as usize;
         let end = self.values.offsets[key as usize + 1] as usize;
@@ -209,6 +216,24 @@ impl DictionaryBuilder {
         self.keys.push(key);
     }
 
+    /// The key of bytes that `check` finds to be a text, which it is asked only the
+    /// first time.
+    #[inline(always)]
+    pub fn intern_bytes<'a, T: Into<Text<'a>>, E>(
+        &mut self,
+        bytes: &'a [u8],
+        check: impl FnOnce(&'a [u8]) -> Result<T, E>,
+    ) -> Result<u32, E> {
+        self.interner.intern_bytes(bytes, check)
+    }
+
+    /// Adds a row for each of some keys that were given before.
+    #[inline]
+    pub fn push_keys(&mut self, keys: &[u32]) {
+        self.validity.push_values(self.keys.len(), keys.len());
+        self.keys.extend_from_slice(keys);
+    }
+
     /// Adds a row.
     pub fn push(&mut self, text: &str) {
         let key = self.intern(text);
@@ -217,13 +242,13 @@ impl DictionaryBuilder {
 
     /// Adds a row from bytes that `check` finds to be a text, which it is asked
     /// only the first time.
-    #[inline]
+    #[inline(always)]
     pub fn push_bytes<'a, T: Into<Text<'a>>, E>(
         &mut self,
         bytes: &'a [u8],
         check: impl FnOnce(&'a [u8]) -> Result<T, E>,
     ) -> Result<(), E> {
-        let key = self.interner.intern_bytes(bytes, check)?;
+        let key = self.intern_bytes(bytes, check)?;
         self.push_key(key);
         Ok(())
     }

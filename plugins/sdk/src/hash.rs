@@ -69,28 +69,30 @@ pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let (left_blocks, rest) = left.as_chunks::<BLOCK>();
-    let (right_blocks, _) = right.as_chunks::<BLOCK>();
-    if !left_blocks
-        .iter()
-        .zip(right_blocks)
-        .all(|(left, right)| same_block(left, right))
-    {
-        return false;
-    }
-    if rest.is_empty() {
-        return true;
-    }
-    if let (Some(left), Some(right)) = (left.last_chunk(), right.last_chunk()) {
-        return same_block(left, right);
-    }
+    // Most cells are of these lengths, and need neither a loop nor a call.
     if let (Some(left_first), Some(right_first), Some(left_last), Some(right_last)) = (
         left.first_chunk::<16>(),
         right.first_chunk::<16>(),
         left.last_chunk::<16>(),
         right.last_chunk::<16>(),
-    ) {
+    ) && left.len() <= BLOCK
+    {
         return left_first == right_first && left_last == right_last;
+    }
+    same_bytes_of_any_length(left, right)
+}
+
+/// The same for those that are shorter than 16 bytes or longer than a block.
+#[inline(never)]
+fn same_bytes_of_any_length(left: &[u8], right: &[u8]) -> bool {
+    if let (Some(left_last), Some(right_last)) = (left.last_chunk(), right.last_chunk()) {
+        let (left_blocks, _) = left.as_chunks::<BLOCK>();
+        let (right_blocks, _) = right.as_chunks::<BLOCK>();
+        return same_block(left_last, right_last)
+            && left_blocks
+                .iter()
+                .zip(right_blocks)
+                .all(|(left, right)| same_block(left, right));
     }
     if let (Some(left_first), Some(right_first), Some(left_last), Some(right_last)) = (
         left.first_chunk::<8>(),

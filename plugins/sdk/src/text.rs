@@ -16,6 +16,11 @@ impl<'a> Text<'a> {
         is_plain(bytes).then_some(Text(bytes))
     }
 
+    /// Bytes that were checked before.
+    pub(crate) fn checked(bytes: &'a [u8]) -> Text<'a> {
+        Text(bytes)
+    }
+
     /// The bytes.
     #[inline]
     pub fn as_bytes(self) -> &'a [u8] {

@@ -98,6 +98,11 @@ impl<'a> Utf8View<'a> {
         self.len() == 0
     }
 
+    /// The bytes of all values together.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// The value of a row, or `None` when it is null.
     pub fn get(&self, row: usize) -> Option<&'a str> {
         has_value(self.validity, row).then(|| self.value(row))

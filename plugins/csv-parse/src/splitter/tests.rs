@@ -54,24 +54,41 @@ fn quotes_hide_what_is_between_them() {
 
 #[test]
 fn special_bytes_are_found_in_every_place() {
-    for (place, byte) in (0..BLOCK).flat_map(|place| [(place, b','), (place, b'\n')]) {
+    for (place, byte) in (0..BLOCK).flat_map(|place| [b',', b'\n', b'"'].map(|byte| (place, byte)))
+    {
         // Bytes that differ from the special ones in one bit, or in the sign.
         for filler in [b'-', b'#', 0x0b, 0xac, 0xff, 0x00, 0x80] {
             let mut block = [filler; BLOCK];
             block[place] = byte;
+            let bit = |other| u64::from(byte == other) << place;
             let expected = Special {
                 all: 1 << place,
-                only_delimiters: byte == b',',
+                line_feeds: bit(b'\n'),
+                quotes: bit(b'"'),
             };
             assert_eq!(special_bytes(&block, b','), expected, "{filler:#x}");
         }
     }
     let expected = Special {
         all: u64::MAX,
-        only_delimiters: false,
+        line_feeds: 0,
+        quotes: u64::MAX,
     };
     assert_eq!(special_bytes(&[b'"'; BLOCK], b','), expected);
-    assert!(special_bytes(&[0; BLOCK], b',').only_delimiters);
+    assert_eq!(special_bytes(&[0; BLOCK], b','), Special::default());
+}
+
+#[test]
+fn lines_are_taken_from_a_block_one_by_one() {
+    let mut block = [b'.'; BLOCK];
+    for (place, byte) in [(0, b'\n'), (3, b','), (5, b'\n'), (62, b','), (63, b'\n')] {
+        block[place] = byte;
+    }
+    let mut special = special_bytes(&block, b',');
+    assert_eq!(special.take_line(), (0, 0));
+    assert_eq!(special.take_line(), (1 << 3, 5));
+    assert_eq!(special.take_line(), (1 << 62, 63));
+    assert_eq!(special, Special::default());
 }
 
 #[test]
