@@ -228,10 +228,13 @@ pub(super) fn accept(
         (ValuesResult::Dictionary(dictionary), ColumnType::Dictionary | ColumnType::Json) => {
             same_length(dictionary.keys.len())?;
             let values = accept_text(dictionary.values, None)?;
-            // All of them at once; which one it is matters only where one is.
-            let highest = dictionary.keys.iter().copied().max();
-            if let Some(key) = highest.filter(|key| *key as usize >= values.len()) {
-                let count = values.len();
+            let count = values.len();
+            let is_wrong = |key: &u32| *key as usize >= count;
+            let mut keys = dictionary.keys.iter();
+            // All of them without a way out, so that several are looked at together.
+            if keys.clone().fold(false, |any, key| any | is_wrong(key))
+                && let Some(key) = keys.find(|key| is_wrong(key))
+            {
                 return Err(format!("key {key} is out of range: it has {count} values"));
             }
             let keys = UInt32Array::new(ScalarBuffer::from(dictionary.keys), nulls);
