@@ -2,10 +2,13 @@
 --
 -- Writes  gristmill_generation  one row per generation
 --
--- $1  generation  bigint  the generation
+-- $1  generation   bigint  the generation
+-- $2  fingerprint  text    the way on which it was loaded; null when no other upload may take it over
 
 UPDATE gristmill_generation
-SET state = 'complete'
+SET
+    state = 'complete',
+    fingerprint = $2
 WHERE
     id = $1
     AND state = 'loading';

@@ -10,6 +10,7 @@
 -- $6  rows_filtered  bigint   rows that stages left out on purpose
 -- $7  rows_rejected  bigint   rows that went to quarantine
 -- $8  error          text     what went wrong, for failed runs
+-- $9  taken_over     bigint   rows that an earlier upload had brought
 
 UPDATE gristmill_run
 SET
@@ -20,5 +21,6 @@ SET
     rows_loaded = $5,
     rows_filtered = $6,
     rows_rejected = $7,
-    error = $8
+    error = $8,
+    rows_taken_over = $9
 WHERE id = $1;

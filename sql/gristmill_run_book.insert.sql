@@ -10,6 +10,7 @@
 -- $6  rows_out       bigint[]  rows that came out
 -- $7  rows_filtered  bigint[]  rows left out on purpose
 -- $8  rows_rejected  bigint[]  rows gone to quarantine
+-- $9  taken_over     bigint[]  rows not handed on, since an earlier upload had brought them
 
 INSERT INTO gristmill_run_book (
     run_id,
@@ -20,7 +21,8 @@ INSERT INTO gristmill_run_book (
     rows_repeated,
     rows_out,
     rows_filtered,
-    rows_rejected
+    rows_rejected,
+    rows_taken_over
 )
 SELECT
     $1,
@@ -31,13 +33,17 @@ SELECT
     books.rows_repeated,
     books.rows_out,
     books.rows_filtered,
-    books.rows_rejected
+    books.rows_rejected,
+    books.rows_taken_over
 FROM unnest(
     $3::text[],
     $4::bigint[],
     $5::bigint[],
     $6::bigint[],
     $7::bigint[],
-    $8::bigint[]
+    $8::bigint[],
+    $9::bigint[]
 ) WITH ORDINALITY
-    AS books (stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, position);
+    AS books (
+        stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_taken_over, position
+    );

@@ -9,6 +9,7 @@
 -- $5  started        timestamptz  when loading began
 -- $6  rows_loaded    bigint
 -- $7  rows_rejected  bigint
+-- $8  taken_over     bigint       rows that an earlier upload had brought
 
 UPDATE reporting_common_costusagereportstatus
 SET
@@ -19,7 +20,8 @@ SET
     started_datetime = $5,
     completed_datetime = clock_timestamp(),
     rows_loaded = $6,
-    rows_rejected = $7
+    rows_rejected = $7,
+    rows_taken_over = $8
 WHERE
     manifest_id = $1
     AND report_name = $2;

@@ -88,6 +88,8 @@ mod status;
 mod tables;
 /// Which label keys become tags.
 mod tags;
+/// Uploads that repeat hours of earlier ones.
+mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
 /// House rules that no compiler knows.

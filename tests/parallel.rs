@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use gristmill::database::{Database, Target, migrations};
 use gristmill::definition::{self, BoundSet};
+use gristmill::hours::KnownHours;
 use gristmill::ingest::{Ingest, IngestedFile, Progress, connections};
 use gristmill::load::Loader;
 use gristmill::payload::Payload as Opened;
@@ -61,6 +62,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     let files = Ingest {
         plan,
         words: &words,
+        known: &KnownHours::default(),
         loader: &Loader::new(opened, 1, uuid),
         runtime: runtime.handle(),
         progress: &progress,
@@ -90,7 +92,7 @@ fn shown(file: IngestedFile) -> String {
         })
         .collect();
     format!(
-        "{} {:?} {} bytes, {} read, {} filtered, {} loaded, {:?}, {:?}, {:?}, {words:?}",
+        "{} {:?} {} bytes, {} read, {} filtered, {} loaded, {:?}, {:?}, {:?}, {:?}, {words:?}",
         file.name,
         file.kind,
         file.bytes,
@@ -98,6 +100,7 @@ fn shown(file: IngestedFile) -> String {
         file.rows_filtered,
         file.rows_loaded,
         file.hours,
+        file.read,
         file.rejects,
         file.learned.ignored_columns,
     )

@@ -76,14 +76,21 @@ impl Site {
         .remove(0)
     }
 
-    /// Loads so many hours of that day, with a label that tells the month.
+    /// Loads so many hours of that day, with a label that tells the month. Loads of other
+    /// numbers say other things of them.
     #[track_caller]
     fn load(&self, number: u32, months_ago: u32, hours: u32) {
         let day = self.day(months_ago);
         let label = format!("label_app:{}", &day[..7]);
+        let usage = number.to_string();
         let report = (0..hours).fold(Report::pods(), |report, hour| {
             let start = format!("{day} {hour:02}:00:00 +0000 UTC");
-            report.row(0, &[("interval_start", &start), ("pod_labels", &label)])
+            let cells = [
+                ("interval_start", start.as_str()),
+                ("pod_labels", &label),
+                ("pod_usage_cpu_core_seconds", &usage),
+            ];
+            report.row(0, &cells)
         });
         let path: PathBuf = Payload::numbered(number)
             .manifest("start", format!("{day}T00:00:00Z"))
@@ -245,7 +252,7 @@ fn staged_rows_go_when_no_summary_will_need_them() {
     site.load(2, 0, 3);
     site.load(3, 1, 2);
     site.load(4, 2, 2);
-    let generations = "SELECT id FROM gristmill_generation ORDER BY id";
+    let generations = "SELECT run_id FROM gristmill_generation ORDER BY id";
     // All of them were loaded within a week.
     site.clean(&[]).succeeds();
     assert_eq!(site.rows(generations), ["1", "2", "3", "4"]);

@@ -28,11 +28,14 @@ fn status(database: &TestDatabase, arguments: &[&str], code: i32) -> Ended {
         .ends_with(code)
 }
 
-/// An upload of these hours, each of a day and an hour of it.
+/// An upload of these hours, each of a day and an hour of it. Those of another number
+/// say other things of them.
 fn hours(number: u32, hours: &[(u32, u32)]) -> Payload {
+    let usage = number.to_string();
     let report = hours.iter().fold(Report::pods(), |report, (day, hour)| {
         let start = format!("2026-01-{day:02} {hour:02}:00:00 +0000 UTC");
-        report.row(0, &[("interval_start", &start)])
+        let usage = ("pod_usage_cpu_core_seconds", usage.as_str());
+        report.row(0, &[("interval_start", &start), usage])
     });
     Payload::numbered(number).file("pods.csv", report.text())
 }

@@ -176,14 +176,21 @@ impl Batch {
     /// A row is out of range.
     pub fn part(&self, start: usize, rows: usize) -> Result<Self, ArrowError> {
         let rows: Vec<u32> = (start as u32..(start + rows) as u32).collect();
-        let mut part = self.take(&rows)?;
-        for column in &mut part.columns {
+        self.take(&rows)?.compact()
+    }
+
+    /// The same rows, and of dictionaries only what they name.
+    ///
+    /// # Errors
+    /// A dictionary has a key of no value.
+    pub fn compact(mut self) -> Result<Self, ArrowError> {
+        for column in &mut self.columns {
             if let Some(keys) = column.as_any().downcast_ref::<TextDictionary>() {
                 let compact = garbage_collect_dictionary(keys)?;
                 *column = Arc::new(compact);
             }
         }
-        Ok(part)
+        Ok(self)
     }
 
     /// Parts one after another; all of them of this schema.

@@ -241,6 +241,12 @@ impl<'p> Reader<'p> {
         })
     }
 
+    /// What stands before the first record; see `Parser::heading`. After the end of the
+    /// file.
+    pub fn heading(&self) -> Option<&[u8]> {
+        self.parser.heading()
+    }
+
     /// Ends the file and collects what the parser learned.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod header;
+pub mod hours;
 pub mod inbox;
 pub mod ingest;
 pub mod ledger;
@@ -42,4 +43,5 @@ pub mod staging;
 pub mod step;
 pub mod summarize;
 pub mod tags;
+pub mod takeover;
 pub mod trial;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use sqlx::{Connection, PgConnection, Row};
+use uuid::Uuid;
 
 use crate::archive::{self, Kept};
 use crate::database::{Database, SqlError};
@@ -23,6 +24,7 @@ use crate::run_record::{self, RunState, RunSums};
 use crate::source::Source;
 use crate::step::{self, Step};
 use crate::summarize::{self, Summarized};
+use crate::takeover::{self, Earlier};
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
@@ -54,6 +56,20 @@ pub enum Outcome {
     Kept,
     /// Another upload covers it better.
     Lost,
+}
+
+/// What completing a generation takes besides its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Completing<'a> {
+    /// The payload in the archive.
+    pub kept: Option<&'a Kept>,
+    pub engine: AggregationEngine,
+    /// Those of the run, whose record says so too.
+    pub sums: RunSums,
+    /// Of the plan by which it was loaded.
+    pub fingerprint: &'a str,
+    /// What it takes over.
+    pub earlier: &'a Earlier,
 }
 
 /// What completing a generation did.
@@ -137,14 +153,7 @@ impl Upload {
         .bind(manifest_id)
         .fetch_all(&mut lock)
         .await?;
-        let generation =
-            sqlx::query_scalar(include_str!("../../sql/gristmill_generation.insert.sql"))
-                .bind(manifest_id)
-                .bind(run_id)
-                .bind(source.source_uuid)
-                .fetch_one(&mut lock)
-                .await?;
-        step::passed(Step::GenerationOpened);
+        let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
         Ok(Self {
             lock,
             source,
@@ -160,24 +169,68 @@ impl Upload {
         })
     }
 
-    /// Makes the generation count, and publishes when nothing is missing. `kept` is
-    /// the payload in the archive, `sums` those of the run, whose record says so too.
+    /// The uploads before this one that it may take over, if nothing of it is loaded.
+    /// `fingerprint` is that of the plan.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn earlier(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Earlier> {
+        if self.open_files.len() < self.known_files.len() {
+            return Ok(Earlier::default());
+        }
+        Earlier::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot look for earlier uploads"))
+    }
+
+    /// Takes back what was loaded, and opens a new generation in its place.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn begin_again(&mut self) -> Result<()> {
+        let begun = async {
+            forget(&mut self.lock, self.generation).await?;
+            open_generation(&mut self.lock, self.manifest_id, self.run_id, &self.source).await
+        };
+        self.generation = begun
+            .await
+            .map_err(|error| SqlError(error).failure("cannot load the upload anew"))?;
+        Ok(())
+    }
+
+    /// Whether these are all the files of the manifest.
+    pub fn is_whole(&self, files: &[IngestedFile]) -> bool {
+        let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let mut known = self.known_files.iter();
+        known.all(|file| names.contains(file.as_str()))
+    }
+
+    /// Makes the generation count, and publishes when nothing is missing, together with
+    /// what is taken over.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
     pub async fn complete(
         &mut self,
         files: &[IngestedFile],
-        kept: Option<&Kept>,
-        engine: AggregationEngine,
-        sums: RunSums,
+        completing: &Completing<'_>,
     ) -> Result<Completed> {
+        let Completing {
+            kept,
+            engine,
+            sums,
+            fingerprint,
+            earlier,
+        } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        record_generation(&mut transaction, &ids, files, true)
+        record_generation(&mut transaction, &ids, files, true, Some(fingerprint))
             .await
             .map_err(failed)?;
+        if !earlier.is_empty() {
+            take_over(&mut transaction, self.manifest_id, earlier).await?;
+        }
         if let Some(kept) = kept {
             archive::record(
                 &mut transaction,
@@ -222,6 +275,10 @@ impl Upload {
         archive::record(&mut self.lock, self.manifest_id, source_uuid, kept)
             .await
             .map_err(|error| SqlError(error).failure("cannot record the archived payload"))
+    }
+
+    pub fn source_uuid(&self) -> Uuid {
+        self.source.source_uuid
     }
 
     fn ids(&self) -> UploadIds {
@@ -328,6 +385,47 @@ pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
     .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
 }
 
+/// Opens a generation of a manifest.
+async fn open_generation(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    run_id: i64,
+    source: &Source,
+) -> Result<i64, sqlx::Error> {
+    let generation = sqlx::query_scalar(include_str!("../../sql/gristmill_generation.insert.sql"))
+        .bind(manifest_id)
+        .bind(run_id)
+        .bind(source.source_uuid)
+        .fetch_one(connection)
+        .await?;
+    step::passed(Step::GenerationOpened);
+    Ok(generation)
+}
+
+/// Makes what earlier uploads brought the manifest's.
+async fn take_over(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    earlier: &Earlier,
+) -> Result<()> {
+    let generations = earlier.generations();
+    let taken = sqlx::query(include_str!("../../sql/gristmill_generation.take_over.sql"))
+        .bind(manifest_id)
+        .bind(&generations)
+        .execute(connection)
+        .await
+        .map_err(|error| SqlError(error).failure("cannot publish"))?;
+    // The source is locked, so that nobody removes one; a day without it would lose rows.
+    if taken.rows_affected() != generations.len() as u64 {
+        return Err(
+            Failure::run("what an earlier upload brought of the day is gone")
+                .hint("run the payload again: it is loaded whole then"),
+        );
+    }
+    step::passed(Step::GenerationsTakenOver);
+    Ok(())
+}
+
 /// Takes a generation back, when the server is done with what its run sent.
 async fn forget(connection: &mut PgConnection, generation: i64) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/gristmill_generation.lock.sql"))
@@ -409,12 +507,14 @@ async fn record_tag_keys(
 
 /// Records what a generation has of each file and what the files taught, and makes
 /// the generation count. When all of it counts, what earlier runs of the manifest
-/// quarantined and this one did not is `resolved`.
+/// quarantined and this one did not is `resolved`. Without a fingerprint no other upload
+/// may take it over.
 async fn record_generation(
     connection: &mut PgConnection,
     upload: &UploadIds,
     files: &[IngestedFile],
     resolves: bool,
+    fingerprint: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     for file in files {
         record_file(connection, upload, file).await?;
@@ -423,8 +523,13 @@ async fn record_generation(
         }
     }
     record_tag_keys(connection, files).await?;
+    let read = fingerprint.zip(takeover::read_of(files));
+    if let Some((_, read)) = &read {
+        takeover::record(connection, upload.generation, read).await?;
+    }
     sqlx::query(include_str!("../../sql/gristmill_generation.complete.sql"))
         .bind(upload.generation)
+        .bind(read.map(|(fingerprint, _)| fingerprint))
         .execute(connection)
         .await
         .map(|_| step::passed(Step::GenerationRecorded))
@@ -449,6 +554,7 @@ async fn record_file(
     .bind(file.started)
     .bind(file.rows_loaded as i64)
     .bind(file.rejects.len() as i64)
+    .bind(file.rows_known as i64)
     .execute(&mut *connection)
     .await?;
     let Some(report) = report else {

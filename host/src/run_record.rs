@@ -38,6 +38,8 @@ impl RunState {
 pub struct RunSums {
     pub rows_read: u64,
     pub rows_loaded: u64,
+    /// Rows that an earlier upload had brought.
+    pub rows_taken_over: u64,
     pub rows_filtered: u64,
     pub rows_rejected: u64,
 }
@@ -161,6 +163,7 @@ pub async fn write(
         .bind(sums.rows_filtered as i64)
         .bind(sums.rows_rejected as i64)
         .bind(error.map(|error| error.replace('\0', "\u{fffd}")))
+        .bind(sums.rows_taken_over as i64)
         .execute(connection)
         .await
         .map(drop)
@@ -188,6 +191,7 @@ pub async fn keep_book(
         .bind(sums(|book| book.rows_out))
         .bind(sums(|book| book.rows_filtered))
         .bind(sums(|book| book.rows_rejected))
+        .bind(sums(|book| book.rows_taken_over))
         .execute(connection)
         .await
         .map(drop)

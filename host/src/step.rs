@@ -54,9 +54,10 @@ steps! {
     /// The tarball is written, under a name that nobody looks for.
     ArchiveWritten = "archive-written",
     ArchivePlaced = "archive-placed",
-    /// The next six are inside of the transaction that publishes.
+    /// The next seven are inside of the transaction that publishes.
     GenerationRecorded = "generation-recorded",
     ArchiveRecorded = "archive-recorded",
+    GenerationsTakenOver = "generations-taken-over",
     DaysClaimed = "days-claimed",
     DaysReplaced = "days-replaced",
     DaysSummarized = "days-summarized",

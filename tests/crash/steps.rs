@@ -72,6 +72,12 @@ const REFUSING: [Step; 5] = [
     RunClosed,
 ];
 
+/// What `run` passes besides when an earlier upload is taken over.
+const TAKING_OVER: [Step; 1] = [GenerationsTakenOver];
+
+/// What it passes besides when it turns out that one is not.
+const BEGINNING_AGAIN: [Step; 1] = [GenerationForgotten];
+
 const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
 
 const CLEANING: [Step; 4] = [
@@ -178,11 +184,12 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Step]; 9] = [
+    let scenes: [&[Step]; 10] = [
         &[SourceRegistered],
         &LOADING,
         &NAMING,
         &PUBLISHING,
+        &TAKING_OVER,
         &REPLAYING,
         &REFUSING,
         &SUMMARIZING,
@@ -217,6 +224,41 @@ fn a_payload_that_wins_a_day_of_two() {
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
     Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &NAMING, &PUBLISHING]);
+}
+
+/// The payload of the number 1 again, later and with more hours.
+fn cumulative(number: u32, hours: u32) -> Payload {
+    payload(1, &DAYS, hours)
+        .manifest("uuid", format!("00000000-0000-4000-8000-{number:012}"))
+        .manifest("date", format!("2026-02-02T00:{number:02}:00Z"))
+}
+
+#[test]
+fn a_payload_that_takes_over_an_earlier_one() {
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2), cumulative(2, 3)]);
+    site.run(&payloads[..1]).succeeds();
+    let payloads = &payloads[1..];
+    Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &LOADING,
+        &NAMING,
+        &PUBLISHING,
+        &TAKING_OVER,
+    ]);
+}
+
+#[test]
+fn a_payload_that_turns_out_to_repeat_nothing() {
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2), payload(2, &DAYS, 3)]);
+    site.run(&payloads[..1]).succeeds();
+    let payloads = &payloads[1..];
+    Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &LOADING,
+        &NAMING,
+        &PUBLISHING,
+        &BEGINNING_AGAIN,
+    ]);
 }
 
 #[test]

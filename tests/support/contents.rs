@@ -44,7 +44,8 @@ pub(crate) struct Compared {
 /// how often something was loaded, not what.
 pub(crate) const ALL: Compared = Compared {
     tables: "relname NOT IN
-        ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_generation', '_sqlx_migrations')",
+        ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_generation',
+        'gristmill_hour_read', '_sqlx_migrations')",
     without: &[],
 };
 

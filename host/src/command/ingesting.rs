@@ -13,6 +13,7 @@ use crate::chain::Reject;
 use crate::database::Database;
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
+use crate::hours::KnownHours;
 use crate::ingest::{Ingest, IngestedFile, Progress, describe};
 use crate::load::Loader;
 use crate::payload::Payload;
@@ -20,6 +21,7 @@ use crate::plan::Plan;
 use crate::publish;
 use crate::report::{self, Live};
 use crate::run_record::RunSums;
+use crate::stage::LogLine;
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
 /// has one, and payloads have six reports of which one is large.
@@ -54,20 +56,58 @@ pub(super) fn workers() -> usize {
         .min(WORKERS_MAX)
 }
 
+/// The words of the sets that stages can be bound to.
+pub(super) struct Words {
+    enabled_tag_keys: Vec<String>,
+}
+
+impl Words {
+    pub(super) fn of(&self, set: BoundSet) -> Vec<String> {
+        match set {
+            BoundSet::EnabledTagKeys => self.enabled_tag_keys.clone(),
+        }
+    }
+}
+
+/// What is loaded of a payload.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// These files.
+    pub(super) file: &'a dyn Fn(&str) -> bool,
+    /// Of them, the rows of other hours than these.
+    pub(super) known: &'a KnownHours,
+}
+
 impl Ingesting<'_> {
-    /// Loads the wanted reports of a payload into staging.
+    /// What the database has now of the sets.
+    pub(super) fn words(&self) -> Result<Words> {
+        let enabled = publish::enabled_tag_keys(self.database);
+        Ok(Words {
+            enabled_tag_keys: self.runtime.block_on(enabled)?,
+        })
+    }
+
+    /// Loads what is wanted of a payload into staging, and shows what stages logged.
     pub(super) fn payload(
         &self,
         payload: &Payload,
         loader: &Loader,
-        wanted: &dyn Fn(&str) -> bool,
+        words: &Words,
+        wanted: Wanted<'_>,
     ) -> Result<Ingested> {
-        let enabled = self
-            .runtime
-            .block_on(publish::enabled_tag_keys(self.database))?;
-        let words = |set: BoundSet| match set {
-            BoundSet::EnabledTagKeys => enabled.clone(),
-        };
+        let (log, ingested) = self.attempt(payload, loader, words, wanted);
+        report::log(&log);
+        ingested
+    }
+
+    /// As `payload`, but that what stages logged is not shown.
+    pub(super) fn attempt(
+        &self,
+        payload: &Payload,
+        loader: &Loader,
+        words: &Words,
+        wanted: Wanted<'_>,
+    ) -> (Vec<(String, LogLine)>, Result<Ingested>) {
         let progress = Arc::new(Progress {
             captures: self.capture.map(|_| Mutex::default()),
             ..Progress::default()
@@ -76,7 +116,8 @@ impl Ingesting<'_> {
         let live = Live::begin(&payload.path.display().to_string(), &progress);
         let files = Ingest {
             plan: self.plan,
-            words: &words,
+            words: &|set| words.of(set),
+            known: wanted.known,
             loader,
             runtime: self.runtime.handle(),
             progress: &progress,
@@ -84,11 +125,10 @@ impl Ingesting<'_> {
         }
         .run(payload, &|name| {
             here.borrow_mut().push(name.to_string());
-            wanted(name)
+            (wanted.file)(name)
         });
         drop(live);
         let log = progress.log.lock().map(|log| log.lines());
-        report::log(&log.unwrap_or_default());
         let kept = self.keep_captures(&progress);
         let stage_seconds = progress
             .stages
@@ -110,12 +150,13 @@ impl Ingesting<'_> {
         let files = files.map_err(|failure| match begun {
             false => failure,
             true => failure.hint_if_none("nothing of the payload was published"),
-        })?;
-        Ok(Ingested {
+        });
+        let ingested = files.map(|files| Ingested {
             files,
             here: here.into_inner(),
             stage_seconds,
-        })
+        });
+        (log.unwrap_or_default(), ingested)
     }
 
     /// Writes what stages broke at as cases, and says how to run them.
@@ -208,6 +249,7 @@ pub(super) fn sums(files: &[IngestedFile]) -> RunSums {
     for file in files {
         sums.rows_read += file.rows_read;
         sums.rows_loaded += file.rows_loaded;
+        sums.rows_taken_over += file.rows_known;
         sums.rows_filtered += file.rows_filtered;
         sums.rows_rejected += file.rejects.len() as u64;
     }

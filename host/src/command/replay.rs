@@ -8,13 +8,14 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingested, Ingesting, sums, workers};
+use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
 use super::{archive_of, difference, engine, open, plan};
 use crate::archive::{self, Archive, Kept};
 use crate::cli::ReplayArguments;
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
+use crate::hours::KnownHours;
 use crate::ingest::connections;
 use crate::load::Loader;
 use crate::payload::Payload;
@@ -294,12 +295,17 @@ impl Replay<'_> {
         let mut files = Vec::new();
         let mut taken = BTreeSet::new();
         for payload in payloads {
-            let wanted = |name: &str| !taken.contains(name);
+            let wanted = Wanted {
+                file: &|name| !taken.contains(name),
+                // What stages make of an hour now may be other than what they made of it.
+                known: &KnownHours::default(),
+            };
+            let words = self.ingesting.words()?;
             let Ingested {
                 files: ingested,
                 here,
                 ..
-            } = self.ingesting.payload(payload, &loader, &wanted)?;
+            } = self.ingesting.payload(payload, &loader, &words, wanted)?;
             files.extend(ingested);
             taken.extend(here);
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingested, Ingesting, workers};
+use super::ingesting::{Ingested, Ingesting, Wanted, Words, workers};
 use super::{archive_of, engine, open, plan};
 use crate::archive::{self, Archive, Kept};
 use crate::books::FileBook;
@@ -21,12 +21,13 @@ use crate::ingest::{FileKind, IngestedFile, connections};
 use crate::load::Loader;
 use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
-use crate::publish::{self, Completed, DayOutcome, Outcome, Upload};
+use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
 use crate::quarantine;
 use crate::report::{self, grouped};
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
 use crate::summarize;
+use crate::takeover::Earlier;
 
 /// What one payload came to.
 #[derive(Debug, Serialize)]
@@ -40,6 +41,8 @@ pub(super) struct PayloadResult {
     waiting_for: Vec<String>,
     rows_read: u64,
     pub(super) rows_loaded: u64,
+    /// Rows that an earlier upload had brought.
+    pub(super) rows_taken_over: u64,
     rows_filtered: u64,
     pub(super) rows_rejected: u64,
     /// What went into each stage of each file, and what came of it.
@@ -180,6 +183,7 @@ impl PayloadResult {
             waiting_for: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,
+            rows_taken_over: 0,
             rows_filtered: 0,
             rows_rejected: 0,
             books: Vec::new(),
@@ -197,6 +201,7 @@ impl PayloadResult {
         RunSums {
             rows_read: self.rows_read,
             rows_loaded: self.rows_loaded,
+            rows_taken_over: self.rows_taken_over,
             rows_filtered: self.rows_filtered,
             rows_rejected: self.rows_rejected,
         }
@@ -259,7 +264,7 @@ impl Run<'_> {
             &report::say,
         ))?;
         *manifest_id = Some(upload.manifest_id);
-        let state = self.load(&payload, &source, &mut upload, run_id);
+        let state = self.load(&payload, &mut upload, run_id);
         match state {
             Ok(state @ (RunState::Loaded | RunState::Published)) => {
                 self.runtime.block_on(upload.close());
@@ -277,13 +282,7 @@ impl Run<'_> {
     }
 
     /// Everything between the opening of an upload and its end.
-    fn load(
-        &mut self,
-        payload: &Payload,
-        source: &Source,
-        upload: &mut Upload,
-        run_id: i64,
-    ) -> Result<RunState> {
+    fn load(&mut self, payload: &Payload, upload: &mut Upload, run_id: i64) -> Result<RunState> {
         let ingesting = Ingesting {
             plan: self.plan,
             database: self.database,
@@ -291,13 +290,21 @@ impl Run<'_> {
             workers: self.workers,
             capture: self.capture,
         };
-        let loader = Loader::new(self.database.clone(), upload.generation, source.source_uuid);
-        let wanted = |name: &str| upload.open_files.iter().any(|open| open == name);
+        let words = ingesting.words()?;
+        let fingerprint = self.plan.fingerprint(&|set| words.of(set));
+        let mut earlier = match self.capture {
+            None => {
+                let earlier = upload.earlier(&payload.manifest, &fingerprint);
+                self.runtime.block_on(earlier)?
+            }
+            // Whoever looks for what stages break at wants them to see everything.
+            Some(_) => Earlier::default(),
+        };
         let Ingested {
             files,
             here,
             stage_seconds,
-        } = ingesting.payload(payload, &loader, &wanted)?;
+        } = self.ingest(&ingesting, payload, &words, upload, &mut earlier)?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = ingesting.within_threshold(&files, run_id) {
@@ -315,10 +322,70 @@ impl Run<'_> {
             }
             return self.nothing_new(payload, upload);
         }
-        let sums = self.outcome.sums();
-        let completed = upload.complete(&files, kept.as_ref(), self.plan.engine, sums);
+        let completing = Completing {
+            kept: kept.as_ref(),
+            engine: self.plan.engine,
+            sums: self.outcome.sums(),
+            fingerprint: &fingerprint,
+            earlier: &earlier,
+        };
+        let completed = upload.complete(&files, &completing);
         let completed = self.runtime.block_on(completed)?;
         Ok(self.completed(completed))
+    }
+
+    /// Loads the payload but for what earlier uploads brought already, which are those
+    /// that are left in `earlier`.
+    fn ingest(
+        &self,
+        ingesting: &Ingesting<'_>,
+        payload: &Payload,
+        words: &Words,
+        upload: &mut Upload,
+        earlier: &mut Earlier,
+    ) -> Result<Ingested> {
+        let open_files = upload.open_files.clone();
+        let file = |name: &str| open_files.iter().any(|open| open == name);
+        loop {
+            let known = earlier.hours();
+            let wanted = Wanted {
+                file: &file,
+                known: &known,
+            };
+            let source_uuid = upload.source_uuid();
+            let loader = Loader::new(self.database.clone(), upload.generation, source_uuid);
+            if earlier.is_empty() {
+                return ingesting.payload(payload, &loader, words, wanted);
+            }
+            // Whether it repeats them is known once all of it was read.
+            let (log, ingested) = ingesting.attempt(payload, &loader, words, wanted);
+            let failure = match ingested {
+                Ok(ingested) if upload.is_whole(&ingested.files) => {
+                    if !earlier.drop_others(&ingested.files) {
+                        report::log(&log);
+                        return Ok(ingested);
+                    }
+                    None
+                }
+                Ok(_) => {
+                    *earlier = Earlier::default();
+                    None
+                }
+                // What is wrong with a payload is told as if there had been no other.
+                Err(failure) => {
+                    *earlier = Earlier::default();
+                    Some(failure)
+                }
+            };
+            let begun = self.runtime.block_on(upload.begin_again());
+            begun.map_err(|also| match failure {
+                Some(mut failure) => {
+                    failure.causes.push(also.to_string());
+                    failure
+                }
+                None => also,
+            })?;
+        }
     }
 
     /// Nothing of the payload was new: says what is known of its upload.
@@ -389,6 +456,7 @@ impl Run<'_> {
             self.outcome.bytes_read += file.bytes;
             self.outcome.rows_read += file.rows_read;
             self.outcome.rows_loaded += file.rows_loaded;
+            self.outcome.rows_taken_over += file.rows_known;
             self.outcome.rows_filtered += file.rows_filtered;
             self.outcome.rows_rejected += file.rejects.len() as u64;
             if matches!(file.kind, FileKind::Report(_)) {
@@ -448,6 +516,8 @@ impl From<&DayOutcome> for Day {
 }
 
 fn show(results: &[PayloadResult]) {
+    // Most payloads repeat nothing, and a table has no room to spare.
+    let takes_over = results.iter().any(|run| run.rows_taken_over > 0);
     let rows: Vec<Vec<String>> = results
         .iter()
         .map(|run| {
@@ -463,12 +533,15 @@ fn show(results: &[PayloadResult]) {
                 [first, .., last] => format!("{} days, {first} to {last}", won.len()),
             };
             let file = Path::new(&run.payload).file_name().unwrap_or_default();
-            vec![
+            let mut cells = vec![
                 file.to_string_lossy().into_owned(),
                 run.state.to_string(),
                 days,
                 grouped(run.rows_read),
                 grouped(run.rows_loaded),
+            ];
+            cells.extend(takes_over.then(|| grouped(run.rows_taken_over)));
+            cells.extend([
                 grouped(run.rows_filtered),
                 grouped(run.rows_rejected),
                 grouped(run.summary_rows_inserted),
@@ -476,24 +549,15 @@ fn show(results: &[PayloadResult]) {
                     "{:.2} s",
                     Duration::from_secs_f64(run.seconds).as_secs_f64()
                 ),
-            ]
+            ]);
+            cells
         })
         .collect();
-    report::table(
-        &[
-            "payload",
-            "state",
-            "days won",
-            "rows read",
-            "loaded",
-            "left out",
-            "quarantined",
-            "summary rows",
-            "time",
-        ],
-        &[3, 4, 5, 6, 7, 8],
-        &rows,
-    );
+    let mut names = vec!["payload", "state", "days won", "rows read", "loaded"];
+    names.extend(takes_over.then_some("taken over"));
+    names.extend(["left out", "quarantined", "summary rows", "time"]);
+    let numbers: Vec<usize> = (3..names.len()).collect();
+    report::table(&names, &numbers, &rows);
 }
 
 fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult]) -> Result<()> {

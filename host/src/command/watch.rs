@@ -175,8 +175,12 @@ impl Watch<'_> {
             [day] => format!(" {day}"),
             [first, .., last] => format!(" {} days, {first} to {last}", won.len()),
         };
+        let taken_over = match result.rows_taken_over {
+            0 => String::new(),
+            rows => format!("{} taken over, ", grouped(rows)),
+        };
         report::text(&format!(
-            "{}: {}{days}, {} rows loaded, {} quarantined, {:.2} s",
+            "{}: {}{days}, {} rows loaded, {taken_over}{} quarantined, {:.2} s",
             result.payload,
             result.state,
             grouped(result.rows_loaded),

@@ -23,6 +23,7 @@ use crate::chain::{Captured, Learned, Reject};
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::header;
+use crate::hours::{HoursRead, KnownHours};
 use crate::load::Loader;
 use crate::log_book::LogBook;
 use crate::payload::Payload;
@@ -50,10 +51,14 @@ pub struct IngestedFile {
     /// Rows that a stage left out on purpose.
     pub rows_filtered: u64,
     pub rows_loaded: u64,
+    /// Rows of known hours, which were not handed on.
+    pub rows_known: u64,
     /// What went into each stage and what came of it, in the order of the chain.
     pub books: Vec<StageBook>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
+    /// What was read of each hour, handed on or not; `None` when that cannot be said.
+    pub read: Option<FileRead>,
     pub rejects: Vec<Reject>,
     pub learned: Learned,
 }
@@ -66,6 +71,15 @@ pub enum FileKind {
     Ignored(String),
     /// Without a byte.
     Empty,
+}
+
+/// What was read of each hour of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileRead {
+    /// Of hours that were handed on.
+    pub new: HoursRead,
+    /// Of known hours.
+    pub known: HoursRead,
 }
 
 /// What is going on, for whoever watches.
@@ -85,6 +99,8 @@ pub struct Ingest<'a> {
     pub plan: &'a Plan,
     /// The words of the sets bound to stages.
     pub words: &'a (dyn Fn(BoundSet) -> Vec<String> + Sync),
+    /// Rows of these hours go no further than the parser.
+    pub known: &'a KnownHours,
     pub loader: &'a Loader,
     pub runtime: &'a Handle,
     pub progress: &'a Progress,
@@ -277,8 +293,10 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         rows_read: 0,
         rows_filtered: 0,
         rows_loaded: 0,
+        rows_known: 0,
         books: Vec::new(),
         hours: BTreeMap::new(),
+        read: Some(FileRead::default()),
         rejects: Vec::new(),
         learned: Learned::default(),
     }

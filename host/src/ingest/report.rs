@@ -6,7 +6,7 @@
 //! in what comes out, not even in which failure is told: it is always that of the
 //! first batch that has one, as if there had been one worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,10 +14,12 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::chunks::Chunk;
-use super::{FileKind, Ingest, IngestedFile, Progress, describe, lock, unread};
+use super::{FileKind, FileRead, Ingest, IngestedFile, Progress, describe, lock, unread};
+use crate::batch::Batch;
 use crate::books::{LOAD_STAGE, StageBook};
 use crate::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
 use crate::failure::{Failure, Result};
+use crate::hours;
 use crate::load::{Loaded, ReportLoad};
 use crate::log_book;
 use crate::plan::{LoadPlan, StagePlan};
@@ -45,7 +47,7 @@ pub(super) fn ingest(
     load: &LoadPlan,
     chunks: &Receiver<Chunk>,
 ) -> Result<IngestedFile> {
-    let mut file = unread(name, FileKind::Report(kind), 0);
+    let mut file = unread(name, FileKind::Report(kind.clone()), 0);
     file.books = load
         .stages()
         .map(|stage| StageBook::of(&stage.name))
@@ -54,6 +56,7 @@ pub(super) fn ingest(
         ingest,
         load,
         breaks: Breaks::of(load),
+        known: ingest.known.0.get(&kind),
         failed_at: AtomicU64::new(NONE),
         rejected: AtomicUsize::new(0),
         rejected_bytes: AtomicUsize::new(0),
@@ -83,6 +86,8 @@ struct Report<'a> {
     load: &'a LoadPlan,
     /// What the stages of all workers broke at so far.
     breaks: Breaks,
+    /// The hours whose rows go no further than the parser.
+    known: Option<&'a BTreeSet<i64>>,
     /// The first batch that failed, as far as is known.
     failed_at: AtomicU64,
     rejected: AtomicUsize,
@@ -100,11 +105,23 @@ struct Workers<'scope, 'env, 'a> {
 /// What a worker did.
 #[derive(Default)]
 struct Worked {
+    read: FileRead,
+    rows_known: u64,
+    /// A batch had rows of no hour.
+    is_timeless: bool,
     batches: Vec<Found>,
     learned: Learned,
     loaded: Option<Loaded>,
     rows_filtered: u64,
     failure: Option<Failed>,
+}
+
+/// How the reading of a file ended.
+#[derive(Default)]
+struct Ended {
+    failed: Option<Failed>,
+    /// What stands before the first record; as `Reader::heading`.
+    heading: Option<Vec<u8>>,
 }
 
 /// What was found in a batch besides rows.
@@ -135,7 +152,7 @@ impl<'a> Report<'a> {
         chunks: &Receiver<Chunk>,
         batches: &SyncSender<Read>,
         workers: &mut Workers<'_, '_, '_>,
-    ) -> Result<Option<Failed>> {
+    ) -> Result<Ended> {
         let mut reader =
             Reader::open(self.load, &self.ingest.words).map_err(|error| chain_failure(&error))?;
         if let Some(captures) = &self.ingest.progress.captures {
@@ -149,7 +166,7 @@ impl<'a> Report<'a> {
             let number = reader.next_number();
             let read = match reader.read(bytes, last) {
                 Ok(read) => read,
-                Err(error) => return Ok(Some(self.failed(number, chain_failure(&error)))),
+                Err(error) => return Ok(self.failed(number, chain_failure(&error)).into()),
             };
             file.rows_read += read.records;
             file.books[0].add(read.records, read.batch.rows, read.rejects.len());
@@ -157,7 +174,7 @@ impl<'a> Report<'a> {
             workers.start_another();
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
                 // A worker knows why.
-                return Ok(None);
+                return Ok(Ended::default());
             }
             if last {
                 break;
@@ -166,11 +183,14 @@ impl<'a> Report<'a> {
         match reader.finish() {
             Ok(learned) => {
                 file.learned = learned;
-                Ok(None)
+                Ok(Ended {
+                    failed: None,
+                    heading: reader.heading().map(<[u8]>::to_vec),
+                })
             }
-            Err(error) => Ok(Some(
-                self.failed(reader.next_number(), chain_failure(&error)),
-            )),
+            Err(error) => Ok(self
+                .failed(reader.next_number(), chain_failure(&error))
+                .into()),
         }
     }
 
@@ -229,10 +249,11 @@ impl<'a> Report<'a> {
         &self,
         chain: &mut Chain<'_>,
         load: &mut ReportLoad<'_>,
-        read: Read,
+        mut read: Read,
         worked: &mut Worked,
     ) -> Result<(), Why> {
         let number = read.number;
+        self.hold_back(&mut read, worked).map_err(Why::Failure)?;
         let output = chain
             .feed(read)
             .map_err(|error| Why::Failure(chain_failure(&error)))?;
@@ -262,20 +283,42 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Notes what was read of each hour, and leaves out rows of known hours.
+    fn hold_back(&self, read: &mut Read, worked: &mut Worked) -> Result<()> {
+        let Some(split) = hours::of_batch(&read.batch, self.known) else {
+            worked.is_timeless = true;
+            return Ok(());
+        };
+        hours::unite(&mut worked.read.new, &split.new);
+        hours::unite(&mut worked.read.known, &split.known);
+        if split.known_rows.is_empty() {
+            return Ok(());
+        }
+        worked.rows_known += split.known_rows.len() as u64;
+        read.batch = read
+            .batch
+            .without(&split.known_rows)
+            .and_then(Batch::compact)
+            .map_err(|error| Failure::run("cannot leave rows out of a batch").because(error))?;
+        Ok(())
+    }
+
     /// Puts together what the workers did.
-    fn collect(
-        &self,
-        file: &mut IngestedFile,
-        read: Option<Failed>,
-        worked: Vec<Worked>,
-    ) -> Result<()> {
+    fn collect(&self, file: &mut IngestedFile, ended: Ended, worked: Vec<Worked>) -> Result<()> {
         let mut found = Vec::new();
-        let mut failures: Vec<Failed> = read.into_iter().collect();
+        let mut failures: Vec<Failed> = ended.failed.into_iter().collect();
+        let mut read = ended.heading.is_some().then(FileRead::default);
         let mut log_at_end = Vec::new();
         for worker in worked {
             found.extend(worker.batches);
             failures.extend(worker.failure);
             file.rows_filtered += worker.rows_filtered;
+            file.rows_known += worker.rows_known;
+            read = read.filter(|_| !worker.is_timeless).map(|mut read| {
+                hours::unite(&mut read.new, &worker.read.new);
+                hours::unite(&mut read.known, &worker.read.known);
+                read
+            });
             for (set, words) in worker.learned.words {
                 file.learned.words.entry(set).or_default().extend(words);
             }
@@ -285,6 +328,12 @@ impl<'a> Report<'a> {
                 add(&mut file.hours, loaded.hours);
             }
         }
+        file.books[0].take_over(file.rows_known);
+        file.read = read.zip(ended.heading).map(|(mut read, heading)| {
+            let hours = read.new.values_mut().chain(read.known.values_mut());
+            hours.for_each(|hour| *hour = hour.below(&heading));
+            read
+        });
         found.sort_by_key(|batch| batch.number);
         let mut log = Vec::new();
         for batch in found {
@@ -338,6 +387,15 @@ impl<'a> Report<'a> {
         *lock(&progress.stages)
             .entry(stage.name.clone())
             .or_default() += time;
+    }
+}
+
+impl From<Failed> for Ended {
+    fn from(failed: Failed) -> Self {
+        Self {
+            failed: Some(failed),
+            heading: None,
+        }
     }
 }
 

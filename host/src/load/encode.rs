@@ -14,6 +14,7 @@ use super::fit::{power_of_ten, scaled};
 use super::month_of;
 use super::stored_texts::Kind;
 use crate::batch::{Batch, Values};
+use crate::hours::hour_of;
 use crate::plan::LoadPlan;
 use crate::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
 
@@ -22,8 +23,6 @@ pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 
 /// Postgres counts time from 2000-01-01.
 const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
-
-const HOUR_MICROSECONDS: i64 = 3_600_000_000;
 
 /// A batch about to be encoded.
 pub(super) struct Encoder<'b> {
@@ -64,14 +63,13 @@ impl<'b> Encoder<'b> {
 
     /// Rows by the hour of their `interval_start`.
     pub(super) fn hours(&self) -> BTreeMap<i64, u64> {
-        let hour = |instant: &i64| instant - instant.rem_euclid(HOUR_MICROSECONDS);
         let mut hours: BTreeMap<i64, u64> = BTreeMap::new();
         // Rows come hour by hour, so most are counted without a look-up.
         for run in self
             .interval_starts
-            .chunk_by(|left, right| hour(left) == hour(right))
+            .chunk_by(|left, right| hour_of(*left) == hour_of(*right))
         {
-            *hours.entry(hour(&run[0])).or_default() += run.len() as u64;
+            *hours.entry(hour_of(run[0])).or_default() += run.len() as u64;
         }
         hours
     }

@@ -4,6 +4,7 @@
 //! All problems are found before any is reported. A plan never changes once made,
 //! and making it needs no database.
 
+mod fingerprint;
 mod resolve;
 mod stages;
 

@@ -107,7 +107,7 @@ impl Upload {
         let all_of_it = covered(files).iter().all(|day| days.contains(day));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
-        record_generation(&mut transaction, &ids, files, all_of_it)
+        record_generation(&mut transaction, &ids, files, all_of_it, None)
             .await
             .map_err(failed)?;
         replace_days(&mut transaction, &ids, days, days, plan).await?;
@@ -140,7 +140,7 @@ impl Upload {
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, &days).await?;
-        record_generation(&mut transaction, &ids, files, true)
+        record_generation(&mut transaction, &ids, files, true, None)
             .await
             .map_err(failed)?;
         replace_days(&mut transaction, &ids, &days, &held, plan).await?;

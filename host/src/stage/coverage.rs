@@ -43,6 +43,11 @@ impl Coverage {
         self.position
     }
 
+    /// Whether bytes are left over between records or behind the header.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.left_out > 0
+    }
+
     /// Takes the records of a chunk, rows and rejects each in the order of the file.
     /// `raw` begins at `position`.
     ///

@@ -37,6 +37,8 @@ pub struct Parser {
     /// What the file holds from the first record that is not complete yet.
     tail: Vec<u8>,
     coverage: Coverage,
+    /// What stands before the first record.
+    heading: Vec<u8>,
 }
 
 impl Component {
@@ -83,6 +85,7 @@ impl Component {
             schema: Arc::new(Schema { fields }),
             tail: Vec::new(),
             coverage: Coverage::default(),
+            heading: Vec::new(),
         })
     }
 }
@@ -179,6 +182,12 @@ impl Parser {
         Ok(facts)
     }
 
+    /// What stands before the first record, below which all records so far are read;
+    /// `None` when something stands between them that may change what they mean.
+    pub fn heading(&self) -> Option<&[u8]> {
+        (!self.coverage.has_left_out()).then_some(self.heading.as_slice())
+    }
+
     /// What the stage has taken so far.
     pub fn cost(&self) -> Cost {
         self.opened.cost()
@@ -210,7 +219,15 @@ impl Parser {
             start: reject.start,
             length: reject.length,
         });
+        let at_beginning = self.coverage.position() == 0;
         self.coverage.add(&raw, rows, rejects)?;
+        if at_beginning {
+            let rows = parsed.starts.first();
+            let rejects = parsed.rejects.first().map(|reject| &reject.start);
+            if let Some(first) = rows.into_iter().chain(rejects).min() {
+                self.heading = raw.pieces(0, *first).concat();
+            }
+        }
         // The header has no row, so a chunk without records keeps everything.
         let rest = raw.pieces(self.coverage.position(), raw.end());
         self.tail = rest.concat();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
 use gristmill::definition::BoundSet;
+use gristmill::hours::KnownHours;
 use gristmill::ingest::{Ingest, Progress, connections, describe};
 use gristmill::load::Loader;
 use gristmill::payload::Payload;
@@ -102,6 +103,7 @@ impl<'a> Copies<'a> {
             let files = Ingest {
                 plan: self.plan,
                 words: &words,
+                known: &KnownHours::default(),
                 loader: &loader,
                 runtime: self.runtime.handle(),
                 progress: &progress,
