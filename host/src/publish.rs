@@ -4,27 +4,27 @@
 //! count and, when every file that the manifest lists is there, publishes its days
 //! and their summaries. That is one transaction: readers see all of it or nothing.
 
+mod recording;
 pub mod replace;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use sqlx::{Connection, PgConnection, Row};
 use uuid::Uuid;
 
+use self::recording::UploadIds;
 use crate::archive::{self, Kept};
 use crate::database::{Database, SqlError};
-use crate::definition::LearnedSet;
 use crate::failure::{Failure, Result};
-use crate::ingest::{FileKind, IngestedFile};
+use crate::ingest::IngestedFile;
 use crate::payload::Manifest;
 use crate::plan::{AggregationEngine, Plan};
-use crate::quarantine;
-use crate::run_record::{self, RunState, RunSums};
+use crate::run_record::{RunState, RunSums};
 use crate::source::Source;
 use crate::step::{self, Step};
 use crate::summarize::{self, Summarized};
-use crate::takeover::{self, Earlier};
+use crate::takeover::Earlier;
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
@@ -225,7 +225,7 @@ impl Upload {
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        record_generation(&mut transaction, &ids, files, true, Some(fingerprint))
+        recording::generation(&mut transaction, &ids, files, true, Some(fingerprint))
             .await
             .map_err(failed)?;
         if !earlier.is_empty() {
@@ -317,25 +317,6 @@ impl Upload {
             .map_err(failed)?;
         let _ = self.lock.close().await;
         Ok(())
-    }
-}
-
-struct UploadIds {
-    run_id: i64,
-    manifest_id: i32,
-    generation: i64,
-}
-
-impl UploadIds {
-    /// Writes that the run did what the transaction does.
-    async fn close_run(
-        &self,
-        connection: &mut PgConnection,
-        state: RunState,
-        sums: RunSums,
-    ) -> Result<(), sqlx::Error> {
-        let manifest_id = Some(self.manifest_id);
-        run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
     }
 }
 
@@ -482,106 +463,6 @@ async fn insert_manifest(
     .await?;
     step::passed(Step::FilesListed);
     Ok(manifest_id)
-}
-
-/// Makes the tag keys known that the stages saw.
-async fn record_tag_keys(
-    connection: &mut PgConnection,
-    files: &[IngestedFile],
-) -> Result<(), sqlx::Error> {
-    let keys: BTreeSet<&str> = files
-        .iter()
-        .filter_map(|file| file.learned.words.get(&LearnedSet::TagKeys))
-        .flatten()
-        .map(String::as_str)
-        .filter(|key| !key.contains('\0'))
-        .collect();
-    sqlx::query(include_str!(
-        "../../sql/reporting_enabledtagkeys.insert.sql"
-    ))
-    .bind(keys.into_iter().collect::<Vec<_>>())
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Records what a generation has of each file and what the files taught, and makes
-/// the generation count. When all of it counts, what earlier runs of the manifest
-/// quarantined and this one did not is `resolved`. Without a fingerprint no other upload
-/// may take it over.
-async fn record_generation(
-    connection: &mut PgConnection,
-    upload: &UploadIds,
-    files: &[IngestedFile],
-    resolves: bool,
-    fingerprint: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    for file in files {
-        record_file(connection, upload, file).await?;
-        if resolves {
-            quarantine::resolve(connection, upload.run_id, upload.manifest_id, &file.name).await?;
-        }
-    }
-    record_tag_keys(connection, files).await?;
-    let read = fingerprint.zip(takeover::read_of(files));
-    if let Some((_, read)) = &read {
-        takeover::record(connection, upload.generation, read).await?;
-    }
-    sqlx::query(include_str!("../../sql/gristmill_generation.complete.sql"))
-        .bind(upload.generation)
-        .bind(read.map(|(fingerprint, _)| fingerprint))
-        .execute(connection)
-        .await
-        .map(|_| step::passed(Step::GenerationRecorded))
-}
-
-async fn record_file(
-    connection: &mut PgConnection,
-    upload: &UploadIds,
-    file: &IngestedFile,
-) -> Result<(), sqlx::Error> {
-    let report = match &file.kind {
-        FileKind::Report(report) | FileKind::Ignored(report) => Some(report.as_str()),
-        FileKind::Empty => None,
-    };
-    sqlx::query(include_str!(
-        "../../sql/reporting_common_costusagereportstatus.complete.sql"
-    ))
-    .bind(upload.manifest_id)
-    .bind(&file.name)
-    .bind(report)
-    .bind(upload.generation)
-    .bind(file.started)
-    .bind(file.rows_loaded as i64)
-    .bind(file.rejects.len() as i64)
-    .bind(file.rows_known as i64)
-    .execute(&mut *connection)
-    .await?;
-    let Some(report) = report else {
-        return Ok(());
-    };
-    if !file.hours.is_empty() {
-        let hours: Vec<DateTime<Utc>> = file
-            .hours
-            .keys()
-            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
-            .collect();
-        let rows: Vec<i64> = file.hours.values().map(|rows| *rows as i64).collect();
-        sqlx::query(include_str!("../../sql/gristmill_coverage.insert.sql"))
-            .bind(upload.generation)
-            .bind(report)
-            .bind(hours)
-            .bind(rows)
-            .execute(&mut *connection)
-            .await?;
-    }
-    run_record::keep_book(connection, upload.run_id, &file.book()).await?;
-    let rejecting = quarantine::Rejecting {
-        run_id: upload.run_id,
-        manifest_id: upload.manifest_id,
-        generation: Some(upload.generation),
-    };
-    quarantine::insert(connection, rejecting, report, file).await
 }
 
 /// Claims the days of a manifest.

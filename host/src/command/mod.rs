@@ -7,6 +7,7 @@ pub mod db;
 mod difference;
 mod ingesting;
 pub mod lock;
+mod payload_run;
 pub mod quarantine;
 pub mod replay;
 pub mod run;

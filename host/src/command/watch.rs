@@ -10,7 +10,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::run::{PayloadResult, Runner};
+use super::payload_run::PayloadResult;
+use super::run::Runner;
 use super::{engine, plan};
 use crate::cli::WatchArguments;
 use crate::failure::{Exit, Failure, Result};

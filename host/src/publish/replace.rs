@@ -12,7 +12,8 @@ use serde::Serialize;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Outcome, Upload, UploadIds, claim, record_generation};
+use super::recording::{self, UploadIds};
+use super::{Outcome, Upload, claim};
 use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self, DayDifference};
@@ -107,7 +108,7 @@ impl Upload {
         let all_of_it = covered(files).iter().all(|day| days.contains(day));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
-        record_generation(&mut transaction, &ids, files, all_of_it, None)
+        recording::generation(&mut transaction, &ids, files, all_of_it, None)
             .await
             .map_err(failed)?;
         replace_days(&mut transaction, &ids, days, days, plan).await?;
@@ -140,7 +141,7 @@ impl Upload {
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, &days).await?;
-        record_generation(&mut transaction, &ids, files, true, None)
+        recording::generation(&mut transaction, &ids, files, true, None)
             .await
             .map_err(failed)?;
         replace_days(&mut transaction, &ids, &days, &held, plan).await?;

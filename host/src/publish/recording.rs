@@ -1,0 +1,136 @@
+//! What the ledger is told of a generation: its files, their hours and books, the rows
+//! that were refused, and what the stages learned.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::definition::LearnedSet;
+use crate::ingest::{FileKind, IngestedFile};
+use crate::quarantine;
+use crate::run_record::{self, RunState, RunSums};
+use crate::step::{self, Step};
+use crate::takeover;
+
+/// The rows of the ledger that an upload writes to.
+pub(super) struct UploadIds {
+    pub(super) run_id: i64,
+    pub(super) manifest_id: i32,
+    pub(super) generation: i64,
+}
+
+impl UploadIds {
+    /// Writes that the run did what the transaction does.
+    pub(super) async fn close_run(
+        &self,
+        connection: &mut PgConnection,
+        state: RunState,
+        sums: RunSums,
+    ) -> Result<(), sqlx::Error> {
+        let manifest_id = Some(self.manifest_id);
+        run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
+    }
+}
+
+/// Records what a generation has of each file and what the files taught, and makes
+/// the generation count. When all of it counts, what earlier runs of the manifest
+/// quarantined and this one did not is `resolved`. Without a fingerprint no other upload
+/// may take it over.
+pub(super) async fn generation(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    files: &[IngestedFile],
+    resolves: bool,
+    fingerprint: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    for file in files {
+        one_file(connection, upload, file).await?;
+        if resolves {
+            quarantine::resolve(connection, upload.run_id, upload.manifest_id, &file.name).await?;
+        }
+    }
+    tag_keys(connection, files).await?;
+    let read = fingerprint.zip(takeover::read_of(files));
+    if let Some((_, read)) = &read {
+        takeover::record(connection, upload.generation, read).await?;
+    }
+    sqlx::query(include_str!(
+        "../../../sql/gristmill_generation.complete.sql"
+    ))
+    .bind(upload.generation)
+    .bind(read.map(|(fingerprint, _)| fingerprint))
+    .execute(connection)
+    .await
+    .map(|_| step::passed(Step::GenerationRecorded))
+}
+
+async fn one_file(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    file: &IngestedFile,
+) -> Result<(), sqlx::Error> {
+    let report = match &file.kind {
+        FileKind::Report(report) | FileKind::Ignored(report) => Some(report.as_str()),
+        FileKind::Empty => None,
+    };
+    sqlx::query(include_str!(
+        "../../../sql/reporting_common_costusagereportstatus.complete.sql"
+    ))
+    .bind(upload.manifest_id)
+    .bind(&file.name)
+    .bind(report)
+    .bind(upload.generation)
+    .bind(file.started)
+    .bind(file.rows_loaded as i64)
+    .bind(file.rejects.len() as i64)
+    .bind(file.rows_known as i64)
+    .execute(&mut *connection)
+    .await?;
+    let Some(report) = report else {
+        return Ok(());
+    };
+    if !file.hours.is_empty() {
+        let hours: Vec<DateTime<Utc>> = file
+            .hours
+            .keys()
+            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+            .collect();
+        let rows: Vec<i64> = file.hours.values().map(|rows| *rows as i64).collect();
+        sqlx::query(include_str!("../../../sql/gristmill_coverage.insert.sql"))
+            .bind(upload.generation)
+            .bind(report)
+            .bind(hours)
+            .bind(rows)
+            .execute(&mut *connection)
+            .await?;
+    }
+    run_record::keep_book(connection, upload.run_id, &file.book()).await?;
+    let rejecting = quarantine::Rejecting {
+        run_id: upload.run_id,
+        manifest_id: upload.manifest_id,
+        generation: Some(upload.generation),
+    };
+    quarantine::insert(connection, rejecting, report, file).await
+}
+
+/// Makes the tag keys known that the stages saw.
+async fn tag_keys(
+    connection: &mut PgConnection,
+    files: &[IngestedFile],
+) -> Result<(), sqlx::Error> {
+    let keys: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.learned.words.get(&LearnedSet::TagKeys))
+        .flatten()
+        .map(String::as_str)
+        .filter(|key| !key.contains('\0'))
+        .collect();
+    sqlx::query(include_str!(
+        "../../../sql/reporting_enabledtagkeys.insert.sql"
+    ))
+    .bind(keys.into_iter().collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+}
