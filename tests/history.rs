@@ -38,12 +38,15 @@ const HISTORY: &str = "
         -1000 - extract(epoch FROM day)::bigint / 86400 AS generation,
         source.source_uuid,
         hour,
-        'object-' || number AS object
+        -- Long, so that few rows fill many blocks.
+        rpad('object-' || number, 240, 'o') AS object
     FROM gristmill_source AS source
     CROSS JOIN generate_series(timestamptz '2025-10-12 00:00Z', '2026-01-09 00:00Z', '1 day') AS day
     CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour
     CROSS JOIN generate_series(1, 30) AS number
-    WHERE source.cluster_id = 'test-cluster';
+    WHERE source.cluster_id = 'test-cluster'
+    -- As rows arrive: block ranges are good for nothing else.
+    ORDER BY hour;
 
     INSERT INTO reporting_ocpusagelineitem_storage_staging (
         generation, source_uuid, report_period_id, interval_start,
