@@ -17,6 +17,7 @@ RETURNS bigint
 LANGUAGE plpgsql
 -- Nobody has counted the rows that were just made, and the planner guesses a few.
 SET enable_sort = off
+SET enable_nestloop = off
 AS $$
 DECLARE
     -- Few, and at hand: keys that were only ever seen may be many, and looking
@@ -28,6 +29,9 @@ DECLARE
             tag.provider_type = 'OCP'
             AND tag.enabled
     );
+    -- Rows that are made together have uuids that follow each other, so that the
+    -- index grows at one place and not all over.
+    uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
     rows_deleted bigint;
     rows_written bigint;
 BEGIN
@@ -62,25 +66,56 @@ BEGIN
         FROM reporting_ocpusagepodlabel_summary AS known
         CROSS JOIN LATERAL unnest(known.values) AS known_value (value)
         WHERE known.report_period_id = period
+    ),
+    new_lists AS MATERIALIZED (
+        SELECT
+            new.key,
+            new.namespace,
+            new.node,
+            array_agg(new.value ORDER BY new.value) AS values
+        FROM new_values AS new
+        GROUP BY
+            new.key,
+            new.namespace,
+            new.node
+    ),
+    extended AS (
+        -- Blank is as good as missing for finding a row, which may be done by hash.
+        UPDATE reporting_ocpusagepodlabel_summary AS known
+        SET values = unite_arrays(known.values, new.values)
+        FROM new_lists AS new
+        WHERE
+            known.report_period_id = period
+            AND known.key = new.key
+            AND COALESCE(known.namespace, '') = COALESCE(new.namespace, '')
+            AND COALESCE(known.node, '') = COALESCE(new.node, '')
+            AND (known.namespace, known.node) IS NOT DISTINCT FROM (new.namespace, new.node)
+        RETURNING new.key, new.namespace, new.node
+    ),
+    added AS (
+        INSERT INTO reporting_ocpusagepodlabel_summary (uuid, key, values, namespace, node, report_period_id)
+        SELECT
+            (uuid_start || lpad(to_hex(row_number() OVER ()), 12, '0'))::uuid,
+            new.key,
+            new.values,
+            new.namespace,
+            new.node,
+            period
+        FROM new_lists AS new
+        WHERE NOT EXISTS (
+            SELECT
+            FROM extended AS known
+            WHERE
+                known.key = new.key
+                AND COALESCE(known.namespace, '') = COALESCE(new.namespace, '')
+                AND COALESCE(known.node, '') = COALESCE(new.node, '')
+                AND (known.namespace, known.node) IS NOT DISTINCT FROM (new.namespace, new.node)
+        )
+        RETURNING key
     )
-    INSERT INTO reporting_ocpusagepodlabel_summary AS known (
-        key, values, namespace, node, report_period_id
-    )
-    SELECT
-        new.key,
-        array_agg(new.value ORDER BY new.value),
-        new.namespace,
-        new.node,
-        period
-    FROM new_values AS new
-    GROUP BY
-        new.key,
-        new.namespace,
-        new.node
-    ON CONFLICT (report_period_id, key, namespace, node) DO UPDATE
-    SET values = unite_arrays(known.values, EXCLUDED.values);
+    SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)
+    INTO rows_written;
 
-    GET DIAGNOSTICS rows_written = ROW_COUNT;
     RETURN rows_deleted + rows_written;
 END
 $$;
