@@ -232,6 +232,8 @@ impl Engine {
             let _ = sender.send(compiled);
         });
         match receiver.recv_timeout(time) {
+            // It may be done by the time that we get to look.
+            Ok(Ok((_, taken))) if taken > time => None,
             Ok(compiled) => Some(compiled),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
