@@ -1,8 +1,8 @@
 -- Sums what was sent and received on some days, in place of what was there. Only
--- cloud bills know it. To be run after the same node by node.
+-- cloud bills know it.
 --
--- Reads   reporting_ocp_network_summary_by_node_p  one row per day, node and kind of rate
--- Writes  reporting_ocp_network_summary_p          one row per day and kind of rate
+-- Reads   reporting_ocpusagelineitem_daily_summary  one row per contribution
+-- Writes  reporting_ocp_network_summary_p           one row per day and kind of rate
 --
 -- days    date[]  the UTC days
 -- source  uuid    the source
@@ -17,20 +17,6 @@ BEGIN
         made.usage_start = ANY (days)
         AND made.source_uuid = source;
 
-    WITH machines AS (
-        -- Each once, though it may have been several nodes.
-        SELECT DISTINCT
-            node.usage_start,
-            node.cluster_id,
-            node.cluster_alias,
-            node.cost_model_rate_type,
-            machine.resource_id
-        FROM reporting_ocp_network_summary_by_node_p AS node
-        CROSS JOIN LATERAL unnest(node.resource_ids) AS machine (resource_id)
-        WHERE
-            node.usage_start = ANY (days)
-            AND node.source_uuid = source
-    )
     INSERT INTO reporting_ocp_network_summary_p (
         cluster_id,
         cluster_alias,
@@ -54,50 +40,40 @@ BEGIN
         source_uuid
     )
     SELECT
-        node.cluster_id,
-        node.cluster_alias,
-        node.usage_start,
-        node.usage_start,
-        max(node.data_source),
-        (
-            SELECT array_agg(machine.resource_id ORDER BY machine.resource_id)
-            FROM machines AS machine
-            WHERE
-                machine.usage_start = node.usage_start
-                AND machine.cluster_id IS NOT DISTINCT FROM node.cluster_id
-                AND machine.cluster_alias IS NOT DISTINCT FROM node.cluster_alias
-                AND machine.cost_model_rate_type IS NOT DISTINCT FROM node.cost_model_rate_type
-        ),
-        (
-            SELECT count(machine.resource_id)
-            FROM machines AS machine
-            WHERE
-                machine.usage_start = node.usage_start
-                AND machine.cluster_id IS NOT DISTINCT FROM node.cluster_id
-                AND machine.cluster_alias IS NOT DISTINCT FROM node.cluster_alias
-                AND machine.cost_model_rate_type IS NOT DISTINCT FROM node.cost_model_rate_type
-        ),
-        sum(node.infrastructure_data_in_gigabytes),
-        sum(node.infrastructure_data_out_gigabytes),
-        node.cost_model_rate_type,
-        sum(node.infrastructure_raw_cost),
-        sum(node.infrastructure_markup_cost),
-        sum(node.cost_model_cpu_cost),
-        sum(node.cost_model_memory_cost),
-        sum(node.cost_model_volume_cost),
-        sum(node.cost_model_gpu_cost),
-        sum(node.distributed_cost),
-        max(node.raw_currency),
-        max(node.cost_category_id),
+        summary.cluster_id,
+        summary.cluster_alias,
+        summary.usage_start,
+        summary.usage_start,
+        max(summary.data_source),
+        array_agg(DISTINCT summary.resource_id),
+        count(DISTINCT summary.resource_id),
+        sum(summary.infrastructure_data_in_gigabytes),
+        sum(summary.infrastructure_data_out_gigabytes),
+        summary.cost_model_rate_type,
+        sum(summary.infrastructure_raw_cost),
+        sum(summary.infrastructure_markup_cost),
+        sum(summary.cost_model_cpu_cost),
+        sum(summary.cost_model_memory_cost),
+        sum(summary.cost_model_volume_cost),
+        sum(summary.cost_model_gpu_cost),
+        sum(summary.distributed_cost),
+        max(summary.raw_currency),
+        max(summary.cost_category_id),
         source
-    FROM reporting_ocp_network_summary_by_node_p AS node
+    FROM reporting_ocpusagelineitem_daily_summary AS summary
     WHERE
-        node.usage_start = ANY (days)
-        AND node.source_uuid = source
+        summary.usage_start = ANY (days)
+        AND summary.source_uuid = source
+        AND summary.data_source = 'Pod'
+        AND summary.namespace = 'Network unattributed'
+        AND (
+            summary.infrastructure_data_in_gigabytes IS NOT NULL
+            OR summary.infrastructure_data_out_gigabytes IS NOT NULL
+        )
     GROUP BY
-        node.usage_start,
-        node.cluster_id,
-        node.cluster_alias,
-        node.cost_model_rate_type;
+        summary.usage_start,
+        summary.cluster_id,
+        summary.cluster_alias,
+        summary.cost_model_rate_type;
 END
 $$;

@@ -20,8 +20,8 @@ BEGIN
     PERFORM refresh_pod_summary_by_project(days, source);
     PERFORM refresh_volume_summary(days, source);
     PERFORM refresh_volume_summary_by_project(days, source);
-    PERFORM refresh_network_summary_by_node(days, source);
     PERFORM refresh_network_summary(days, source);
+    PERFORM refresh_network_summary_by_node(days, source);
     PERFORM refresh_network_summary_by_project(days, source);
     PERFORM refresh_vm_summary(days, source);
 END
