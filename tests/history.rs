@@ -31,7 +31,9 @@ const HISTORY: &str = "
     CROSS JOIN generate_series(timestamptz '2025-10-12 00:00Z', '2026-01-09 00:00Z', '1 day') AS day
     CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour
     CROSS JOIN generate_series(1, 50) AS pod
-    WHERE source.cluster_id = 'test-cluster';
+    WHERE source.cluster_id = 'test-cluster'
+    -- As rows arrive: block ranges are good for nothing else.
+    ORDER BY hour;
 
     CREATE TEMPORARY TABLE hours_of_objects AS
     SELECT
@@ -45,7 +47,6 @@ const HISTORY: &str = "
     CROSS JOIN generate_series(day, day + interval '23 hours', '1 hour') AS hour
     CROSS JOIN generate_series(1, 30) AS number
     WHERE source.cluster_id = 'test-cluster'
-    -- As rows arrive: block ranges are good for nothing else.
     ORDER BY hour;
 
     INSERT INTO reporting_ocpusagelineitem_storage_staging (
