@@ -21,6 +21,7 @@ pub mod header;
 pub mod hours;
 pub mod inbox;
 pub mod ingest;
+mod known_texts;
 pub mod ledger;
 pub mod load;
 pub mod lock;

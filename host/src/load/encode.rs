@@ -24,6 +24,13 @@ pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 /// Postgres counts time from 2000-01-01.
 const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
+/// The ids of the texts of a batch that are stored once, each kind in the order of
+/// [`Encoder::texts`].
+pub(super) struct TextIds {
+    pub(super) label_sets: Vec<i64>,
+    pub(super) names: Vec<i64>,
+}
+
 /// A batch about to be encoded.
 pub(super) struct Encoder<'b> {
     rows: usize,
@@ -92,7 +99,7 @@ impl<'b> Encoder<'b> {
         generation: i64,
         source_uuid: Uuid,
         periods: &HashMap<NaiveDate, i32>,
-        text_ids: &HashMap<&str, i64>,
+        text_ids: &TextIds,
         first: bool,
     ) -> Vec<u8> {
         let fields = SYSTEM_COLUMNS.len() + self.columns.len();
@@ -104,10 +111,18 @@ impl<'b> Encoder<'b> {
         prefix.extend_from_slice(&(fields as u16).to_be_bytes());
         put(&mut prefix, &generation.to_be_bytes());
         put(&mut prefix, source_uuid.as_bytes());
+        let mut label_sets = text_ids.label_sets.iter().copied();
+        let mut names = text_ids.names.iter().copied();
         let columns: Vec<ColumnBytes<'_>> = self
             .columns
             .iter()
-            .map(|(values, storage)| ColumnBytes::new(*values, *storage, text_ids))
+            .map(|(values, storage)| {
+                let ids = match Kind::of(*storage) {
+                    Some(Kind::LabelSet) => &mut label_sets,
+                    Some(Kind::Name) | None => &mut names,
+                };
+                ColumnBytes::new(*values, *storage, ids)
+            })
             .collect();
         let mut period_of: (i64, i32) = (i64::MIN, 0);
         for row in 0..self.rows {
@@ -151,10 +166,10 @@ fn eight_bytes(value: i64) -> EightBytes {
 }
 
 impl<'b> ColumnBytes<'b> {
-    fn new(values: Values<'b>, storage: Storage, text_ids: &HashMap<&str, i64>) -> Self {
-        let ids = |texts: &StringArray| {
-            let id = |text: Option<&str>| text_ids.get(text?).copied();
-            let ids = texts.iter().map(id);
+    /// Takes the ids of its texts, if those are stored once.
+    fn new(values: Values<'b>, storage: Storage, text_ids: &mut dyn Iterator<Item = i64>) -> Self {
+        let mut ids = |texts: &StringArray| {
+            let ids = texts.iter().map(|text| text.and_then(|_| text_ids.next()));
             ids.map(|id| eight_bytes(id.unwrap_or_default())).collect()
         };
         let cells = match (values, storage) {
@@ -231,7 +246,6 @@ mod tests {
             names.into_iter().collect::<TextDictionary>(),
         );
         let distinct = dictionary.values().as_any().downcast_ref().unwrap();
-        let ids = HashMap::from([("a", 1), ("b", 2)]);
         let storage = Storage::Name {
             characters_max: 253,
         };
@@ -248,7 +262,10 @@ mod tests {
             assert_eq!(texts(Kind::Name), asked);
             assert!(texts(Kind::LabelSet).is_empty());
 
-            let column = ColumnBytes::new(values, storage, &ids);
+            let mut ids = asked
+                .iter()
+                .map(|text| i64::from(text.as_bytes()[0] - b'a') + 1);
+            let column = ColumnBytes::new(values, storage, &mut ids);
             let mut buffer = Vec::new();
             (0..4).for_each(|row| column.put(&mut buffer, row));
             let mut expected = Vec::new();

@@ -1,12 +1,13 @@
 //! The rows that a table cannot hold, found before they are sent: binary COPY leaves
 //! Postgres no way to refuse one row and take the others.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use arrow_array::Array;
 
 use super::month_of;
 use crate::batch::{Batch, RejectedRow, Values, instant};
+use crate::known_texts::KnownTexts;
 use crate::plan::{LoadPlan, Target};
 use crate::staging::Storage;
 
@@ -20,24 +21,27 @@ const SHOWN_MAX: usize = 80;
 /// Why a value cannot be stored: code and message.
 type Unfit = (&'static str, String);
 
-/// Label sets that are remembered as fit; some megabytes.
+/// Label sets that are remembered as fit, and their bytes.
 const KNOWN_MAX: usize = 30_000;
+const KNOWN_BYTES_MAX: usize = 8 << 20;
 
-/// The label sets that fit, so that each is looked into once and not in every batch.
-#[derive(Default)]
-pub(super) struct KnownLabelSets(HashSet<Box<str>>);
+/// The label sets that fit.
+pub(super) struct KnownLabelSets(KnownTexts<()>);
+
+impl Default for KnownLabelSets {
+    fn default() -> Self {
+        Self(KnownTexts::new(KNOWN_MAX, KNOWN_BYTES_MAX))
+    }
+}
 
 impl KnownLabelSets {
     fn unfit(&mut self, text: &str, target: &Target) -> Option<Unfit> {
-        if self.0.contains(text) {
+        if self.0.get(text).is_some() {
             return None;
         }
         let reason = unfit_text(text, target);
         if reason.is_none() {
-            if self.0.len() == KNOWN_MAX {
-                self.0.clear();
-            }
-            self.0.insert(text.into());
+            self.0.insert(text, ());
         }
         reason
     }

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::encode::Encoder;
+use self::encode::{Encoder, TextIds};
 use self::fit::KnownLabelSets;
 use self::stored_texts::{Kind, StoredTexts};
 use crate::batch::{Batch, RejectedRow};
@@ -157,8 +157,12 @@ impl ReportLoad<'_> {
             for month in &months {
                 periods.insert(*month, loader.period(*month).await?);
             }
-            let mut ids = loader.label_sets.ids(encoder.texts(Kind::LabelSet)).await?;
-            ids.extend(loader.names.ids(encoder.texts(Kind::Name)).await?);
+            let label_sets = encoder.texts(Kind::LabelSet);
+            let names = encoder.texts(Kind::Name);
+            let ids = TextIds {
+                label_sets: loader.label_sets.ids(label_sets).await?,
+                names: loader.names.ids(names).await?,
+            };
             Ok((periods, ids))
         });
         let (periods, text_ids) = prepared.map_err(|error| self.database_failure(error))?;

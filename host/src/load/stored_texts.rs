@@ -1,19 +1,18 @@
 //! Texts that are stored once and referred to from staging: a text gets its id by
 //! digest, so that parallel loads need not ask for one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::database::Database;
+use crate::known_texts::KnownTexts;
 use crate::staging::Storage;
 use crate::step::{self, Step};
 
-/// Texts remembered as stored.
+/// Texts remembered as stored, and their bytes.
 const KNOWN_MAX: usize = 100_000;
-
-/// Their bytes.
 const KNOWN_BYTES_MAX: usize = 16 << 20;
 
 /// Which table they are in.
@@ -63,24 +62,8 @@ impl Kind {
 pub(super) struct StoredTexts {
     database: Database,
     kind: Kind,
-    known: Mutex<Known>,
-}
-
-/// What is stored already.
-#[derive(Default)]
-struct Known {
-    ids: HashMap<Box<str>, i64>,
-    bytes: usize,
-}
-
-impl Known {
-    fn insert(&mut self, text: &str, id: i64) {
-        if self.ids.len() == KNOWN_MAX || self.bytes + text.len() > KNOWN_BYTES_MAX {
-            *self = Self::default();
-        }
-        self.bytes += text.len();
-        self.ids.insert(text.into(), id);
-    }
+    /// The ids of what is stored already.
+    known: Mutex<KnownTexts<i64>>,
 }
 
 impl StoredTexts {
@@ -88,42 +71,39 @@ impl StoredTexts {
         Self {
             database,
             kind,
-            known: Mutex::default(),
+            known: Mutex::new(KnownTexts::new(KNOWN_MAX, KNOWN_BYTES_MAX)),
         }
     }
 
-    /// The id of each text; what is not stored yet is stored.
+    /// The ids of texts, in the order of these; what is not stored yet is stored.
     ///
     /// # Errors
     /// The database refuses them, or two texts have one digest.
     pub(super) async fn ids<'t>(
         &self,
         texts: impl Iterator<Item = &'t str>,
-    ) -> Result<HashMap<&'t str, i64>, sqlx::Error> {
-        let mut ids = HashMap::new();
+    ) -> Result<Vec<i64>, sqlx::Error> {
         let mut known = self.known.lock().await;
-        let mut new_ids = Vec::new();
-        let mut new_texts = Vec::new();
+        // The statement sees what was stored before it, not what it stores.
+        let mut new: HashMap<i64, &str> = HashMap::new();
+        let mut ids = Vec::with_capacity(texts.size_hint().0);
         for text in texts {
-            if ids.contains_key(text) {
-                continue;
-            }
-            let id = known.ids.get(text).copied().unwrap_or_else(|| {
-                let id = id_of(text);
-                new_ids.push(id);
-                new_texts.push(text);
-                id
-            });
-            ids.insert(text, id);
+            let id = match known.get(text) {
+                Some(id) => *id,
+                None => {
+                    let id = id_of(text);
+                    if *new.entry(id).or_insert(text) != text {
+                        return Err(self.kind.clash(id));
+                    }
+                    id
+                }
+            };
+            ids.push(id);
         }
-        if new_ids.is_empty() {
+        if new.is_empty() {
             return Ok(ids);
         }
-        // The statement sees what was stored before it, not what it stores.
-        let mut seen = HashSet::new();
-        if let Some(clash) = new_ids.iter().find(|id| !seen.insert(**id)) {
-            return Err(self.kind.clash(*clash));
-        }
+        let (new_ids, new_texts): (Vec<i64>, Vec<&str>) = new.into_iter().unzip();
         let clashes: Vec<i64> = sqlx::query_scalar(self.kind.insert())
             .bind(&new_ids)
             .bind(&new_texts)

@@ -19,8 +19,9 @@ pub const UNFINISHED_BYTES_MAX: usize = 64 << 20;
 pub const REPEATS_MAX: usize = 16;
 pub const REPEATED_ROWS_MIN: usize = 1_024;
 
-/// Distinct JSON texts of a stage that are remembered as well-formed.
+/// Distinct JSON texts of a stage that are remembered as well-formed, and their bytes.
 pub const KNOWN_JSON_MAX: usize = 10_000;
+pub const KNOWN_JSON_BYTES_MAX: usize = 4 << 20;
 
 /// Columns that a stage may read or write; more than any report has.
 pub const COLUMNS_MAX: usize = 1_000;

@@ -9,12 +9,15 @@ use arrow_array::ArrayRef;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldResult, Reject};
 use super::crossing::{self, Lent};
-use super::limits::{COLUMNS_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
+use super::limits::{
+    COLUMNS_MAX, KNOWN_JSON_BYTES_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX,
+};
 use super::state::printable;
 use super::{
     Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
 };
 use crate::batch::{Batch, RejectedRow, Values};
+use crate::known_texts::KnownTexts;
 use crate::schema::{ColumnType, Field, Schema};
 
 /// What a stage may do with rows.
@@ -51,7 +54,8 @@ pub struct Transform {
     contract: Contract,
     input: Arc<Schema>,
     output: Arc<Schema>,
-    known_json: HashSet<Box<str>>,
+    /// What a JSON column held that is JSON.
+    known_json: KnownTexts<()>,
 }
 
 impl Component {
@@ -98,7 +102,7 @@ impl Component {
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
-            known_json: HashSet::new(),
+            known_json: KnownTexts::new(KNOWN_JSON_MAX, KNOWN_JSON_BYTES_MAX),
         })
     }
 }
@@ -425,20 +429,17 @@ fn bytes_of(output: &wit::Output) -> u64 {
 }
 
 /// Every value of a JSON column is one JSON document that a database can hold.
-fn check_json(array: &ArrayRef, known: &mut HashSet<Box<str>>) -> Result<(), String> {
+fn check_json(array: &ArrayRef, known: &mut KnownTexts<()>) -> Result<(), String> {
     let Some(Values::Dictionary(_, values)) = Values::of(array) else {
         return Err("it is no dictionary".into());
     };
     for text in values.iter().flatten() {
-        if known.contains(text) {
+        if known.get(text).is_some() {
             continue;
         }
         serde_json::from_str::<serde_json::Value>(text)
             .map_err(|error| format!("`{}` is not JSON: {error}", printable(text)))?;
-        if known.len() == KNOWN_JSON_MAX {
-            known.clear();
-        }
-        known.insert(text.into());
+        known.insert(text, ());
     }
     Ok(())
 }
