@@ -11,7 +11,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray,
     TimestampMicrosecondArray, UInt32Array,
 };
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 use arrow_select::dictionary::garbage_collect_dictionary;
 
@@ -30,15 +30,16 @@ pub struct Batch {
     pub places: Places,
 }
 
-/// Where each row of a batch stands in its file.
+/// Where each row of a batch stands in its file. A clone shares everything: places
+/// stay the same from stage to stage.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// The line where the row's record begins, counted from 1.
-    pub lines: Vec<u64>,
+    pub lines: ScalarBuffer<u64>,
     /// The offset of the record in the file, in bytes.
-    pub starts: Vec<u64>,
+    pub starts: ScalarBuffer<u64>,
     /// The length of the record, in bytes.
-    pub lengths: Vec<u32>,
+    pub lengths: ScalarBuffer<u32>,
     /// The part of the file that holds the records.
     pub raw: Arc<Raw>,
 }
@@ -215,9 +216,18 @@ impl Batch {
             columns,
             rows: parts.iter().map(|part| part.rows).sum(),
             places: Places {
-                lines: places().flat_map(|places| places.lines.clone()).collect(),
-                starts: places().flat_map(|places| places.starts.clone()).collect(),
-                lengths: places().flat_map(|places| places.lengths.clone()).collect(),
+                lines: places()
+                    .flat_map(|places| &places.lines[..])
+                    .copied()
+                    .collect(),
+                starts: places()
+                    .flat_map(|places| &places.starts[..])
+                    .copied()
+                    .collect(),
+                lengths: places()
+                    .flat_map(|places| &places.lengths[..])
+                    .copied()
+                    .collect(),
                 raw: parts
                     .first()
                     .map(|part| Arc::clone(&part.places.raw))
@@ -390,7 +400,7 @@ mod tests {
             places: Places {
                 lines: (2..).take(rows).collect(),
                 starts: (0..).take(rows).collect(),
-                lengths: vec![1; rows],
+                lengths: vec![1; rows].into(),
                 ..Places::default()
             },
         }

@@ -159,7 +159,7 @@ mod tests {
             places: Places {
                 lines: (2..).take(rows).collect(),
                 starts: (0..).step_by(2).take(rows).collect(),
-                lengths: vec![2; rows],
+                lengths: vec![2; rows].into(),
                 raw: Arc::new(Raw {
                     start: 0,
                     head: head.to_vec(),

@@ -156,9 +156,9 @@ impl Parser {
                 columns,
                 rows,
                 places: Places {
-                    lines: parsed.lines,
-                    starts: parsed.starts,
-                    lengths: parsed.lengths,
+                    lines: parsed.lines.into(),
+                    starts: parsed.starts.into(),
+                    lengths: parsed.lengths.into(),
                     raw,
                 },
             },

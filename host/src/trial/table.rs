@@ -139,8 +139,8 @@ impl Table {
             rows,
             places: Places {
                 lines: (0..rows as u64).collect(),
-                starts: vec![0; rows],
-                lengths: vec![0; rows],
+                starts: vec![0; rows].into(),
+                lengths: vec![0; rows].into(),
                 ..Places::default()
             },
         })

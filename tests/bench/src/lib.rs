@@ -44,6 +44,8 @@ pub struct Options {
     pub repetitions: usize,
     /// Batches of a report at work at the same time.
     pub workers: usize,
+    /// The first figure alone, which needs no server.
+    pub chain_only: bool,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             largest: Cluster::of(Size::ThousandNodes),
             repetitions: 4,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            chain_only: false,
         }
     }
 
@@ -85,6 +88,9 @@ pub struct Line {
 /// # Errors
 /// Something does not run.
 pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
+    if options.chain_only {
+        return chain::compare(options, &plan(options)?);
+    }
     let server = Server::start(say)?;
     let payloads = Payloads::write(options, &server, say)?;
     let plan = plan(options)?;

@@ -11,14 +11,18 @@ use gristmill_bench::{Options, run};
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [program, stages, rest @ ..] = &arguments[..] else {
-        report::say("usage: gristmill-bench PROGRAM STAGES [--smoke]");
+        report::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain]");
         return ExitCode::from(2);
     };
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let (program, stages) = (PathBuf::from(program), PathBuf::from(stages));
-    let options = match rest.iter().any(|argument| argument == "--smoke") {
-        true => Options::smoke(program, stages, root),
-        false => Options::full(program, stages, root),
+    let is_given = |option: &str| rest.iter().any(|argument| argument == option);
+    let options = Options {
+        chain_only: is_given("--chain"),
+        ..match is_given("--smoke") {
+            true => Options::smoke(program, stages, root),
+            false => Options::full(program, stages, root),
+        }
     };
     let started = Instant::now();
     let say = |line: &str| {
