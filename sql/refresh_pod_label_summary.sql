@@ -83,12 +83,19 @@ BEGIN
             place.node,
             place.number,
             array_agg(DISTINCT label.value)
-        FROM places AS place
-        CROSS JOIN LATERAL unnest(place.label_sets) AS label_set (labels)
-        CROSS JOIN LATERAL jsonb_each_text(label_set.labels) AS label
-        WHERE
-            cardinality(place.label_sets) > 1
-            AND label.key = ANY (enabled_keys)
+        FROM (
+            -- Each day has the same ones, mostly.
+            SELECT DISTINCT
+                place.namespace,
+                place.node,
+                place.number,
+                label_set.labels
+            FROM places AS place
+            CROSS JOIN LATERAL unnest(place.label_sets) AS label_set (labels)
+            WHERE cardinality(place.label_sets) > 1
+        ) AS place
+        CROSS JOIN LATERAL jsonb_each_text(place.labels) AS label
+        WHERE label.key = ANY (enabled_keys)
         GROUP BY
             label.key,
             place.namespace,
