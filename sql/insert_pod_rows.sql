@@ -23,8 +23,6 @@ CREATE OR REPLACE FUNCTION insert_pod_rows(
 )
 RETURNS bigint
 LANGUAGE plpgsql
--- Sums are wide, and sorting them takes longer than looking their few nodes up.
-SET enable_sort = off
 AS $$
 DECLARE
     -- Rows that are made together have uuids that follow each other, so that the
@@ -32,26 +30,21 @@ DECLARE
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
     rows_inserted bigint;
 BEGIN
-    WITH cluster_capacities AS MATERIALIZED (
+    WITH cluster_capacities AS (
         -- One row: the day's.
         SELECT
-            sum(node.cpu_core_hours_e12) * 1e-12 AS cpu_core_hours,
-            sum(node.memory_gigabyte_hours_e12) * 1e-12 AS memory_gigabyte_hours
-        FROM pg_temp.daily_nodes AS node
-    ),
-    node_capacities AS MATERIALIZED (
-        -- Once a node, and not for each of its rows.
-        SELECT
-            node.node,
-            node.cpu_core_hours_e12 * 1e-12 AS cpu_core_hours,
-            node.memory_gigabyte_hours_e12 * 1e-12 AS memory_gigabyte_hours
+            sum(node.cpu_core_hours_e12) AS cpu_core_hours_e12,
+            sum(node.memory_gigabyte_hours_e12) AS memory_gigabyte_hours_e12
         FROM pg_temp.daily_nodes AS node
     ),
     pods AS (
         -- Different label sets of pods may merge to the same one.
         SELECT
             pod.*,
-            node.labels || namespace.labels || COALESCE(own.labels, '{}') AS pod_labels
+            node.labels || namespace.labels || COALESCE(own.labels, '{}') AS pod_labels,
+            node.cpu_core_hours_e12 AS node_cpu_core_hours_e12,
+            node.memory_gigabyte_hours_e12 AS node_memory_gigabyte_hours_e12,
+            namespace.cost_category_id
         FROM pg_temp.daily_pods AS pod
         JOIN pg_temp.daily_nodes AS node
             ON node.node = pod.node
@@ -60,26 +53,6 @@ BEGIN
         LEFT JOIN gristmill_label_set AS own
             ON own.id = pod.pod_labels_id
         WHERE pod.node <> ''
-    ),
-    sums AS (
-        -- What follows from the namespace or the node is looked up for what is left.
-        SELECT
-            pod.namespace,
-            pod.node,
-            pod.pod_labels,
-            max(pod.resource_id) AS resource_id,
-            sum(pod.pod_usage_cpu_core_hours_e12) AS pod_usage_cpu_core_hours_e12,
-            sum(pod.pod_request_cpu_core_hours_e12) AS pod_request_cpu_core_hours_e12,
-            sum(pod.pod_effective_usage_cpu_core_hours_e12) AS pod_effective_usage_cpu_core_hours_e12,
-            sum(pod.pod_limit_cpu_core_hours_e12) AS pod_limit_cpu_core_hours_e12,
-            sum(pod.pod_usage_memory_gigabyte_hours_e12) AS pod_usage_memory_gigabyte_hours_e12,
-            sum(pod.pod_request_memory_gigabyte_hours_e12) AS pod_request_memory_gigabyte_hours_e12,
-            sum(pod.pod_effective_usage_memory_gigabyte_hours_e12) AS pod_effective_usage_memory_gigabyte_hours_e12,
-            sum(pod.pod_limit_memory_gigabyte_hours_e12) AS pod_limit_memory_gigabyte_hours_e12,
-            max(pod.node_capacity_cpu_cores_e12) AS node_capacity_cpu_cores_e12,
-            max(pod.node_capacity_memory_gigabytes_e12) AS node_capacity_memory_gigabytes_e12
-        FROM pods AS pod
-        GROUP BY pod.namespace, pod.node, pod.pod_labels
     )
     INSERT INTO reporting_ocpusagelineitem_daily_summary (
         uuid,
@@ -118,36 +91,33 @@ BEGIN
         cluster,
         alias,
         'Pod',
-        summed.namespace,
-        summed.node,
-        summed.resource_id,
+        pod.namespace,
+        pod.node,
+        max(pod.resource_id),
         usage_day,
         usage_day,
-        summed.pod_labels,
-        summed.pod_usage_cpu_core_hours_e12 * 1e-12,
-        summed.pod_request_cpu_core_hours_e12 * 1e-12,
-        summed.pod_effective_usage_cpu_core_hours_e12 * 1e-12,
-        summed.pod_limit_cpu_core_hours_e12 * 1e-12,
-        summed.pod_usage_memory_gigabyte_hours_e12 * 1e-12,
-        summed.pod_request_memory_gigabyte_hours_e12 * 1e-12,
-        summed.pod_effective_usage_memory_gigabyte_hours_e12 * 1e-12,
-        summed.pod_limit_memory_gigabyte_hours_e12 * 1e-12,
-        summed.node_capacity_cpu_cores_e12 * 1e-12,
-        node.cpu_core_hours,
-        summed.node_capacity_memory_gigabytes_e12 * 1e-12,
-        node.memory_gigabyte_hours,
-        whole.cpu_core_hours,
-        whole.memory_gigabyte_hours,
+        pod.pod_labels,
+        sum(pod.pod_usage_cpu_core_hours_e12) * 1e-12,
+        sum(pod.pod_request_cpu_core_hours_e12) * 1e-12,
+        sum(pod.pod_effective_usage_cpu_core_hours_e12) * 1e-12,
+        sum(pod.pod_limit_cpu_core_hours_e12) * 1e-12,
+        sum(pod.pod_usage_memory_gigabyte_hours_e12) * 1e-12,
+        sum(pod.pod_request_memory_gigabyte_hours_e12) * 1e-12,
+        sum(pod.pod_effective_usage_memory_gigabyte_hours_e12) * 1e-12,
+        sum(pod.pod_limit_memory_gigabyte_hours_e12) * 1e-12,
+        max(pod.node_capacity_cpu_cores_e12) * 1e-12,
+        max(pod.node_cpu_core_hours_e12) * 1e-12,
+        max(pod.node_capacity_memory_gigabytes_e12) * 1e-12,
+        max(pod.node_memory_gigabyte_hours_e12) * 1e-12,
+        max(whole.cpu_core_hours_e12) * 1e-12,
+        max(whole.memory_gigabyte_hours_e12) * 1e-12,
         '{"cpu": 0.000000000, "memory": 0.000000000, "storage": 0.000000000}',
         source,
-        namespace.cost_category_id,
-        summed.pod_labels
-    FROM sums AS summed
-    JOIN node_capacities AS node
-        ON node.node = summed.node
-    JOIN pg_temp.daily_namespaces AS namespace
-        ON namespace.namespace = summed.namespace
-    CROSS JOIN cluster_capacities AS whole;
+        max(pod.cost_category_id),
+        pod.pod_labels
+    FROM pods AS pod
+    CROSS JOIN cluster_capacities AS whole
+    GROUP BY pod.namespace, pod.node, pod.pod_labels;
 
     GET DIAGNOSTICS rows_inserted = ROW_COUNT;
     RETURN rows_inserted;

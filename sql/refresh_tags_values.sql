@@ -15,9 +15,6 @@
 CREATE OR REPLACE FUNCTION refresh_tags_values(period integer)
 RETURNS void
 LANGUAGE plpgsql
--- Nobody has counted the rows that were just made, and the planner guesses a few.
-SET enable_sort = off
-SET enable_nestloop = off
 AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('refresh_tags_values ' || current_schema(), 0));
@@ -29,7 +26,7 @@ BEGIN
         AND tag.provider_type = 'OCP'
         AND NOT tag.enabled;
 
-    WITH tags AS NOT MATERIALIZED (
+    WITH tags AS (
         -- Of pods and of volumes alike.
         SELECT pod.key, pod.values, pod.namespace, pod.node
         FROM reporting_ocpusagepodlabel_summary AS pod
@@ -39,40 +36,17 @@ BEGIN
         FROM reporting_ocpstoragevolumelabel_summary AS volume
         WHERE volume.report_period_id = period
     ),
-    namespaces AS (
-        -- Few of many rows differ: only those are taken apart. What is left twice goes
-        -- when they are united.
-        SELECT
-            tag.key,
-            tag_value.value,
-            array_agg(tag.namespace) AS namespaces
-        FROM (SELECT DISTINCT key, values, namespace FROM tags) AS tag
-        CROSS JOIN LATERAL unnest(tag.values) AS tag_value (value)
-        GROUP BY
-            tag.key,
-            tag_value.value
-    ),
-    nodes AS (
-        SELECT
-            tag.key,
-            tag_value.value,
-            array_agg(tag.node) AS nodes
-        FROM (SELECT DISTINCT key, values, node FROM tags) AS tag
-        CROSS JOIN LATERAL unnest(tag.values) AS tag_value (value)
-        GROUP BY
-            tag.key,
-            tag_value.value
-    ),
     seen_values AS (
         SELECT
-            namespace.key,
-            namespace.value,
-            namespace.namespaces,
-            node.nodes
-        FROM namespaces AS namespace
-        JOIN nodes AS node
-            ON node.key = namespace.key
-            AND node.value = namespace.value
+            tag.key,
+            tag_value.value,
+            array_agg(DISTINCT tag.namespace) AS namespaces,
+            array_agg(DISTINCT tag.node) AS nodes
+        FROM tags AS tag
+        CROSS JOIN LATERAL unnest(tag.values) AS tag_value (value)
+        GROUP BY
+            tag.key,
+            tag_value.value
     ),
     united_values AS (
         SELECT

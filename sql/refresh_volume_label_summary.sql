@@ -102,18 +102,32 @@ BEGIN
             place.node,
             place.number
     ),
-    extended AS (
-        -- Blank is as good as missing for finding a row, which may be done by hash.
-        UPDATE reporting_ocpstoragevolumelabel_summary AS known
-        SET values = unite_arrays(known.values, seen.values)
+    news AS MATERIALIZED (
+        -- What its row does not have yet, if there is one. Blank is as good as missing
+        -- for finding it, which may be done by hash.
+        SELECT
+            seen.key,
+            seen.namespace,
+            seen.node,
+            seen.number,
+            seen.values,
+            known.uuid AS known_uuid
         FROM seen_lists AS seen
-        WHERE
-            known.report_period_id = period
+        LEFT JOIN reporting_ocpstoragevolumelabel_summary AS known
+            ON known.report_period_id = period
             AND known.key = seen.key
             AND COALESCE(known.namespace, '') = COALESCE(seen.namespace, '')
             AND COALESCE(known.node, '') = COALESCE(seen.node, '')
             AND (known.namespace, known.node) IS NOT DISTINCT FROM (seen.namespace, seen.node)
-            AND NOT known.values @> seen.values
+        WHERE
+            known.uuid IS NULL
+            OR NOT known.values @> seen.values
+    ),
+    extended AS (
+        UPDATE reporting_ocpstoragevolumelabel_summary AS known
+        SET values = unite_arrays(known.values, news.values)
+        FROM news
+        WHERE known.uuid = news.known_uuid
         RETURNING true
     ),
     added AS (
@@ -121,24 +135,15 @@ BEGIN
         SELECT
             (
                 uuid_start
-                || lpad(to_hex(seen.number * cardinality(enabled_keys) + array_position(enabled_keys, seen.key)), 12, '0')
+                || lpad(to_hex(news.number * cardinality(enabled_keys) + array_position(enabled_keys, news.key)), 12, '0')
             )::uuid,
-            seen.key,
-            seen.values,
-            seen.namespace,
-            seen.node,
+            news.key,
+            news.values,
+            news.namespace,
+            news.node,
             period
-        FROM seen_lists AS seen
-        WHERE NOT EXISTS (
-            SELECT
-            FROM reporting_ocpstoragevolumelabel_summary AS known
-            WHERE
-                known.report_period_id = period
-                AND known.key = seen.key
-                AND COALESCE(known.namespace, '') = COALESCE(seen.namespace, '')
-                AND COALESCE(known.node, '') = COALESCE(seen.node, '')
-                AND (known.namespace, known.node) IS NOT DISTINCT FROM (seen.namespace, seen.node)
-        )
+        FROM news
+        WHERE news.known_uuid IS NULL
         RETURNING true
     )
     SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)
