@@ -1,4 +1,4 @@
--- Puts together what a day's rows need of their nodes: capacity and labels.
+-- Puts together what a day's rows need of their nodes: capacity, role and labels.
 --
 -- Reads   node_capacities_of_day                          one row per node
 -- Reads   reporting_ocpusagelineitem_node_labels_staging  one row per generation, hour and node
@@ -49,6 +49,7 @@ BEGIN
         capacity.node,
         capacity.cpu_core_hours_e12,
         capacity.memory_gigabyte_hours_e12,
+        capacity.node_role,
         COALESCE(last.labels, '{}') AS labels,
         last.node_role_label,
         last.architecture

@@ -44,8 +44,6 @@ DECLARE
                 staged.pod,
                 staged.pod_labels_id,
                 staged.resource_id_name_id,
-                -- A role that we do not know is as good as none.
-                max(staged.node_role) FILTER (WHERE staged.node_role IN ('master', 'infra', 'worker')) AS node_role,
                 COALESCE(max(staged.node_capacity_cpu_cores_e12), 0) AS node_capacity_cpu_cores_e12,
                 COALESCE(max(staged.node_capacity_memory_gigabytes_e12), 0) AS node_capacity_memory_gigabytes_e12,
                 COALESCE(%1$I(staged.pod_usage_cpu_core_hours_e12), 0) AS pod_usage_cpu_core_hours_e12,
@@ -77,7 +75,6 @@ DECLARE
             summed.pod,
             summed.pod_labels_id,
             resource.name AS resource_id,
-            summed.node_role,
             summed.node_capacity_cpu_cores_e12,
             summed.node_capacity_memory_gigabytes_e12,
             summed.pod_usage_cpu_core_hours_e12,

@@ -35,7 +35,6 @@ BEGIN
         -- What its pods say about a node's role.
         SELECT
             pod.node,
-            max(pod.node_role) AS node_role,
             bool_or(pod.namespace = 'openshift-kube-apiserver') AS has_apiserver
         FROM pg_temp.daily_pods AS pod
         GROUP BY pod.node
@@ -48,7 +47,7 @@ BEGIN
         machine.resource_id,
         round(machine.cpu_cores_e12 * 1e-12, 2),
         CASE
-            WHEN sign.node_role IS NOT NULL THEN sign.node_role
+            WHEN node.node_role IS NOT NULL THEN node.node_role
             WHEN sign.has_apiserver THEN 'master'
             WHEN node.node_role_label = 'infra' THEN 'infra'
             ELSE 'worker'

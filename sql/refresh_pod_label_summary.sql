@@ -42,76 +42,109 @@ BEGIN
 
     GET DIAGNOSTICS rows_deleted = ROW_COUNT;
 
-    WITH new_values AS (
-        -- Each once; a node that is missing is one, too.
+    WITH places AS MATERIALIZED (
+        -- In the order of the index, which then grows at a few places, one for each
+        -- key. A node that is missing is one, too.
         SELECT
-            label.key,
             summary.namespace,
             summary.node,
-            label.value
+            array_agg(summary.pod_labels) AS label_sets,
+            row_number() OVER (ORDER BY summary.namespace, summary.node) AS number
         FROM reporting_ocpusagelineitem_daily_summary AS summary
-        CROSS JOIN LATERAL jsonb_each_text(summary.pod_labels) AS label
         WHERE
-            label.key = ANY (enabled_keys)
-            AND summary.usage_start = ANY (days)
+            summary.usage_start = ANY (days)
             AND summary.source_uuid = source
             AND summary.data_source = 'Pod'
             AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
-        EXCEPT
-        SELECT
-            known.key,
-            known.namespace,
-            known.node,
-            known_value.value
-        FROM reporting_ocpusagepodlabel_summary AS known
-        CROSS JOIN LATERAL unnest(known.values) AS known_value (value)
-        WHERE known.report_period_id = period
-    ),
-    new_lists AS MATERIALIZED (
-        SELECT
-            new.key,
-            new.namespace,
-            new.node,
-            array_agg(new.value ORDER BY new.value) AS values
-        FROM new_values AS new
+            AND summary.pod_labels IS NOT NULL
         GROUP BY
-            new.key,
-            new.namespace,
-            new.node
+            summary.namespace,
+            summary.node
+        ORDER BY number
+    ),
+    seen_lists AS MATERIALIZED (
+        -- Where there is one label set each key has one value: nothing to be
+        -- gathered.
+        SELECT
+            label.key,
+            place.namespace,
+            place.node,
+            place.number,
+            ARRAY[label.value] AS values
+        FROM places AS place
+        CROSS JOIN LATERAL jsonb_each_text(place.label_sets[1]) AS label
+        WHERE
+            cardinality(place.label_sets) = 1
+            AND label.key = ANY (enabled_keys)
+        UNION ALL
+        SELECT
+            label.key,
+            place.namespace,
+            place.node,
+            place.number,
+            array_agg(DISTINCT label.value)
+        FROM (
+            -- Each day has the same ones, mostly.
+            SELECT DISTINCT
+                place.namespace,
+                place.node,
+                place.number,
+                label_set.labels
+            FROM places AS place
+            CROSS JOIN LATERAL unnest(place.label_sets) AS label_set (labels)
+            WHERE cardinality(place.label_sets) > 1
+        ) AS place
+        CROSS JOIN LATERAL jsonb_each_text(place.labels) AS label
+        WHERE label.key = ANY (enabled_keys)
+        GROUP BY
+            label.key,
+            place.namespace,
+            place.node,
+            place.number
+    ),
+    news AS MATERIALIZED (
+        -- What its row does not have yet, if there is one. Blank is as good as missing
+        -- for finding it, which may be done by hash.
+        SELECT
+            seen.key,
+            seen.namespace,
+            seen.node,
+            seen.number,
+            seen.values,
+            known.uuid AS known_uuid
+        FROM seen_lists AS seen
+        LEFT JOIN reporting_ocpusagepodlabel_summary AS known
+            ON known.report_period_id = period
+            AND known.key = seen.key
+            AND COALESCE(known.namespace, '') = COALESCE(seen.namespace, '')
+            AND COALESCE(known.node, '') = COALESCE(seen.node, '')
+            AND (known.namespace, known.node) IS NOT DISTINCT FROM (seen.namespace, seen.node)
+        WHERE
+            known.uuid IS NULL
+            OR NOT known.values @> seen.values
     ),
     extended AS (
-        -- Blank is as good as missing for finding a row, which may be done by hash.
         UPDATE reporting_ocpusagepodlabel_summary AS known
-        SET values = unite_arrays(known.values, new.values)
-        FROM new_lists AS new
-        WHERE
-            known.report_period_id = period
-            AND known.key = new.key
-            AND COALESCE(known.namespace, '') = COALESCE(new.namespace, '')
-            AND COALESCE(known.node, '') = COALESCE(new.node, '')
-            AND (known.namespace, known.node) IS NOT DISTINCT FROM (new.namespace, new.node)
-        RETURNING new.key, new.namespace, new.node
+        SET values = unite_arrays(known.values, news.values)
+        FROM news
+        WHERE known.uuid = news.known_uuid
+        RETURNING true
     ),
     added AS (
         INSERT INTO reporting_ocpusagepodlabel_summary (uuid, key, values, namespace, node, report_period_id)
         SELECT
-            (uuid_start || lpad(to_hex(row_number() OVER ()), 12, '0'))::uuid,
-            new.key,
-            new.values,
-            new.namespace,
-            new.node,
+            (
+                uuid_start
+                || lpad(to_hex(news.number * cardinality(enabled_keys) + array_position(enabled_keys, news.key)), 12, '0')
+            )::uuid,
+            news.key,
+            news.values,
+            news.namespace,
+            news.node,
             period
-        FROM new_lists AS new
-        WHERE NOT EXISTS (
-            SELECT
-            FROM extended AS known
-            WHERE
-                known.key = new.key
-                AND COALESCE(known.namespace, '') = COALESCE(new.namespace, '')
-                AND COALESCE(known.node, '') = COALESCE(new.node, '')
-                AND (known.namespace, known.node) IS NOT DISTINCT FROM (new.namespace, new.node)
-        )
-        RETURNING key
+        FROM news
+        WHERE news.known_uuid IS NULL
+        RETURNING true
     )
     SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)
     INTO rows_written;
