@@ -31,6 +31,7 @@ const WORKERS_MAX: usize = 4;
 const REJECTS_SHOWN: usize = 3;
 
 /// What ingesting needs besides a payload.
+#[derive(Clone, Copy)]
 pub(super) struct Ingesting<'a> {
     pub(super) plan: &'a Plan,
     pub(super) database: &'a Database,

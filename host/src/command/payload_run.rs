@@ -6,18 +6,15 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 use serde::Serialize;
-use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, Words};
 use crate::archive::{self, Archive, Kept};
 use crate::books::FileBook;
-use crate::database::Database;
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::load::Loader;
 use crate::payload::Payload;
-use crate::plan::Plan;
 use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
 use crate::quarantine;
 use crate::report;
@@ -99,13 +96,8 @@ impl PayloadResult {
 
 /// One payload being run.
 pub(super) struct PayloadRun<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) database: &'a Database,
-    pub(super) runtime: &'a Runtime,
-    pub(super) workers: usize,
+    pub(super) ingesting: Ingesting<'a>,
     pub(super) archive: Option<&'a Archive>,
-    /// Where what stages break at is kept as cases.
-    pub(super) capture: Option<&'a Path>,
     pub(super) outcome: PayloadResult,
 }
 
@@ -130,9 +122,11 @@ impl PayloadRun<'_> {
 
     fn payload(&mut self, path: &Path, payload: Result<Payload>) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let record = self
-            .runtime
-            .block_on(run_record::open(self.database, self.plan, &name))?;
+        let record = self.ingesting.runtime.block_on(run_record::open(
+            self.ingesting.database,
+            self.ingesting.plan,
+            &name,
+        ))?;
         let mut manifest_id = None;
         let result = self.recorded(payload, record.id, &mut manifest_id);
         let (state, error) = match &result {
@@ -141,12 +135,12 @@ impl PayloadRun<'_> {
         };
         self.outcome.state = state.as_str();
         if let RunState::Loaded | RunState::Published = state {
-            self.runtime.block_on(record.closed());
+            self.ingesting.runtime.block_on(record.closed());
             return Ok(());
         }
         let sums = self.outcome.sums();
         let closed = record.close(state, manifest_id, sums, error.as_deref());
-        let closed = self.runtime.block_on(closed);
+        let closed = self.ingesting.runtime.block_on(closed);
         // What went wrong first is what the user needs to hear.
         result.and(closed)
     }
@@ -162,9 +156,9 @@ impl PayloadRun<'_> {
         self.outcome.manifest = Some(payload.manifest.uuid);
         let source = self.source(&payload)?;
         self.outcome.source_uuid = Some(source.source_uuid);
-        let mut upload = self.runtime.block_on(Upload::begin(
-            self.database,
-            self.plan,
+        let mut upload = self.ingesting.runtime.block_on(Upload::begin(
+            self.ingesting.database,
+            self.ingesting.plan,
             source.clone(),
             &payload.manifest,
             run_id,
@@ -174,13 +168,17 @@ impl PayloadRun<'_> {
         let state = self.load(&payload, &mut upload, run_id);
         match state {
             Ok(state @ (RunState::Loaded | RunState::Published)) => {
-                self.runtime.block_on(upload.close());
+                self.ingesting.runtime.block_on(upload.close());
                 Ok(state)
             }
-            Ok(state) => self.runtime.block_on(upload.abandon(&[])).map(|()| state),
+            Ok(state) => self
+                .ingesting
+                .runtime
+                .block_on(upload.abandon(&[]))
+                .map(|()| state),
             Err(mut failure) => {
                 let files = &payload.manifest.files;
-                if let Err(also) = self.runtime.block_on(upload.abandon(files)) {
+                if let Err(also) = self.ingesting.runtime.block_on(upload.abandon(files)) {
                     failure.causes.push(also.to_string());
                 }
                 Err(failure)
@@ -190,19 +188,12 @@ impl PayloadRun<'_> {
 
     /// Everything between the opening of an upload and its end.
     fn load(&mut self, payload: &Payload, upload: &mut Upload, run_id: i64) -> Result<RunState> {
-        let ingesting = Ingesting {
-            plan: self.plan,
-            database: self.database,
-            runtime: self.runtime,
-            workers: self.workers,
-            capture: self.capture,
-        };
-        let words = ingesting.words()?;
-        let fingerprint = self.plan.fingerprint(&|set| words.of(set));
-        let mut earlier = match self.capture {
+        let words = self.ingesting.words()?;
+        let fingerprint = self.ingesting.plan.fingerprint(&|set| words.of(set));
+        let mut earlier = match self.ingesting.capture {
             None => {
                 let earlier = upload.earlier(&payload.manifest, &fingerprint);
-                self.runtime.block_on(earlier)?
+                self.ingesting.runtime.block_on(earlier)?
             }
             // Whoever looks for what stages break at wants them to see everything.
             Some(_) => Earlier::default(),
@@ -211,13 +202,13 @@ impl PayloadRun<'_> {
             files,
             here,
             stage_seconds,
-        } = self.ingest(&ingesting, payload, &words, upload, &mut earlier)?;
+        } = self.ingest(payload, &words, upload, &mut earlier)?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
-        if let Err(mut failure) = ingesting.within_threshold(&files, run_id) {
+        if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
             let manifest_id = upload.manifest_id;
-            let kept = quarantine::keep(self.database, run_id, manifest_id, &files);
-            if let Err(also) = self.runtime.block_on(kept) {
+            let kept = quarantine::keep(self.ingesting.database, run_id, manifest_id, &files);
+            if let Err(also) = self.ingesting.runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
             }
             return Err(failure);
@@ -225,19 +216,19 @@ impl PayloadRun<'_> {
         let kept = self.keep(payload, upload, here)?;
         if files.is_empty() {
             if let Some(kept) = &kept {
-                self.runtime.block_on(upload.record_kept(kept))?;
+                self.ingesting.runtime.block_on(upload.record_kept(kept))?;
             }
             return self.nothing_new(payload, upload);
         }
         let completing = Completing {
             kept: kept.as_ref(),
-            engine: self.plan.engine,
+            engine: self.ingesting.plan.engine,
             sums: self.outcome.sums(),
             fingerprint: &fingerprint,
             earlier: &earlier,
         };
         let completed = upload.complete(&files, &completing);
-        let completed = self.runtime.block_on(completed)?;
+        let completed = self.ingesting.runtime.block_on(completed)?;
         Ok(self.completed(completed))
     }
 
@@ -245,7 +236,6 @@ impl PayloadRun<'_> {
     /// that are left in `earlier`.
     fn ingest(
         &self,
-        ingesting: &Ingesting<'_>,
         payload: &Payload,
         words: &Words,
         upload: &mut Upload,
@@ -260,12 +250,16 @@ impl PayloadRun<'_> {
                 known: &known,
             };
             let source_uuid = upload.source_uuid();
-            let loader = Loader::new(self.database.clone(), upload.generation, source_uuid);
+            let loader = Loader::new(
+                self.ingesting.database.clone(),
+                upload.generation,
+                source_uuid,
+            );
             if earlier.is_empty() {
-                return ingesting.payload(payload, &loader, words, wanted);
+                return self.ingesting.payload(payload, &loader, words, wanted);
             }
             // Whether it repeats them is known once all of it was read.
-            let (log, ingested) = ingesting.attempt(payload, &loader, words, wanted);
+            let (log, ingested) = self.ingesting.attempt(payload, &loader, words, wanted);
             let failure = match ingested {
                 Ok(ingested) if upload.is_whole(&ingested.files) => {
                     if !earlier.drop_others(&ingested.files) {
@@ -284,7 +278,7 @@ impl PayloadRun<'_> {
                     Some(failure)
                 }
             };
-            let begun = self.runtime.block_on(upload.begin_again());
+            let begun = self.ingesting.runtime.block_on(upload.begin_again());
             begun.map_err(|also| match failure {
                 Some(mut failure) => {
                     failure.causes.push(also.to_string());
@@ -303,11 +297,11 @@ impl PayloadRun<'_> {
                 "{shown}: nothing to do, its manifest lists no files"
             ));
         } else if upload.open_files.is_empty() {
-            let held = publish::held_days(self.database, upload.manifest_id);
-            let held = self.runtime.block_on(held)?;
+            let held = publish::held_days(self.ingesting.database, upload.manifest_id);
+            let held = self.ingesting.runtime.block_on(held)?;
             self.outcome.days = held.iter().map(Day::from).collect();
-            let loaded_by = publish::loaded_by(self.database, upload.manifest_id);
-            let by = match self.runtime.block_on(loaded_by)? {
+            let loaded_by = publish::loaded_by(self.ingesting.database, upload.manifest_id);
+            let by = match self.ingesting.runtime.block_on(loaded_by)? {
                 Some(pipeline) => format!(", by pipeline `{pipeline}`"),
                 None => String::new(),
             };
@@ -326,8 +320,8 @@ impl PayloadRun<'_> {
 
     fn source(&self, payload: &Payload) -> Result<Source> {
         let cluster_id = &payload.manifest.cluster_id;
-        self.runtime.block_on(async {
-            if let Some(source) = source::find(self.database, cluster_id).await? {
+        self.ingesting.runtime.block_on(async {
+            if let Some(source) = source::find(self.ingesting.database, cluster_id).await? {
                 return Ok(source);
             }
             let unknown = || {
@@ -335,12 +329,12 @@ impl PayloadRun<'_> {
                     format!("`gristmill sources add --cluster-id {cluster_id}` registers it"),
                 )
             };
-            if !self.plan.register_sources {
+            if !self.ingesting.plan.register_sources {
                 return Err(unknown());
             }
             let uuid = source::derived_uuid(cluster_id);
-            source::register(self.database, uuid, cluster_id, cluster_id).await?;
-            source::find(self.database, cluster_id)
+            source::register(self.ingesting.database, uuid, cluster_id, cluster_id).await?;
+            source::find(self.ingesting.database, cluster_id)
                 .await?
                 .ok_or_else(unknown)
         })
@@ -351,8 +345,8 @@ impl PayloadRun<'_> {
         let Some(archive) = self.archive else {
             return Ok(None);
         };
-        let held = archive::holds(self.database, upload.manifest_id, &here);
-        match self.runtime.block_on(held)? {
+        let held = archive::holds(self.ingesting.database, upload.manifest_id, &here);
+        match self.ingesting.runtime.block_on(held)? {
             true => Ok(None),
             false => archive.keep(payload, here).map(Some),
         }

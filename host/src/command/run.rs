@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 
-use super::ingesting::workers;
+use super::ingesting::{Ingesting, workers};
 use super::payload_run::{PayloadResult, PayloadRun};
 use super::{archive_of, engine, open, plan};
 use crate::archive::Archive;
@@ -90,12 +90,14 @@ impl<'a> Runner<'a> {
         payload: Result<Payload>,
     ) -> (PayloadResult, Option<Failure>) {
         PayloadRun {
-            plan: self.plan,
-            database: &self.database,
-            runtime: self.runtime,
-            workers: self.workers,
+            ingesting: Ingesting {
+                plan: self.plan,
+                database: &self.database,
+                runtime: self.runtime,
+                workers: self.workers,
+                capture: self.capture,
+            },
             archive: self.archive.as_ref(),
-            capture: self.capture,
             outcome: PayloadResult::new(path),
         }
         .run(path, payload)
