@@ -80,8 +80,8 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // A parser holds a chunk, the columns it makes of it and their
-            // return buffers: some five chunks of 4 MiB.
+            // A parser holds a chunk, the columns it makes of it and their return
+            // buffers: some five chunks, which may be larger than by default.
             memory_bytes: 128 << 20,
             // A batch takes milliseconds in Rust and a tenth of a second in
             // the slowest language.
