@@ -127,7 +127,8 @@ fn push(times: &mut Times, stage_time: &[Duration], seconds: f64) {
     }
 }
 
-fn chunks(text: &[u8], bytes: usize) -> impl Iterator<Item = (&[u8], bool)> {
+/// Parts of a text, of so many bytes each, and which is the last.
+pub fn chunks(text: &[u8], bytes: usize) -> impl Iterator<Item = (&[u8], bool)> {
     let count = text.len().div_ceil(bytes);
     text.chunks(bytes)
         .enumerate()

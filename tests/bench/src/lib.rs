@@ -13,7 +13,7 @@ mod program;
 mod server;
 mod timing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use gristmill::definition;
@@ -22,7 +22,8 @@ use gristmill::stage::Engine;
 use gristmill::{database, staging};
 use gristmill_generator::{Cluster, Size, Upload, Written};
 
-pub use self::native::NativeChain;
+pub use self::chain::chunks;
+pub use self::native::{NativeChain, NativeTransform, open_parser};
 use self::program::Program;
 use self::server::Server;
 use self::timing::{Pair, Samples};
@@ -89,11 +90,11 @@ pub struct Line {
 /// Something does not run.
 pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
     if options.chain_only {
-        return chain::compare(options, &plan(options)?);
+        return chain::compare(options, &plan(&options.root, &options.stages)?);
     }
     let server = Server::start(say)?;
     let payloads = Payloads::write(options, &server, say)?;
-    let plan = plan(options)?;
+    let plan = plan(&options.root, &options.stages)?;
     let mut lines = Vec::new();
     say("the chain, in the sandbox and without it");
     lines.extend(chain::compare(options, &plan)?);
@@ -287,13 +288,13 @@ impl Scales {
     }
 }
 
-/// The shipped pipeline, ready to run.
+/// The shipped pipeline of a repository, ready to run with the components of a folder.
 ///
 /// # Errors
 /// It has problems.
-pub fn plan(options: &Options) -> Result<Plan> {
+pub fn plan(root: &Path, stages: &Path) -> Result<Plan> {
     let engine = Engine::new(None).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let loaded = definition::load(&options.root.join("pipelines/ocp.toml"))
+    let loaded = definition::load(&root.join("pipelines/ocp.toml"))
         .map_err(|_| anyhow::anyhow!("the pipeline cannot be read"))?;
     let tables = staging::tables(database::migrations());
     plan::resolve(
@@ -301,7 +302,7 @@ pub fn plan(options: &Options) -> Result<Plan> {
         &Surroundings {
             engine: &engine,
             tables: &tables,
-            stage_folders: std::slice::from_ref(&options.stages),
+            stage_folders: &[stages.to_path_buf()],
             postgres_pipeline: None,
             lock: None,
         },

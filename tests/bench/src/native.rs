@@ -23,9 +23,15 @@ use crate::ENABLED_KEYS;
 pub struct NativeChain {
     parser: CsvParse,
     names: Vec<String>,
-    transforms: Vec<(Box<dyn Transform>, Contract)>,
+    transforms: Vec<NativeTransform>,
     /// Time in each stage, in the order of the chain.
     pub stage_time: Vec<Duration>,
+}
+
+/// A transform of a report, opened.
+pub struct NativeTransform {
+    stage: Box<dyn Transform>,
+    contract: Contract,
 }
 
 /// A stage whatever its configuration is.
@@ -46,37 +52,17 @@ impl NativeChain {
     /// # Errors
     /// The plan has a stage that is not one of the shipped ones.
     pub fn open(plan: &LoadPlan) -> Result<Self> {
-        let columns: Vec<WantedColumn> = plan
-            .columns
-            .iter()
-            .map(|column| WantedColumn {
-                name: column.name.clone(),
-                column_type: column_type(column.column_type),
-                required: column.required,
-                empty_is_null: column.empty_is_null,
-            })
-            .collect();
-        let context = OpenParser {
-            columns: columns.clone(),
-            sets: Sets::default(),
-        };
-        let parser = CsvParse::open(config(&plan.parser)?, context).map_err(refused)?;
-        let mut schema = &plan.parsed;
-        let mut transforms = Vec::new();
-        for transform in &plan.transforms {
-            let stage = &transform.stage;
-            transforms.push(match stage.name.as_str() {
-                "effective-usage" => open::<EffectiveUsage>(stage, schema)?,
-                "label-filter" => open::<LabelFilter>(stage, schema)?,
-                "unit-conversion" => open::<UnitConversion>(stage, schema)?,
-                other => bail!("stage `{other}` is not one that ships"),
-            });
-            schema = &transform.output;
-        }
+        let transforms: Vec<NativeTransform> = (0..plan.transforms.len())
+            .map(|position| NativeTransform::open(plan, position))
+            .collect::<Result<_>>()?;
         Ok(Self {
-            parser,
+            parser: open_parser(plan)?,
             stage_time: vec![Duration::ZERO; transforms.len() + 1],
-            names: columns.into_iter().map(|column| column.name).collect(),
+            names: plan
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
             transforms,
         })
     }
@@ -86,14 +72,29 @@ impl NativeChain {
     /// # Errors
     /// A stage refuses it.
     pub fn feed(&mut self, chunk: &[u8], last: bool) -> Result<usize> {
+        self.feed_watched(chunk, last, &mut |_| ())
+    }
+
+    /// The same; `reached` is shown what reaches each transform.
+    ///
+    /// # Errors
+    /// As `feed`.
+    pub fn feed_watched(
+        &mut self,
+        chunk: &[u8],
+        last: bool,
+        reached: &mut dyn FnMut(&Batch),
+    ) -> Result<usize> {
         let started = Instant::now();
         let parsed = self.parser.parse(chunk.to_vec(), last).map_err(refused)?;
         self.stage_time[0] += started.elapsed();
         let mut columns: Vec<Named> = self.names.iter().cloned().zip(parsed.columns).collect();
-        for (position, (transform, contract)) in self.transforms.iter_mut().enumerate() {
+        for (position, transform) in self.transforms.iter_mut().enumerate() {
             let started = Instant::now();
+            let contract = &transform.contract;
             let batch = Batch::new(parsed.rows, read(&mut columns, contract));
-            let output = transform.process(batch).map_err(refused)?;
+            reached(&batch);
+            let output = transform.stage.process(batch).map_err(refused)?;
             columns.retain(|(name, _)| !contract.drops.contains(name));
             for (field, column) in contract.writes.iter().zip(output.columns) {
                 match columns.iter_mut().find(|(name, _)| *name == field.name) {
@@ -106,6 +107,52 @@ impl NativeChain {
         std::hint::black_box(&columns);
         Ok(parsed.rows)
     }
+}
+
+impl NativeTransform {
+    /// The transform at this position of the chain.
+    ///
+    /// # Errors
+    /// It is not one of the shipped ones.
+    pub fn open(plan: &LoadPlan, position: usize) -> Result<Self> {
+        let schema = match position.checked_sub(1) {
+            Some(before) => &plan.transforms[before].output,
+            None => &plan.parsed,
+        };
+        let stage = &plan.transforms[position].stage;
+        match stage.name.as_str() {
+            "effective-usage" => open::<EffectiveUsage>(stage, schema),
+            "label-filter" => open::<LabelFilter>(stage, schema),
+            "unit-conversion" => open::<UnitConversion>(stage, schema),
+            other => bail!("stage `{other}` is not one that ships"),
+        }
+    }
+
+    /// What comes of the columns that it reads.
+    ///
+    /// # Errors
+    /// It refuses them.
+    pub fn process(&mut self, batch: Batch) -> Result<Output> {
+        self.stage.process(batch).map_err(refused)
+    }
+}
+
+/// The parser of a report.
+///
+/// # Errors
+/// It is not opened with what the plan says.
+pub fn open_parser(plan: &LoadPlan) -> Result<CsvParse> {
+    let columns = plan.columns.iter().map(|column| WantedColumn {
+        name: column.name.clone(),
+        column_type: column_type(column.column_type),
+        required: column.required,
+        empty_is_null: column.empty_is_null,
+    });
+    let context = OpenParser {
+        columns: columns.collect(),
+        sets: Sets::default(),
+    };
+    CsvParse::open(config(&plan.parser)?, context).map_err(refused)
 }
 
 /// The columns that a stage reads.
@@ -128,10 +175,7 @@ fn read(columns: &mut [Named], contract: &Contract) -> Vec<Column> {
         .collect()
 }
 
-fn open<S: Stage + 'static>(
-    stage: &StagePlan,
-    schema: &schema::Schema,
-) -> Result<(Box<dyn Transform>, Contract)> {
+fn open<S: Stage + 'static>(stage: &StagePlan, schema: &schema::Schema) -> Result<NativeTransform> {
     let fields = schema
         .fields
         .iter()
@@ -143,8 +187,10 @@ fn open<S: Stage + 'static>(
         sets: Sets::new([("enabled-keys".to_string(), keys)]),
     };
     let opened = S::open(config(stage)?, context).map_err(refused)?;
-    let contract = opened.contract();
-    Ok((Box::new(opened), contract))
+    Ok(NativeTransform {
+        contract: opened.contract(),
+        stage: Box::new(opened),
+    })
 }
 
 fn config<C: serde::de::DeserializeOwned>(stage: &StagePlan) -> Result<C> {
