@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test torture bench build clean release stages setup languages format lint rust-tests deny fuzz
+.PHONY: help run test torture bench loops build clean release stages setup languages format lint rust-tests deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -30,6 +30,9 @@ FUZZ_SECONDS := 60
 # `make bench BENCH=--smoke` is over in seconds, and its figures mean nothing.
 BENCH :=
 
+# `make loops LOOPS=--test` runs each loop once; Criterion's other options go there, too.
+LOOPS :=
+
 help:          ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -49,6 +52,10 @@ bench: setup   ## Measure against Postgres's own COPY; some minutes, on a quiet 
 	cargo build --release --package gristmill --package gristmill-bench --package gristmill-generator
 	@$(MAKE) stages
 	$(TARGET)/release/gristmill-bench $(TARGET)/release/gristmill $(TARGET)/stages $(BENCH)
+
+loops: setup   ## Measure the inner loops with Criterion; a minute, on a quiet machine
+	@$(MAKE) stages
+	cargo bench --package gristmill-bench -- $(LOOPS)
 
 build: setup   ## Build the program and the stage components
 	@$(MAKE) release

@@ -258,6 +258,24 @@ impl ReportLoad<'_> {
     }
 }
 
+/// A door for the benchmark of the inner loops (`tests/bench`): a batch that fits as it
+/// is sent, but with ids and periods that no database has given.
+#[doc(hidden)]
+pub fn copy_bytes(batch: &Batch, plan: &LoadPlan, source_uuid: Uuid) -> Vec<u8> {
+    let encoder = Encoder::new(batch, plan);
+    let ids = |kind| (1..).zip(encoder.texts(kind)).map(|(id, _)| id).collect();
+    let text_ids = TextIds {
+        label_sets: ids(Kind::LabelSet),
+        names: ids(Kind::Name),
+    };
+    let periods = encoder
+        .months()
+        .into_iter()
+        .map(|month| (month, 1))
+        .collect();
+    encoder.encode(1, source_uuid, &periods, &text_ids, true)
+}
+
 /// The first day of the month of an instant in microseconds since the epoch;
 /// `None` outside of the years 2000 to 2099, where no report can be from.
 fn month_of(microseconds: i64) -> Option<NaiveDate> {
