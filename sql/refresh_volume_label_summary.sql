@@ -32,6 +32,8 @@ DECLARE
     -- Rows that are made together have uuids that follow each other, so that the
     -- index grows at one place and not all over.
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
+    -- Of twelve digits, as what it is added to: nothing has to be padded.
+    uuid_number_start CONSTANT bigint := x'100000000000'::bigint;
     rows_deleted bigint;
     rows_written bigint;
 BEGIN
@@ -62,7 +64,7 @@ BEGIN
             summary.node
         ORDER BY number
     ),
-    seen_lists AS MATERIALIZED (
+    seen_lists AS (
         -- Where there is one label set each key has one value: nothing to be
         -- gathered.
         SELECT
@@ -135,7 +137,11 @@ BEGIN
         SELECT
             (
                 uuid_start
-                || lpad(to_hex(news.number * cardinality(enabled_keys) + array_position(enabled_keys, news.key)), 12, '0')
+                || to_hex(
+                    uuid_number_start
+                    + news.number * cardinality(enabled_keys)
+                    + array_position(enabled_keys, news.key)
+                )
             )::uuid,
             news.key,
             news.values,
