@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::fit::{power_of_ten, scaled};
 use super::month_of;
-use super::stored_texts::Kind;
+use super::stored_texts::{Kind, TextIds};
 use crate::batch::{Batch, Values};
 use crate::hours::hour_of;
 use crate::plan::LoadPlan;
@@ -24,13 +24,6 @@ pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 /// Postgres counts time from 2000-01-01.
 const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
-/// The ids of the texts of a batch that are stored once, each kind in the order of
-/// [`Encoder::texts`].
-pub(super) struct TextIds {
-    pub(super) label_sets: Vec<i64>,
-    pub(super) names: Vec<i64>,
-}
-
 /// A batch about to be encoded.
 pub(super) struct Encoder<'b> {
     rows: usize,
@@ -39,7 +32,7 @@ pub(super) struct Encoder<'b> {
 }
 
 impl<'b> Encoder<'b> {
-    /// The batch must have passed `fit::check` with this plan.
+    /// The batch must be of the plan's schema.
     pub(super) fn new(batch: &'b Batch, plan: &LoadPlan) -> Self {
         let columns: Vec<(Values<'b>, Storage)> = batch
             .columns
@@ -93,7 +86,8 @@ impl<'b> Encoder<'b> {
             .flat_map(|texts| texts.iter().flatten())
     }
 
-    /// The batch as tuples, after the header when it is the first of its COPY.
+    /// The batch, which must have passed `fit::check`, as tuples; after the header when
+    /// it is the first of its COPY.
     pub(super) fn encode(
         &self,
         generation: i64,

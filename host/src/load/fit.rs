@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use arrow_array::Array;
 
 use super::month_of;
+use super::stored_texts::KnownIds;
 use crate::batch::{Batch, RejectedRow, Values, instant};
-use crate::known_texts::KnownTexts;
 use crate::plan::{LoadPlan, Target};
 use crate::staging::Storage;
 
@@ -21,43 +21,17 @@ const SHOWN_MAX: usize = 80;
 /// Why a value cannot be stored: code and message.
 type Unfit = (&'static str, String);
 
-/// Label sets that are remembered as fit, and their bytes.
-const KNOWN_MAX: usize = 30_000;
-const KNOWN_BYTES_MAX: usize = 8 << 20;
-
-/// The label sets that fit.
-pub(super) struct KnownLabelSets(KnownTexts<()>);
-
-impl Default for KnownLabelSets {
-    fn default() -> Self {
-        Self(KnownTexts::new(KNOWN_MAX, KNOWN_BYTES_MAX))
-    }
-}
-
-impl KnownLabelSets {
-    fn unfit(&mut self, text: &str, target: &Target) -> Option<Unfit> {
-        if self.0.get(text).is_some() {
-            return None;
-        }
-        let reason = unfit_text(text, target);
-        if reason.is_none() {
-            self.0.insert(text, ());
-        }
-        reason
-    }
-}
-
-/// Takes out the rows that the table cannot hold.
+/// Takes out the rows that the table cannot hold; `None` when it can hold all of them.
+/// What is stored already fits: label sets that have an id in `known` are not looked
+/// into. The batch must be of the plan's schema.
 pub(super) fn check(
     batch: &Batch,
     plan: &LoadPlan,
-    known: &mut KnownLabelSets,
-) -> Result<(Batch, Vec<RejectedRow>), String> {
-    if batch.schema != *plan.output() {
-        return Err("its columns are not those of the plan".into());
-    }
+    known: &KnownIds,
+) -> Result<Option<(Batch, Vec<RejectedRow>)>, String> {
     let mut unfit: BTreeMap<usize, (String, Unfit)> = BTreeMap::new();
     let mut texts_fit = true;
+    let mut known = known.label_sets.iter();
     for ((array, field), target) in batch
         .columns
         .iter()
@@ -68,13 +42,15 @@ pub(super) fn check(
             .ok_or_else(|| format!("column `{}` is of no known kind", field.name))?;
         // Text that repeats is checked once per distinct value.
         if let Values::Dictionary(keys, texts) = values {
-            let all_fit = (0..texts.len()).all(|index| {
-                let text = texts.value(index);
-                match target.storage {
-                    Storage::LabelSet => known.unfit(text, target).is_none(),
-                    _ => unfit_text(text, target).is_none(),
-                }
-            });
+            let fits = |text: &str| unfit_text(text, target).is_none();
+            let all_fit = match target.storage {
+                Storage::LabelSet => texts
+                    .iter()
+                    .flatten()
+                    .zip(known.by_ref())
+                    .fold(true, |fit, (text, id)| fit && (id.is_some() || fits(text))),
+                _ => texts.iter().flatten().all(fits),
+            };
             if all_fit && !(target.required && keys.null_count() > 0) {
                 continue;
             }
@@ -90,7 +66,7 @@ pub(super) fn check(
         }
     }
     if unfit.is_empty() && texts_fit {
-        return Ok((batch.clone(), Vec::new()));
+        return Ok(None);
     }
     let rows: Vec<u32> = unfit.keys().map(|row| *row as u32).collect();
     // The texts of these rows must go with them: what a dictionary holds is stored.
@@ -109,7 +85,7 @@ pub(super) fn check(
                 .reject(row, Some(column), code.to_string(), message)
         })
         .collect();
-    Ok((kept, rejects))
+    Ok(Some((kept, rejects)))
 }
 
 /// Whether a column is quickly seen to fit, in every row; else each is looked at.

@@ -17,9 +17,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::encode::{Encoder, TextIds};
-use self::fit::KnownLabelSets;
-use self::stored_texts::{Kind, StoredTexts};
+use self::encode::Encoder;
+use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
@@ -65,7 +64,6 @@ impl Loader {
             plan,
             runtime: runtime.clone(),
             copy: None,
-            known: KnownLabelSets::default(),
             rows: 0,
             hours: BTreeMap::new(),
         }
@@ -110,7 +108,6 @@ pub struct ReportLoad<'p> {
     plan: &'p LoadPlan,
     runtime: Handle,
     copy: Option<Copy>,
-    known: KnownLabelSets,
     rows: u64,
     hours: BTreeMap<i64, u64>,
 }
@@ -142,14 +139,45 @@ impl ReportLoad<'_> {
         if batch.rows == 0 {
             return Ok(Vec::new());
         }
-        let (batch, rejects) = fit::check(batch, self.plan, &mut self.known).map_err(|reason| {
+        let unlike = |reason: String| {
             Failure::run(format!("cannot load into `{}`", self.plan.table))
                 .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
-        })?;
-        if batch.rows == 0 {
-            return Ok(rejects);
+        };
+        if batch.schema != *self.plan.output() {
+            return Err(unlike("its columns are not those of the plan".into()));
         }
-        let encoder = Encoder::new(&batch, self.plan);
+        let encoder = Encoder::new(batch, self.plan);
+        let known = self.known_ids(&encoder);
+        match fit::check(batch, self.plan, &known).map_err(unlike)? {
+            None => {
+                self.send_fit(&encoder, batch.rows, known)?;
+                Ok(Vec::new())
+            }
+            Some((fit, rejects)) => {
+                if fit.rows > 0 {
+                    let encoder = Encoder::new(&fit, self.plan);
+                    let known = self.known_ids(&encoder);
+                    self.send_fit(&encoder, fit.rows, known)?;
+                }
+                Ok(rejects)
+            }
+        }
+    }
+
+    fn known_ids(&self, encoder: &Encoder<'_>) -> KnownIds {
+        let Loader {
+            label_sets, names, ..
+        } = &self.loader;
+        self.runtime.block_on(async {
+            KnownIds {
+                label_sets: label_sets.known(encoder.texts(Kind::LabelSet)).await,
+                names: names.known(encoder.texts(Kind::Name)).await,
+            }
+        })
+    }
+
+    /// Sends rows that the table can hold.
+    fn send_fit(&mut self, encoder: &Encoder<'_>, rows: usize, known: KnownIds) -> Result<()> {
         let months = encoder.months();
         let loader = self.loader.clone();
         let prepared = self.runtime.block_on(async {
@@ -160,8 +188,8 @@ impl ReportLoad<'_> {
             let label_sets = encoder.texts(Kind::LabelSet);
             let names = encoder.texts(Kind::Name);
             let ids = TextIds {
-                label_sets: loader.label_sets.ids(label_sets).await?,
-                names: loader.names.ids(names).await?,
+                label_sets: loader.label_sets.ids(label_sets, known.label_sets).await?,
+                names: loader.names.ids(names, known.names).await?,
             };
             Ok((periods, ids))
         });
@@ -189,7 +217,7 @@ impl ReportLoad<'_> {
         for (hour, rows) in encoder.hours() {
             *self.hours.entry(hour).or_default() += rows;
         }
-        copy.sent += batch.rows as u64;
+        copy.sent += rows as u64;
         if copy.buffers.blocking_send(buffer).is_err() {
             // It ended early, and says why.
             self.end_copy()?;
@@ -198,7 +226,7 @@ impl ReportLoad<'_> {
                 self.plan.table
             )));
         }
-        Ok(rejects)
+        Ok(())
     }
 
     /// Ends the file; every row sent is in staging then.

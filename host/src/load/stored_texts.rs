@@ -59,6 +59,16 @@ impl Kind {
     }
 }
 
+/// What is known of the texts of a batch that are stored once, each kind in the order of
+/// `Encoder::texts`.
+pub(super) struct TextIds<I = i64> {
+    pub(super) label_sets: Vec<I>,
+    pub(super) names: Vec<I>,
+}
+
+/// Their ids, as far as the texts are known to be stored.
+pub(super) type KnownIds = TextIds<Option<i64>>;
+
 pub(super) struct StoredTexts {
     database: Database,
     kind: Kind,
@@ -75,21 +85,28 @@ impl StoredTexts {
         }
     }
 
-    /// The ids of texts, in the order of these; what is not stored yet is stored.
+    /// The ids of the texts that are known to be stored, in the order of these.
+    pub(super) async fn known<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Vec<Option<i64>> {
+        let known = self.known.lock().await;
+        texts.map(|text| known.get(text).copied()).collect()
+    }
+
+    /// The ids of texts, in the order of these; what is not in `known` is stored, if
+    /// it is not yet.
     ///
     /// # Errors
     /// The database refuses them, or two texts have one digest.
     pub(super) async fn ids<'t>(
         &self,
         texts: impl Iterator<Item = &'t str>,
+        known: Vec<Option<i64>>,
     ) -> Result<Vec<i64>, sqlx::Error> {
-        let mut known = self.known.lock().await;
         // The statement sees what was stored before it, not what it stores.
         let mut new: HashMap<i64, &str> = HashMap::new();
-        let mut ids = Vec::with_capacity(texts.size_hint().0);
-        for text in texts {
-            let id = match known.get(text) {
-                Some(id) => *id,
+        let mut ids = Vec::with_capacity(known.len());
+        for (text, id) in texts.zip(known) {
+            let id = match id {
+                Some(id) => id,
                 None => {
                     let id = id_of(text);
                     if *new.entry(id).or_insert(text) != text {
@@ -100,6 +117,12 @@ impl StoredTexts {
             };
             ids.push(id);
         }
+        if new.is_empty() {
+            return Ok(ids);
+        }
+        let mut known = self.known.lock().await;
+        // What another worker has stored in the meantime; mostly both have the same ones.
+        new.retain(|_, text| known.get(text).is_none());
         if new.is_empty() {
             return Ok(ids);
         }
