@@ -14,6 +14,7 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 use arrow_select::dictionary::garbage_collect_dictionary;
+use bytes::Bytes;
 
 use crate::schema::{ColumnType, Field, Schema};
 
@@ -51,7 +52,7 @@ pub struct Raw {
     /// Where the head begins.
     pub start: u64,
     pub head: Vec<u8>,
-    pub chunk: Vec<u8>,
+    pub chunk: Bytes,
 }
 
 /// A row that a stage, or the load, could not use.

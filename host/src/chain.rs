@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 pub use self::contained::Breaks;
 use self::contained::Contained;
 use crate::batch::{Batch, RejectedRow};
@@ -58,7 +60,7 @@ pub enum CapturedInput {
     /// Rows for a transform, with every column that reaches it.
     Rows(Batch),
     /// The first bytes of a file, for a parser that wants these columns.
-    Bytes(Vec<u8>, Vec<WantedColumn>),
+    Bytes(Bytes, Vec<WantedColumn>),
 }
 
 /// Where cases are kept, if they are.
@@ -213,7 +215,7 @@ impl<'p> Reader<'p> {
     ///
     /// # Errors
     /// The parser refuses the file or breaks.
-    pub fn read(&mut self, chunk: Vec<u8>, last: bool) -> Result<Read, ChainError> {
+    pub fn read(&mut self, chunk: Bytes, last: bool) -> Result<Read, ChainError> {
         self.batches += 1;
         // What comes later does not show without what came before.
         let kept = (self.batches == 1 && self.capturing.captures.is_some()).then(|| chunk.clone());

@@ -163,7 +163,7 @@ mod tests {
                 raw: Arc::new(Raw {
                     start: 0,
                     head: head.to_vec(),
-                    chunk: chunk.to_vec(),
+                    chunk: chunk.to_vec().into(),
                 }),
             },
         }

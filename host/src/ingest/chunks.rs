@@ -1,12 +1,15 @@
 //! A report file cut into chunks of equal size, wherever they end.
 
 use std::io::{ErrorKind, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
 
 use crate::failure::{Failure, Result};
 
 /// A part of a file; the last one may be empty.
 pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) last: bool,
 }
 
@@ -17,6 +20,7 @@ pub(super) struct Chunks<'r> {
     name: String,
     /// One byte read ahead, to know the last chunk when it is read.
     ahead: Option<u8>,
+    buffers: Arc<Buffers>,
 }
 
 impl<'r> Chunks<'r> {
@@ -26,13 +30,15 @@ impl<'r> Chunks<'r> {
             size: size.max(2),
             name: name.to_string(),
             ahead: None,
+            buffers: Arc::default(),
         }
     }
 
     pub(super) fn next(&mut self) -> Result<Chunk> {
         // As large reads as there is room for: inflating keeps a window up to date
         // at the end of each.
-        let mut bytes = vec![0; self.size + 1];
+        let mut buffer = Buffer::of(&self.buffers, self.size + 1);
+        let bytes = &mut buffer.bytes;
         let mut filled = 0;
         if let Some(byte) = self.ahead.take() {
             bytes[0] = byte;
@@ -50,12 +56,14 @@ impl<'r> Chunks<'r> {
                 }
             }
         }
-        bytes.truncate(filled);
-        let last = bytes.len() <= self.size;
+        let last = filled <= self.size;
         if !last {
-            self.ahead = bytes.pop();
+            self.ahead = bytes.last().copied();
         }
-        Ok(Chunk { bytes, last })
+        Ok(Chunk {
+            bytes: Bytes::from_owner(buffer).slice(..filled.min(self.size)),
+            last,
+        })
     }
 
     /// Reads the rest past; returns the size of the file.
@@ -69,6 +77,44 @@ impl<'r> Chunks<'r> {
         }
         Ok(bytes)
     }
+}
+
+/// The buffers of one file that no chunk is in any more: the system need not hand out,
+/// and clear, as much memory as the file has bytes.
+type Buffers = Mutex<Vec<Vec<u8>>>;
+
+/// A buffer that goes back to the others when its chunk is no longer read.
+struct Buffer {
+    bytes: Vec<u8>,
+    others: Arc<Buffers>,
+}
+
+impl Buffer {
+    /// One of so many bytes, which are what they happen to be.
+    fn of(others: &Arc<Buffers>, size: usize) -> Self {
+        let used = lock(others).pop();
+        Self {
+            bytes: used.unwrap_or_else(|| vec![0; size]),
+            others: Arc::clone(others),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        lock(&self.others).push(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// There is no half-done change of a list of buffers.
+fn lock(buffers: &Buffers) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+    buffers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -90,11 +136,25 @@ mod tests {
             let mut chunks = Chunks::new(&mut reader, 4, "x");
             for (bytes, last) in expected {
                 let chunk = chunks.next().unwrap();
-                assert_eq!(
-                    (chunk.bytes.as_slice(), chunk.last),
-                    (bytes.as_bytes(), last)
-                );
+                assert_eq!((chunk.bytes.as_ref(), chunk.last), (bytes.as_bytes(), last));
             }
         }
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_when_nobody_reads_its_chunk_any_more() {
+        let mut reader = "abcdefghijkl".as_bytes();
+        let mut chunks = Chunks::new(&mut reader, 4, "x");
+        let place = |chunk: &Chunk| chunk.bytes.as_ptr();
+        let first = chunks.next().unwrap();
+        let second = chunks.next().unwrap();
+        assert_ne!(place(&first), place(&second));
+        assert_eq!(first.bytes.as_ref(), b"abcd");
+        let free = place(&first);
+        drop(first);
+        let third = chunks.next().unwrap();
+        assert_eq!(place(&third), free);
+        assert_eq!(second.bytes.as_ref(), b"efgh");
+        assert_eq!((third.bytes.as_ref(), third.last), (&b"ijkl"[..], true));
     }
 }

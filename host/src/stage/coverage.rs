@@ -220,7 +220,7 @@ mod tests {
         let raw = Raw {
             start: 0,
             head: head.into(),
-            chunk: chunk.into(),
+            chunk: chunk.to_vec().into(),
         };
         let mut coverage = Coverage::default();
         let added = coverage.add(&raw, rows.iter().map(record), rejects.iter().map(record));

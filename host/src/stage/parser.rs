@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::bindings::exports::gristmill::stage::parser as wit;
 use super::coverage::{Coverage, LEFT_OUT, Record};
 use super::crossing;
@@ -99,7 +101,7 @@ impl Parser {
     ///
     /// # Errors
     /// The stage refuses the file, breaks, or returns what it may not.
-    pub fn parse(&mut self, chunk: Vec<u8>, last: bool) -> Result<Parsed, StageError> {
+    pub fn parse(&mut self, chunk: Bytes, last: bool) -> Result<Parsed, StageError> {
         let stage = self.opened.stage()?;
         self.opened.bytes_in += chunk.len() as u64;
         self.opened.begin();
@@ -200,7 +202,7 @@ impl Parser {
 
     /// The part of the file that holds the records of this chunk; keeps what
     /// stands behind them for the next one.
-    fn raw(&mut self, chunk: Vec<u8>, parsed: &wit::Parsed) -> Result<Raw, StageError> {
+    fn raw(&mut self, chunk: Bytes, parsed: &wit::Parsed) -> Result<Raw, StageError> {
         let raw = Raw {
             start: self.coverage.position(),
             head: std::mem::take(&mut self.tail),

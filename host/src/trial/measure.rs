@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::{Fault, Trial, since};
 use crate::batch::Batch;
 use crate::stage::{Component, Cost, Parser, StageError, Transform, World};
@@ -45,7 +47,7 @@ enum Source {
     Rows(Batch),
     /// What stands before the records, and the records, repeated to any length.
     File {
-        header: Vec<u8>,
+        header: Bytes,
         records: Vec<u8>,
         bytes_per_row: f64,
     },
@@ -56,7 +58,7 @@ enum Worker {
     Transform(Box<Transform>, Batch),
     Parser {
         parser: Box<Parser>,
-        stream: Vec<u8>,
+        stream: Bytes,
         /// Where the stream repeats itself.
         period: usize,
         chunk_bytes: usize,
@@ -98,7 +100,7 @@ impl<'a> Supply<'a> {
                     records.push(b'\n');
                 }
                 Source::File {
-                    header: header.to_vec(),
+                    header: Bytes::copy_from_slice(header),
                     bytes_per_row: records.len() as f64 / rows as f64,
                     records,
                 }
@@ -211,7 +213,7 @@ impl<'a> Supply<'a> {
                 bytes_per_row,
             } => {
                 let mut parser = component.open_parser(settings, &self.trial.wanted())?;
-                parser.parse(header.to_vec(), false)?;
+                parser.parse(header.clone(), false)?;
                 let chunk_bytes = (bytes_per_row * batch_rows as f64).ceil() as usize;
                 let mut stream = records.clone();
                 while stream.len() < records.len() + chunk_bytes {
@@ -219,7 +221,7 @@ impl<'a> Supply<'a> {
                 }
                 Ok(Worker::Parser {
                     parser: Box::new(parser),
-                    stream,
+                    stream: stream.into(),
                     period: records.len(),
                     chunk_bytes,
                     at: 0,
@@ -244,7 +246,7 @@ impl Worker {
                 chunk_bytes,
                 at,
             } => {
-                let parsed = parser.parse(stream[*at..*at + *chunk_bytes].to_vec(), false)?;
+                let parsed = parser.parse(stream.slice(*at..*at + *chunk_bytes), false)?;
                 *at = (*at + *chunk_bytes) % *period;
                 Ok(parsed.batch.rows + parsed.rejects.len())
             }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use indexmap::IndexMap;
 
 use self::table::Table;
@@ -131,7 +132,7 @@ impl Trial {
         let mut batches = Vec::new();
         let mut rejects = Vec::new();
         for (chunk, last) in chunks(bytes, self.chunk_bytes) {
-            let parsed = parser.parse(chunk.to_vec(), last)?;
+            let parsed = parser.parse(Bytes::copy_from_slice(chunk), last)?;
             batches.push(parsed.batch);
             rejects.extend(parsed.rejects);
         }
