@@ -7,7 +7,6 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
-use bytes::Bytes;
 use criterion::{BatchSize, Bencher, Criterion, Throughput};
 use gristmill::batch;
 use gristmill::chain::{Breaks, Chain, Reader};
@@ -51,7 +50,7 @@ fn stages(root: &Path) -> Result<PathBuf> {
 /// A report, and its batches at each place of their way.
 struct Report<'p> {
     pods: &'p LoadPlan,
-    chunks: Vec<(Bytes, bool)>,
+    chunks: Vec<(Vec<u8>, bool)>,
     rows: u64,
     bytes: u64,
     /// What reaches each transform, in the order of the chain.
@@ -70,8 +69,9 @@ impl<'p> Report<'p> {
             ..Upload::of_day(Cluster::of_nodes(100, 50))
         };
         let rows = upload.write_report(Kind::Pod, &mut text)?;
-        let text = Bytes::from(text);
-        let chunks: Vec<(Bytes, bool)> = chunks(&text, chunk_bytes).collect();
+        let chunks: Vec<(Vec<u8>, bool)> = chunks(&text, chunk_bytes)
+            .map(|(chunk, last)| (chunk.to_vec(), last))
+            .collect();
 
         let mut reaching: Vec<Vec<Batch>> = vec![Vec::new(); pods.transforms.len()];
         let mut native = NativeChain::open(pods)?;
@@ -91,7 +91,7 @@ impl<'p> Report<'p> {
         let mut chain = Chain::open(pods, &words, &breaks)?;
         let (mut read, mut finished) = (Vec::new(), Vec::new());
         for (chunk, last) in &chunks {
-            let batch = reader.read(chunk.clone(), *last)?;
+            let batch = reader.read(chunk.clone().into(), *last)?;
             read.push(batch.batch.clone());
             finished.push(chain.feed(batch)?.batch);
         }
@@ -159,10 +159,11 @@ impl<'p> Report<'p> {
     }
 
     fn parse(&self, bencher: &mut Bencher<'_>) {
-        let owned = |(chunk, last): &(Bytes, bool)| (chunk.to_vec(), *last);
         let open = || {
-            let chunks: Vec<_> = self.chunks.iter().map(owned).collect();
-            (open_parser(self.pods).expect("it opens"), chunks)
+            (
+                open_parser(self.pods).expect("it opens"),
+                self.chunks.clone(),
+            )
         };
         bencher.iter_batched(
             open,
