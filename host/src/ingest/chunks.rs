@@ -1,10 +1,11 @@
 //! A report file cut into chunks of equal size, wherever they end.
 
 use std::io::{ErrorKind, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
+use super::lock;
 use crate::failure::{Failure, Result};
 
 /// A part of a file; the last one may be empty.
@@ -110,11 +111,6 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         lock(&self.others).push(std::mem::take(&mut self.bytes));
     }
-}
-
-/// There is no half-done change of a list of buffers.
-fn lock(buffers: &Buffers) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-    buffers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

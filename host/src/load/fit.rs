@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::Array;
+use arrow_array::{Array, StringArray};
 
 use super::month_of;
 use super::stored_texts::KnownIds;
@@ -44,11 +44,7 @@ pub(super) fn check(
         if let Values::Dictionary(keys, texts) = values {
             let fits = |text: &str| unfit_text(text, target).is_none();
             let all_fit = match target.storage {
-                Storage::LabelSet => texts
-                    .iter()
-                    .flatten()
-                    .zip(known.by_ref())
-                    .fold(true, |fit, (text, id)| fit && (id.is_some() || fits(text))),
+                Storage::LabelSet => label_sets_fit(texts, &mut known, fits),
                 _ => texts.iter().flatten().all(fits),
             };
             if all_fit && !(target.required && keys.null_count() > 0) {
@@ -86,6 +82,20 @@ pub(super) fn check(
         })
         .collect();
     Ok(Some((kept, rejects)))
+}
+
+/// Whether the label sets of a column fit: those that have an id do. Takes the ids of all
+/// of them, so that those of the next column are next.
+fn label_sets_fit<'i>(
+    texts: &StringArray,
+    known: &mut impl Iterator<Item = &'i Option<i64>>,
+    fits: impl Fn(&str) -> bool,
+) -> bool {
+    texts
+        .iter()
+        .flatten()
+        .zip(known)
+        .fold(true, |all, (text, id)| all && (id.is_some() || fits(text)))
 }
 
 /// Whether a column is quickly seen to fit, in every row; else each is looked at.
@@ -232,7 +242,40 @@ pub(super) fn power_of_ten(scale: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    #[test]
+    fn only_label_sets_without_an_id_are_looked_into() {
+        let columns = [vec!["new", "bad", "stored"], vec!["stored", "new"]].map(StringArray::from);
+        let fit = |ids: &[Option<i64>]| {
+            let looked_into = RefCell::new(Vec::new());
+            let mut known = ids.iter();
+            let fit = columns.each_ref().map(|texts| {
+                label_sets_fit(texts, &mut known, |text| {
+                    looked_into.borrow_mut().push(text.to_owned());
+                    text == "new"
+                })
+            });
+            (fit, looked_into.into_inner())
+        };
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        // A set that does not fit takes nothing from the column behind its own.
+        assert_eq!(
+            fit(&[None, None, Some(1), Some(1), None]),
+            ([false, true], words(&["new", "bad", "new"]))
+        );
+        assert_eq!(
+            fit(&[Some(2), Some(3), Some(1), Some(1), Some(2)]),
+            ([true, true], words(&[]))
+        );
+    }
 
     #[test]
     fn fixed_point_rounds_and_knows_its_range() {
