@@ -25,11 +25,7 @@ RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- Rows that are made together have uuids that follow each other, so that the
-    -- index grows at one place and not all over.
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
-    -- Of twelve digits, as what it is added to: nothing has to be padded.
-    uuid_number_start CONSTANT bigint := x'100000000000'::bigint;
     rows_inserted bigint;
 BEGIN
     WITH cluster_capacities AS (
@@ -88,7 +84,7 @@ BEGIN
         all_labels
     )
     SELECT
-        (uuid_start || to_hex(uuid_number_start + row_number() OVER ()))::uuid,
+        next_uuid(uuid_start),
         period,
         cluster,
         alias,

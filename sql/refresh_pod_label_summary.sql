@@ -29,11 +29,7 @@ DECLARE
             tag.provider_type = 'OCP'
             AND tag.enabled
     );
-    -- Rows that are made together have uuids that follow each other, so that the
-    -- index grows at one place and not all over.
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
-    -- Of twelve digits, as what it is added to: nothing has to be padded.
-    uuid_number_start CONSTANT bigint := x'100000000000'::bigint;
     rows_deleted bigint;
     rows_written bigint;
 BEGIN
@@ -45,13 +41,12 @@ BEGIN
     GET DIAGNOSTICS rows_deleted = ROW_COUNT;
 
     WITH places AS MATERIALIZED (
-        -- In the order of the index, which then grows at a few places, one for each
-        -- key. A node that is missing is one, too.
+        -- In the order of the index, which then grows at its end alone. A node that is
+        -- missing is one, too.
         SELECT
             summary.namespace,
             summary.node,
-            array_agg(summary.pod_labels) AS label_sets,
-            row_number() OVER (ORDER BY summary.namespace, summary.node) AS number
+            array_agg(summary.pod_labels) AS label_sets
         FROM reporting_ocpusagelineitem_daily_summary AS summary
         WHERE
             summary.usage_start = ANY (days)
@@ -62,7 +57,9 @@ BEGIN
         GROUP BY
             summary.namespace,
             summary.node
-        ORDER BY number
+        ORDER BY
+            summary.namespace,
+            summary.node
     ),
     seen_lists AS (
         -- Where there is one label set each key has one value: nothing to be
@@ -71,7 +68,6 @@ BEGIN
             label.key,
             place.namespace,
             place.node,
-            place.number,
             ARRAY[label.value] AS values
         FROM places AS place
         CROSS JOIN LATERAL jsonb_each_text(place.label_sets[1]) AS label
@@ -83,14 +79,12 @@ BEGIN
             label.key,
             place.namespace,
             place.node,
-            place.number,
             array_agg(DISTINCT label.value)
         FROM (
             -- Each day has the same ones, mostly.
             SELECT DISTINCT
                 place.namespace,
                 place.node,
-                place.number,
                 label_set.labels
             FROM places AS place
             CROSS JOIN LATERAL unnest(place.label_sets) AS label_set (labels)
@@ -101,8 +95,7 @@ BEGIN
         GROUP BY
             label.key,
             place.namespace,
-            place.node,
-            place.number
+            place.node
     ),
     news AS MATERIALIZED (
         -- What its row does not have yet, if there is one. Blank is as good as missing
@@ -111,9 +104,8 @@ BEGIN
             seen.key,
             seen.namespace,
             seen.node,
-            seen.number,
             seen.values,
-            known.uuid AS known_uuid
+            known.ctid AS known_place
         FROM seen_lists AS seen
         LEFT JOIN reporting_ocpusagepodlabel_summary AS known
             ON known.report_period_id = period
@@ -122,34 +114,28 @@ BEGIN
             AND COALESCE(known.node, '') = COALESCE(seen.node, '')
             AND (known.namespace, known.node) IS NOT DISTINCT FROM (seen.namespace, seen.node)
         WHERE
-            known.uuid IS NULL
+            known.ctid IS NULL
             OR NOT known.values @> seen.values
     ),
     extended AS (
         UPDATE reporting_ocpusagepodlabel_summary AS known
         SET values = unite_arrays(known.values, news.values)
         FROM news
-        WHERE known.uuid = news.known_uuid
+        -- Nobody else writes rows of the period: its source is locked.
+        WHERE known.ctid = news.known_place
         RETURNING true
     ),
     added AS (
         INSERT INTO reporting_ocpusagepodlabel_summary (uuid, key, values, namespace, node, report_period_id)
         SELECT
-            (
-                uuid_start
-                || to_hex(
-                    uuid_number_start
-                    + news.number * cardinality(enabled_keys)
-                    + array_position(enabled_keys, news.key)
-                )
-            )::uuid,
+            next_uuid(uuid_start),
             news.key,
             news.values,
             news.namespace,
             news.node,
             period
         FROM news
-        WHERE news.known_uuid IS NULL
+        WHERE news.known_place IS NULL
         RETURNING true
     )
     SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)

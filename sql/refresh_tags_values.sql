@@ -15,6 +15,8 @@
 CREATE OR REPLACE FUNCTION refresh_tags_values(period integer)
 RETURNS void
 LANGUAGE plpgsql
+-- Hashing finds what is there twice faster than sorting.
+SET enable_sort = off
 AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('refresh_tags_values ' || current_schema(), 0));
@@ -39,14 +41,35 @@ BEGIN
     seen_values AS (
         SELECT
             tag.key,
-            tag_value.value,
-            array_agg(DISTINCT tag.namespace) AS namespaces,
-            array_agg(DISTINCT tag.node) AS nodes
+            unnest(tag.values) AS value,
+            tag.namespace,
+            tag.node
         FROM tags AS tag
-        CROSS JOIN LATERAL unnest(tag.values) AS tag_value (value)
+    ),
+    seen_places AS (
+        -- Each namespace and each node of a value once.
+        SELECT
+            seen.key,
+            seen.value,
+            seen.namespace,
+            seen.node,
+            grouping(seen.node) = 1 AS is_namespace
+        FROM seen_values AS seen
+        GROUP BY GROUPING SETS (
+            (seen.key, seen.value, seen.namespace),
+            (seen.key, seen.value, seen.node)
+        )
+    ),
+    seen_lists AS (
+        SELECT
+            place.key,
+            place.value,
+            array_agg(place.namespace) FILTER (WHERE place.is_namespace) AS namespaces,
+            array_agg(place.node) FILTER (WHERE NOT place.is_namespace) AS nodes
+        FROM seen_places AS place
         GROUP BY
-            tag.key,
-            tag_value.value
+            place.key,
+            place.value
     ),
     united_values AS (
         SELECT
@@ -56,7 +79,7 @@ BEGIN
             unite_arrays(known.cluster_aliases, ARRAY[cluster.cluster_alias::text]) AS cluster_aliases,
             unite_arrays(known.namespaces, seen.namespaces) AS namespaces,
             unite_arrays(known.nodes, seen.nodes) AS nodes
-        FROM seen_values AS seen
+        FROM seen_lists AS seen
         JOIN reporting_ocpusagereportperiod AS cluster
             ON cluster.id = period
         LEFT JOIN reporting_ocptags_values AS known
