@@ -4,15 +4,18 @@
 //! count and, when every file that the manifest lists is there, publishes its days
 //! and their summaries. That is one transaction: readers see all of it or nothing.
 
+mod claims;
+mod generations;
 mod recording;
 pub mod replace;
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, NaiveDate, NaiveTime};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+pub use self::claims::{DayOutcome, Outcome, held_days};
+use self::generations::{forget, insert_manifest, open_generation, take_over};
 use self::recording::UploadIds;
 use crate::archive::{self, Kept};
 use crate::database::{Database, SqlError};
@@ -23,7 +26,7 @@ use crate::plan::{AggregationEngine, Plan};
 use crate::run_record::{RunState, RunSums};
 use crate::source::Source;
 use crate::step::{self, Step};
-use crate::summarize::{self, Summarized};
+use crate::summarize::Summarized;
 use crate::takeover::Earlier;
 
 /// A payload being loaded, with its source locked against other runs.
@@ -38,24 +41,6 @@ pub struct Upload {
     pub open_files: Vec<String>,
     /// All files of the manifest.
     known_files: Vec<String>,
-}
-
-/// What came of a claim on a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DayOutcome {
-    pub day: NaiveDate,
-    pub hours: i32,
-    pub outcome: Outcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The day is this upload's now.
-    Won,
-    /// It was before, and nothing about it changed.
-    Kept,
-    /// Another upload covers it better.
-    Lost,
 }
 
 /// What completing a generation takes besides its files.
@@ -250,7 +235,7 @@ impl Upload {
             .cloned()
             .collect();
         let completed = if missing.is_empty() {
-            publish(&mut transaction, &self.source, self.manifest_id, engine).await?
+            claims::publish(&mut transaction, &self.source, self.manifest_id, engine).await?
         } else {
             Completed::Waiting { missing }
         };
@@ -332,27 +317,6 @@ pub async fn loaded_by(database: &Database, manifest_id: i32) -> Result<Option<S
         .map_err(|error| SqlError(error).failure("cannot read the runs"))
 }
 
-/// The days that an upload holds, won by an earlier run.
-///
-/// # Errors
-/// The database fails.
-pub async fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome>> {
-    let days: Vec<(NaiveDate, i32)> =
-        sqlx::query_as(include_str!("../../sql/gristmill_day.select.sql"))
-            .bind(manifest_id)
-            .fetch_all(database.pool())
-            .await
-            .map_err(|error| SqlError(error).failure("cannot read the ledger"))?;
-    Ok(days
-        .into_iter()
-        .map(|(day, hours)| DayOutcome {
-            day,
-            hours,
-            outcome: Outcome::Kept,
-        })
-        .collect())
-}
-
 /// The enabled tag keys.
 ///
 /// # Errors
@@ -364,160 +328,4 @@ pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
     .fetch_all(database.pool())
     .await
     .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
-}
-
-/// Opens a generation of a manifest.
-async fn open_generation(
-    connection: &mut PgConnection,
-    manifest_id: i32,
-    run_id: i64,
-    source: &Source,
-) -> Result<i64, sqlx::Error> {
-    let generation = sqlx::query_scalar(include_str!("../../sql/gristmill_generation.insert.sql"))
-        .bind(manifest_id)
-        .bind(run_id)
-        .bind(source.source_uuid)
-        .fetch_one(connection)
-        .await?;
-    step::passed(Step::GenerationOpened);
-    Ok(generation)
-}
-
-/// Makes what earlier uploads brought the manifest's.
-async fn take_over(
-    connection: &mut PgConnection,
-    manifest_id: i32,
-    earlier: &Earlier,
-) -> Result<()> {
-    let generations = earlier.generations();
-    let taken = sqlx::query(include_str!("../../sql/gristmill_generation.take_over.sql"))
-        .bind(manifest_id)
-        .bind(&generations)
-        .execute(connection)
-        .await
-        .map_err(|error| SqlError(error).failure("cannot publish"))?;
-    // The source is locked, so that nobody removes one; a day without it would lose rows.
-    if taken.rows_affected() != generations.len() as u64 {
-        return Err(
-            Failure::run("what an earlier upload brought of the day is gone")
-                .hint("run the payload again: it is loaded whole then"),
-        );
-    }
-    step::passed(Step::GenerationsTakenOver);
-    Ok(())
-}
-
-/// Takes a generation back, when the server is done with what its run sent.
-async fn forget(connection: &mut PgConnection, generation: i64) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/gristmill_generation.lock.sql"))
-        .bind(generation)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("SELECT forget_generation($1)")
-        .bind(generation)
-        .execute(connection)
-        .await
-        .map(|_| step::passed(Step::GenerationForgotten))
-}
-
-async fn insert_manifest(
-    connection: &mut PgConnection,
-    plan: &Plan,
-    source: &Source,
-    manifest: &Manifest,
-) -> Result<i32, sqlx::Error> {
-    let month = manifest.start.unwrap_or(manifest.date);
-    let month = month
-        .date_naive()
-        .with_day(1)
-        .map_or(month, |day| day.and_time(NaiveTime::MIN).and_utc());
-    let uploads = manifest.operator_says(&["upload", "upload"]);
-    // The generator writes the text "True" where the operator writes true.
-    let uploads = uploads.map(|value| *value != false && *value != "False");
-    let channel = manifest.operator_says(&["clusterVersion"]);
-    let manifest_id = sqlx::query_scalar(include_str!(
-        "../../sql/reporting_common_costusagereportmanifest.upsert.sql"
-    ))
-    .bind(manifest.uuid.to_string())
-    .bind(source.source_uuid)
-    .bind(&source.cluster_id)
-    .bind(manifest.date)
-    .bind(month)
-    .bind(manifest.files.len() as i32)
-    .bind(&plan.coverage)
-    .bind(&manifest.version)
-    .bind(channel.and_then(|channel| channel.as_str()))
-    .bind(manifest.certified)
-    .bind(uploads.map(|uploads| !uploads))
-    .bind(manifest.daily_reports)
-    .bind(manifest.is_additive())
-    .fetch_one(&mut *connection)
-    .await?;
-    step::passed(Step::ManifestRecorded);
-    sqlx::query(include_str!(
-        "../../sql/reporting_common_costusagereportstatus.insert.sql"
-    ))
-    .bind(manifest_id)
-    .bind(&manifest.files)
-    .execute(connection)
-    .await?;
-    step::passed(Step::FilesListed);
-    Ok(manifest_id)
-}
-
-/// Claims the days of a manifest.
-async fn claim(connection: &mut PgConnection, manifest_id: i32) -> Result<Vec<DayOutcome>> {
-    let failed = |error| SqlError(error).failure("cannot publish");
-    let rows = sqlx::query(include_str!("../../sql/gristmill_day.claim.sql"))
-        .bind(manifest_id)
-        .fetch_all(connection)
-        .await
-        .map_err(failed)?;
-    let mut days = Vec::with_capacity(rows.len());
-    for row in rows {
-        let outcome: String = row.try_get(2).map_err(failed)?;
-        let day: NaiveDate = row.try_get(0).map_err(failed)?;
-        if outcome == "unstaged" {
-            return Err(Failure::run(format!(
-                "cannot add to {day}: the staged rows that it is made of are no longer kept"
-            ))
-            .hint("`gristmill replay` of the day brings them back; then run this payload again"));
-        }
-        days.push(DayOutcome {
-            day,
-            hours: row.try_get(1).map_err(failed)?,
-            outcome: match outcome.as_str() {
-                "won" => Outcome::Won,
-                "kept" => Outcome::Kept,
-                _ => Outcome::Lost,
-            },
-        });
-    }
-    step::passed(Step::DaysClaimed);
-    Ok(days)
-}
-
-async fn publish(
-    connection: &mut PgConnection,
-    source: &Source,
-    manifest_id: i32,
-    engine: AggregationEngine,
-) -> Result<Completed> {
-    let failed = |error| SqlError(error).failure("cannot publish");
-    let days = claim(connection, manifest_id).await?;
-    let won: Vec<NaiveDate> = days
-        .iter()
-        .filter(|day| day.outcome == Outcome::Won)
-        .map(|day| day.day)
-        .collect();
-    let summarized = summarize::days(connection, engine, source.source_uuid, &won).await?;
-    sqlx::query(include_str!(
-        "../../sql/reporting_common_costusagereportmanifest.complete.sql"
-    ))
-    .bind(manifest_id)
-    .execute(connection)
-    .await
-    .map_err(failed)?;
-    step::passed(Step::ManifestCompleted);
-    Ok(Completed::Published { days, summarized })
 }

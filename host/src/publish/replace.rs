@@ -12,8 +12,9 @@ use serde::Serialize;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::claims::claim;
 use super::recording::{self, UploadIds};
-use super::{Outcome, Upload, claim};
+use super::{Outcome, Upload};
 use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self, DayDifference};

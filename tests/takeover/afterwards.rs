@@ -1,0 +1,101 @@
+//! What was taken over, afterwards: replayed, summarized and cleaned as one upload.
+
+use std::path::PathBuf;
+
+use super::{STAGED_ROWS, load, number, pods, reads_like, usual, volumes};
+use crate::support::payload::{CLUSTER, DAY, Payload, Report};
+use crate::support::site::Site;
+
+/// A site after two uploads, of which the second took over the first.
+fn site() -> (Site, Vec<PathBuf>) {
+    let site = Site::new();
+    let paths = site.write(&[usual(1, 2), usual(2, 5)]);
+    site.run(&paths).succeeds();
+    let taken = "SELECT rows_taken_over FROM gristmill_run ORDER BY id DESC LIMIT 1";
+    assert_eq!(site.database.query_value(taken).as_deref(), Some("6"));
+    (site, paths)
+}
+
+#[track_caller]
+fn replay(site: &Site, pipeline: &str) {
+    site.command(&["replay", pipeline, "--source", CLUSTER, "--from", DAY])
+        .with_stages()
+        .succeeds();
+}
+
+#[test]
+fn what_was_taken_over_is_replayed_as_one_upload() {
+    let (site, paths) = site();
+    let alone = Site::new();
+    alone.run(&paths[1..]).succeeds();
+    reads_like(&site.database, &alone.database, "a takeover");
+
+    // The first upload is known, and stays what it is.
+    site.run(&paths[..1]).succeeds().stderr_is(
+        "[FOLDER]/payload-0.tar.gz: nothing to do, all of it was loaded before, by pipeline `ocp`",
+    );
+    reads_like(&site.database, &alone.database, "the first upload again");
+    for pipeline in ["pipelines/ocp.toml", "pipelines/ocp-max.toml"] {
+        replay(&site, pipeline);
+        replay(&alone, pipeline);
+        reads_like(&site.database, &alone.database, pipeline);
+        site.is_in_order(pipeline);
+        let rows = site.database.query_value(STAGED_ROWS);
+        assert_eq!(rows.as_deref(), Some("15"), "staged rows after {pipeline}");
+    }
+
+    // What was replayed is loaded when it comes again, and that is taken over.
+    let more = site.write(&[usual(3, 6), usual(4, 7)]);
+    let result = load(&site.database, "pipelines/ocp-max.toml", &more[..1]);
+    assert_eq!(number(&result, "rows_taken_over"), 0);
+    let result = load(&site.database, "pipelines/ocp-max.toml", &more[1..]);
+    assert_eq!(number(&result, "rows_taken_over"), 18);
+}
+
+/// The upload in a month that is not over yet.
+fn to_come(number: u32, hours: u32) -> Payload {
+    let text = |report: &Report| report.text().replace("2026-0", "2098-0");
+    Payload::numbered(number)
+        .manifest("start", "2098-01-10T00:00:00Z")
+        .manifest("end", "2098-01-10T23:59:59Z")
+        .file(&format!("{number}-pods.csv"), &text(&pods(0..hours)))
+        .file(&format!("{number}-volumes.csv"), &text(&volumes(hours)))
+}
+
+#[test]
+fn what_was_taken_over_is_not_superseded() {
+    let (site, alone) = (Site::new(), Site::new());
+    let payloads = site.write(&[to_come(1, 2), to_come(2, 5)]);
+    site.run(&payloads).succeeds();
+    alone.run(&payloads[1..]).succeeds();
+    for site in [&site, &alone] {
+        site.command(&["clean", "--retention-days", "0"]).succeeds();
+        assert_eq!(
+            site.database.query_value(STAGED_ROWS).as_deref(),
+            Some("15")
+        );
+        site.command(&["summarize", "--source", CLUSTER, "--from", "2098-01-10"])
+            .succeeds();
+    }
+    reads_like(&site.database, &alone.database, "a clean-up");
+    site.is_in_order("a clean-up");
+}
+
+#[test]
+fn what_was_taken_over_is_cleaned_as_one_upload() {
+    let (site, paths) = site();
+    let alone = Site::new();
+    alone.run(&paths[1..]).succeeds();
+    for site in [&site, &alone] {
+        // The day is over for long.
+        site.command(&["clean", "--retention-days", "0"]).succeeds();
+        assert_eq!(site.database.query_value(STAGED_ROWS).as_deref(), Some("0"));
+    }
+    reads_like(&site.database, &alone.database, "a clean-up");
+    site.is_in_order("a clean-up");
+    // What has no staged rows any more is not taken over.
+    let more = site.write(&[usual(3, 6)]);
+    let result = load(&site.database, "pipelines/ocp.toml", &more);
+    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_loaded"), 18);
+}
