@@ -1,7 +1,7 @@
 //! The archive: every payload that was loaded, kept under the SHA-256 of its bytes.
 //!
 //! A tarball is in place, whole and on disk, before the transaction that records
-//! it: what a crash leaves is at worst a file that nothing refers to. Files are
+//! it commits: what a crash leaves is at worst a file that nothing refers to. Files are
 //! never changed, and readable by their owner alone.
 
 use std::collections::BTreeSet;

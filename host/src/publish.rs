@@ -46,8 +46,6 @@ pub struct Upload {
 /// What completing a generation takes besides its files.
 #[derive(Clone, Copy, Debug)]
 pub struct Completing<'a> {
-    /// The payload in the archive.
-    pub kept: Option<&'a Kept>,
     pub engine: AggregationEngine,
     /// Those of the run, whose record says so too.
     pub sums: RunSums,
@@ -191,17 +189,18 @@ impl Upload {
     }
 
     /// Makes the generation count, and publishes when nothing is missing, together with
-    /// what is taken over.
+    /// what is taken over. `kept` is asked last for the payload in the archive, which may
+    /// be put there meanwhile.
     ///
     /// # Errors
-    /// A statement fails; then nothing has changed.
+    /// A statement or `kept` fails; then nothing has changed.
     pub async fn complete(
         &mut self,
         files: &[IngestedFile],
         completing: &Completing<'_>,
+        kept: impl FnOnce() -> Result<Option<Kept>>,
     ) -> Result<Completed> {
         let Completing {
-            kept,
             engine,
             sums,
             fingerprint,
@@ -216,17 +215,6 @@ impl Upload {
         if !earlier.is_empty() {
             take_over(&mut transaction, self.manifest_id, earlier).await?;
         }
-        if let Some(kept) = kept {
-            archive::record(
-                &mut transaction,
-                self.manifest_id,
-                self.source.source_uuid,
-                kept,
-            )
-            .await
-            .map_err(failed)?;
-            step::passed(Step::ArchiveRecorded);
-        }
         let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let missing: Vec<String> = self
             .open_files
@@ -239,6 +227,17 @@ impl Upload {
         } else {
             Completed::Waiting { missing }
         };
+        if let Some(kept) = kept()? {
+            archive::record(
+                &mut transaction,
+                self.manifest_id,
+                self.source.source_uuid,
+                &kept,
+            )
+            .await
+            .map_err(failed)?;
+            step::passed(Step::ArchiveRecorded);
+        }
         let state = match &completed {
             Completed::Waiting { .. } => RunState::Loaded,
             Completed::Published { .. } => RunState::Published,

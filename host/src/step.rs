@@ -56,12 +56,12 @@ steps! {
     ArchivePlaced = "archive-placed",
     /// The next seven are inside of the transaction that publishes.
     GenerationRecorded = "generation-recorded",
-    ArchiveRecorded = "archive-recorded",
     GenerationsTakenOver = "generations-taken-over",
     DaysClaimed = "days-claimed",
     DaysReplaced = "days-replaced",
     DaysSummarized = "days-summarized",
     ManifestCompleted = "manifest-completed",
+    ArchiveRecorded = "archive-recorded",
     PublishCommitted = "publish-committed",
     RunClosed = "run-closed",
     GenerationsCleaned = "generations-cleaned",

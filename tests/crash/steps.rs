@@ -40,10 +40,10 @@ const PUBLISHING: [Step; 9] = [
     ArchiveWritten,
     ArchivePlaced,
     GenerationRecorded,
-    ArchiveRecorded,
     DaysClaimed,
     DaysSummarized,
     ManifestCompleted,
+    ArchiveRecorded,
     PublishCommitted,
 ];
 

@@ -1,7 +1,9 @@
 //! One payload on its way from its tarball to the tables, and what it came to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use chrono::NaiveDate;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, Words};
-use crate::archive::{self, Archive, Kept};
+use crate::archive::{self, Archive};
 use crate::books::FileBook;
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
@@ -21,6 +23,7 @@ use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
 use crate::takeover::Earlier;
+
 /// What one payload came to.
 #[derive(Debug, Serialize)]
 pub(super) struct PayloadResult {
@@ -213,22 +216,31 @@ impl PayloadRun<'_> {
             }
             return Err(failure);
         }
-        let kept = self.keep(payload, upload, here)?;
+        let archive = self.archive_without(upload, &here)?;
         if files.is_empty() {
-            if let Some(kept) = &kept {
-                self.ingesting.runtime.block_on(upload.record_kept(kept))?;
+            if let Some(archive) = archive {
+                let kept = archive.keep(payload, here)?;
+                self.ingesting.runtime.block_on(upload.record_kept(&kept))?;
             }
             return self.nothing_new(payload, upload);
         }
         let completing = Completing {
-            kept: kept.as_ref(),
             engine: self.ingesting.plan.engine,
             sums: self.outcome.sums(),
             fingerprint: &fingerprint,
             earlier: &earlier,
         };
-        let completed = upload.complete(&files, &completing);
-        let completed = self.ingesting.runtime.block_on(completed)?;
+        // The database is at work for longer than the archive, and on another processor.
+        let completed = thread::scope(|scope| {
+            let keeping = archive.map(|archive| scope.spawn(|| archive.keep(payload, here)));
+            let kept = || {
+                keeping
+                    .map(|keeping| keeping.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                    .transpose()
+            };
+            let completed = upload.complete(&files, &completing, kept);
+            self.ingesting.runtime.block_on(completed)
+        })?;
         Ok(self.completed(completed))
     }
 
@@ -340,16 +352,14 @@ impl PayloadRun<'_> {
         })
     }
 
-    /// Puts the payload into the archive, unless all of it is there.
-    fn keep(&self, payload: &Payload, upload: &Upload, here: Vec<String>) -> Result<Option<Kept>> {
+    /// The archive, unless these files of the upload are all there.
+    fn archive_without(&self, upload: &Upload, here: &[String]) -> Result<Option<&Archive>> {
         let Some(archive) = self.archive else {
             return Ok(None);
         };
-        let held = archive::holds(self.ingesting.database, upload.manifest_id, &here);
-        match self.ingesting.runtime.block_on(held)? {
-            true => Ok(None),
-            false => archive.keep(payload, here).map(Some),
-        }
+        let held = archive::holds(self.ingesting.database, upload.manifest_id, here);
+        let held = self.ingesting.runtime.block_on(held)?;
+        Ok((!held).then_some(archive))
     }
 
     fn add_up(&mut self, files: &[IngestedFile]) {
