@@ -24,7 +24,6 @@ SET enable_seqscan = off
 SET enable_sort = off
 SET enable_nestloop = off
 SET parallel_setup_cost = 0
-SET parallel_tuple_cost = 0
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';

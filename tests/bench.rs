@@ -2,25 +2,26 @@
 
 use std::path::Path;
 
-use gristmill_bench::Options;
+use gristmill_bench::{Line, Options};
 
 use crate::support::command::{root, stages};
 
-#[test]
-fn every_figure_is_measured() {
+fn smoke() -> Options {
     let program = Path::new(env!("CARGO_BIN_EXE_gristmill")).to_path_buf();
-    let options = Options::smoke(program, stages().to_path_buf(), root().to_path_buf());
-    let lines = gristmill_bench::run(&options, &|_| ()).expect("it runs");
-    let figures: Vec<char> = lines
+    Options::smoke(program, stages().to_path_buf(), root().to_path_buf())
+}
+
+fn figures(lines: &[Line]) -> String {
+    lines
         .iter()
         .filter_map(|line| line.what.chars().next())
-        .collect();
-    assert_eq!(
-        figures,
-        [
-            '1', '1', '1', '1', '1', '6', '6', '2', '2', '3', '4', '4', '5', '5'
-        ]
-    );
+        .collect()
+}
+
+#[test]
+fn every_figure_is_measured() {
+    let lines = gristmill_bench::run(&smoke(), &|_| ()).expect("it runs");
+    assert_eq!(figures(&lines), "11111662234455");
     for line in lines {
         let number: String = line
             .value
@@ -30,4 +31,16 @@ fn every_figure_is_measured() {
         let value: f64 = number.parse().expect("a figure");
         assert!(value > 0.0 && value.is_finite(), "{line:?}");
     }
+}
+
+/// Nothing is told of a server then, because there is none.
+#[test]
+fn the_chain_is_measured_alone() {
+    let options = Options {
+        chain_only: true,
+        ..smoke()
+    };
+    let says = |line: &str| panic!("it says `{line}`");
+    let lines = gristmill_bench::run(&options, &says).expect("it runs");
+    assert_eq!(figures(&lines), "11111");
 }
