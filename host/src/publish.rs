@@ -223,7 +223,10 @@ impl Upload {
             .cloned()
             .collect();
         let completed = if missing.is_empty() {
-            claims::publish(&mut transaction, &self.source, self.manifest_id, engine).await?
+            let published =
+                claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
+            let (days, summarized) = published.await?;
+            Completed::Published { days, summarized }
         } else {
             Completed::Waiting { missing }
         };

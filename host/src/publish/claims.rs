@@ -3,13 +3,12 @@
 use chrono::NaiveDate;
 use sqlx::{PgConnection, Row};
 
-use super::Completed;
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
 use crate::plan::AggregationEngine;
 use crate::source::Source;
 use crate::step::{self, Step};
-use crate::summarize;
+use crate::summarize::{self, Summarized};
 
 /// What came of a claim on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +90,7 @@ pub(super) async fn publish(
     source: &Source,
     manifest_id: i32,
     engine: AggregationEngine,
-) -> Result<Completed> {
+) -> Result<(Vec<DayOutcome>, Summarized)> {
     let failed = |error| SqlError(error).failure("cannot publish");
     let days = claim(connection, manifest_id).await?;
     let won: Vec<NaiveDate> = days
@@ -108,5 +107,5 @@ pub(super) async fn publish(
     .await
     .map_err(failed)?;
     step::passed(Step::ManifestCompleted);
-    Ok(Completed::Published { days, summarized })
+    Ok((days, summarized))
 }
