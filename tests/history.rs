@@ -86,6 +86,15 @@ const HISTORY: &str = "
     CROSS JOIN generate_series(date '2025-10-12', '2026-01-09', '1 day') AS day
     CROSS JOIN generate_series(1, 200) AS pod;
 
+    -- The tags of other months.
+    INSERT INTO reporting_ocpusagepodlabel_summary (key, values, report_period_id, namespace, node)
+    SELECT 'app', '{shop}', 1000 + number % 20, 'namespace-' || number, 'node-' || number
+    FROM generate_series(1, 10000) AS number;
+    INSERT INTO reporting_ocpstoragevolumelabel_summary (key, values, report_period_id, namespace, node)
+    SELECT key, values, report_period_id, namespace, node
+    FROM reporting_ocpusagepodlabel_summary
+    WHERE report_period_id >= 1000;
+
     WITH manifests AS (
         INSERT INTO reporting_common_costusagereportmanifest (
             assembly_id, provider_id, billing_period_start_datetime, num_total_files
@@ -238,6 +247,14 @@ fn every_index_of_ours_is_used() {
         (
             "source_uuid_usage_start_idx",
             &format!("SELECT delete_usage_rows('2026-01-10', 1, {source})"),
+        ),
+        (
+            "reporting_ocpusagepodlabel_summary_place_key",
+            &format!("SELECT refresh_pod_label_summary('{{2026-01-10}}', 1, {source})"),
+        ),
+        (
+            "reporting_ocpstoragevolumelabel_summary_place_key",
+            &format!("SELECT refresh_volume_label_summary('{{2026-01-10}}', 1, {source})"),
         ),
         (
             "gristmill_generation_manifest_id_index",

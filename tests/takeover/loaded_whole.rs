@@ -2,6 +2,7 @@
 //! some way, or was not loaded as they are.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::{STAGED, load, number, pods, reads_like, takes_over, takes_over_by, usual, volumes};
 use crate::support::command::{file, gristmill, run, stages};
@@ -121,12 +122,17 @@ fn hours_are_loaded_when_other_tags_are_enabled() {
     assert_eq!(database.query_value(tagged).as_deref(), Some("shop"));
 }
 
+/// The shipped pipeline, but that half of the rows may be rejected.
+fn patient(folder: &Path) -> PathBuf {
+    let ocp = file("pipelines/ocp.toml");
+    let text = format!("extends = {ocp:?}\n[limits]\nrejected-rows = \"50 %\"\n");
+    write(folder, "patient.toml", text.as_bytes())
+}
+
 #[test]
 fn hours_with_rows_in_quarantine_are_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ocp = file("pipelines/ocp.toml");
-    let text = format!("extends = {ocp:?}\n[limits]\nrejected-rows = \"50 %\"\n");
-    let patient = write(folder.path(), "patient.toml", text.as_bytes());
+    let patient = patient(folder.path());
     let with_bad_row = |number: u32, hours: u32| {
         let pods = pods(0..hours).row(0, &[("pod_usage_cpu_core_seconds", "much")]);
         Payload::numbered(number)
@@ -155,9 +161,7 @@ fn hours_with_rows_in_quarantine_are_loaded() {
 #[test]
 fn a_row_of_no_hour_leaves_what_is_read_unknown() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ocp = file("pipelines/ocp.toml");
-    let text = format!("extends = {ocp:?}\n[limits]\nrejected-rows = \"50 %\"\n");
-    let patient = write(folder.path(), "patient.toml", text.as_bytes());
+    let patient = patient(folder.path());
     let database = TestDatabase::migrated();
     let ancient = ("interval_start", "1000-01-01 00:00:00 +0000 UTC");
     let odd = Payload::numbered(2)
