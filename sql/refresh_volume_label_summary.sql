@@ -105,7 +105,7 @@ BEGIN
             seen.namespace,
             seen.node,
             seen.values,
-            known.ctid AS known_place
+            known.uuid AS known_uuid
         FROM seen_lists AS seen
         LEFT JOIN reporting_ocpstoragevolumelabel_summary AS known
             ON known.report_period_id = period
@@ -114,15 +114,14 @@ BEGIN
             AND COALESCE(known.node, '') = COALESCE(seen.node, '')
             AND (known.namespace, known.node) IS NOT DISTINCT FROM (seen.namespace, seen.node)
         WHERE
-            known.ctid IS NULL
+            known.uuid IS NULL
             OR NOT known.values @> seen.values
     ),
     extended AS (
         UPDATE reporting_ocpstoragevolumelabel_summary AS known
         SET values = unite_arrays(known.values, news.values)
         FROM news
-        -- Nobody else writes rows of the period: its source is locked.
-        WHERE known.ctid = news.known_place
+        WHERE known.uuid = news.known_uuid
         RETURNING true
     ),
     added AS (
@@ -135,7 +134,7 @@ BEGIN
             news.node,
             period
         FROM news
-        WHERE news.known_place IS NULL
+        WHERE news.known_uuid IS NULL
         RETURNING true
     )
     SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)
