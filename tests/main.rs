@@ -92,6 +92,8 @@ mod tags;
 mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
+/// Stages that are shown each text once.
+mod texts;
 /// House rules that no compiler knows.
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.

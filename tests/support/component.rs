@@ -80,6 +80,13 @@ pub(crate) fn clumsy() -> &'static Path {
     FOLDER.get_or_init(|| of_tests("clumsy"))
 }
 
+/// The folder that holds the component of `tests/laconic`.
+#[track_caller]
+pub(crate) fn laconic() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| of_tests("laconic"))
+}
+
 /// Builds a stage whose source is in a folder of `tests`.
 #[track_caller]
 fn of_tests(name: &str) -> PathBuf {

@@ -13,7 +13,9 @@ use super::{Broken, Stop};
 use crate::batch::{Batch, RejectedRow};
 use crate::plan::{LoadPlan, TransformPlan};
 use crate::schema::Schema;
-use crate::stage::{Fact, LogLevel, LogLine, LoggedBy, Processed, Settings, StageError, Transform};
+use crate::stage::{
+    Fact, LogLevel, LogLine, LoggedBy, Processed, ProcessedOnce, Settings, StageError, Transform,
+};
 
 /// Times that a stage may break in one file. One guilty row among 8,000 takes 14,
 /// a hundred of them about 800; a stage that breaks more often is not one with some
@@ -164,11 +166,11 @@ impl<'p> Contained<'p> {
     fn attempt(&mut self, batch: &Batch) -> Result<Result<Processed, StageError>, Stop> {
         let fresh = self.transform.is_none();
         let transform = self.transform()?;
-        match transform.process(batch) {
-            Ok(processed) => {
+        match transform.process_once(batch) {
+            Ok(ProcessedOnce { processed, shown }) => {
                 let log = transform.take_log();
                 self.log.extend(log);
-                self.remember(batch)?;
+                self.remember(shown)?;
                 Ok(Ok(processed))
             }
             Err(error) if error.is_break() => {
@@ -277,12 +279,11 @@ impl<'p> Contained<'p> {
         })
     }
 
-    /// Keeps what a stage with `learn` has read, until its facts are collected.
-    fn remember(&mut self, batch: &Batch) -> Result<(), Stop> {
-        if self.planned.stage.learn.is_empty() {
+    /// Keeps what a stage with `learn` was shown, until its facts are collected.
+    fn remember(&mut self, lesson: Batch) -> Result<(), Stop> {
+        if self.planned.stage.learn.is_empty() || lesson.rows == 0 {
             return Ok(());
         }
-        let lesson = batch.only(&self.planned.contract.reads);
         self.lessons.bytes += lesson.memory_bytes();
         self.lessons.batches.push(lesson);
         match self.lessons.bytes > LESSONS_BYTES_MAX {

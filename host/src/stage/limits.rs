@@ -23,6 +23,11 @@ pub const REPEATED_ROWS_MIN: usize = 1_024;
 pub const KNOWN_JSON_MAX: usize = 10_000;
 pub const KNOWN_JSON_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of the texts that a stage of texts has seen, and of its answers, that are
+/// remembered. A thousand nodes have some ten thousand distinct label sets in an hour,
+/// which are 4 MB, and nearly all of them come again in the next.
+pub const ANSWERS_BYTES_MAX: usize = 8 << 20;
+
 /// Columns that a stage may read or write; more than any report has.
 pub const COLUMNS_MAX: usize = 1_000;
 

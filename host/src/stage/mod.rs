@@ -31,7 +31,7 @@ pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
 pub use self::state::{LogLevel, LogLine, LoggedBy};
 use self::state::{State, printable};
-pub use self::transform::{Contract, Processed, RowEffect, Transform};
+pub use self::transform::{Contract, Processed, ProcessedOnce, RowEffect, Transform};
 
 /// What a stage is opened with, besides the columns that reach it.
 #[derive(Clone, Debug, Default)]

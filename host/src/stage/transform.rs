@@ -1,11 +1,14 @@
 //! A transform at work on one report: a batch in, the same rows with other
 //! columns out.
 
+mod answers;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
+use self::answers::Answers;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldResult, Reject};
 use super::crossing::{self, Lent};
@@ -47,6 +50,14 @@ pub struct Processed {
     pub repeated: u64,
 }
 
+/// What became of a batch of which the stage was shown what it had not seen before.
+#[derive(Debug)]
+pub struct ProcessedOnce {
+    pub processed: Processed,
+    /// The columns that the stage reads, of the rows that it was shown.
+    pub shown: Batch,
+}
+
 /// A transform opened for one report.
 pub struct Transform {
     opened: Opened,
@@ -56,6 +67,8 @@ pub struct Transform {
     output: Arc<Schema>,
     /// What a JSON column held that is JSON.
     known_json: KnownTexts<()>,
+    /// Of a stage of texts, what it has answered.
+    answers: Option<Answers>,
 }
 
 impl Component {
@@ -99,6 +112,7 @@ impl Component {
         Ok(Transform {
             opened,
             guest,
+            answers: Answers::of(&contract),
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
@@ -206,8 +220,27 @@ impl Transform {
     /// The stage refuses the batch, breaks, or returns what it may not.
     pub fn process(&mut self, batch: &Batch) -> Result<Processed, StageError> {
         debug_assert_eq!(batch.schema, self.input, "a batch of another schema");
-        let output = self.call(batch)?;
+        let read = self.read(batch)?;
+        let output = self.call(&read, batch.rows)?;
         self.accept(batch, output)
+    }
+
+    /// The same, but of a stage of texts what it has answered before is remembered.
+    ///
+    /// # Errors
+    /// As `process`.
+    pub fn process_once(&mut self, batch: &Batch) -> Result<ProcessedOnce, StageError> {
+        match self.answers.take() {
+            Some(mut answers) => {
+                let processed = self.process_texts(batch, &mut answers);
+                self.answers = Some(answers);
+                processed
+            }
+            None => Ok(ProcessedOnce {
+                processed: self.process(batch)?,
+                shown: batch.only(&self.contract.reads),
+            }),
+        }
     }
 
     /// Shows the stage a batch again that another instance of it has processed, for
@@ -216,11 +249,12 @@ impl Transform {
     /// # Errors
     /// As `process`.
     pub fn learn(&mut self, batch: &Batch) -> Result<(), StageError> {
-        self.call(batch).map(drop)
+        let read = self.read(batch)?;
+        self.call(&read, batch.rows).map(drop)
     }
 
-    fn call(&mut self, batch: &Batch) -> Result<wit::Output, StageError> {
-        let read = self.read(batch)?;
+    /// Shows the stage the columns that it reads, in its own forms.
+    fn call(&mut self, read: &[ArrayRef], rows: usize) -> Result<wit::Output, StageError> {
         let lent: Vec<Lent<'_>> = read
             .iter()
             .map(Lent::of)
@@ -234,7 +268,7 @@ impl Transform {
             &mut self.opened.store,
             stage,
             wit::Batch {
-                rows: batch.rows as u32,
+                rows: rows as u32,
                 columns: &columns,
             },
         );
@@ -296,7 +330,7 @@ impl Transform {
             .collect()
     }
 
-    fn accept(&mut self, batch: &Batch, output: wit::Output) -> Result<Processed, StageError> {
+    fn accept(&mut self, batch: &Batch, mut output: wit::Output) -> Result<Processed, StageError> {
         let rows = output.rows as usize;
         if rows > (batch.rows * REPEATS_MAX).max(REPEATED_ROWS_MIN) {
             return Err(StageError::malformed(format!(
@@ -304,68 +338,24 @@ impl Transform {
                 batch.rows
             )));
         }
-        let written = self.accept_columns(output.columns, rows)?;
+        let columns = std::mem::take(&mut output.columns);
+        let written = self.accept_columns(columns, rows)?;
         let rejected = rejected_rows(&output.rejects, batch.rows)?;
         let mut repeated = 0;
-        let source_rows = match output.source_rows {
-            None => {
-                if rows != batch.rows || output.filtered != 0 {
-                    return Err(StageError::malformed(format!(
-                        "{rows} rows for {} without saying where they come from",
-                        batch.rows
-                    )));
-                }
-                None
-            }
-            Some(_) if self.contract.row_effect == RowEffect::Keeps => {
-                return Err(StageError::malformed(
-                    "rearranged rows, but its contract keeps them",
-                ));
-            }
-            Some(sources) => {
-                repeated = account(&sources, rows, batch.rows, &rejected, output.filtered)?;
-                Some(sources)
-            }
-        };
-        let moved;
-        let around = match &source_rows {
-            Some(sources) => {
-                moved = batch
+        let kept = match &output.source_rows {
+            Some(sources) if self.contract.row_effect == RowEffect::Rearranges => {
+                repeated = account(sources, rows, batch.rows, &rejected, output.filtered)?;
+                let moved = batch
                     .take(sources)
                     .map_err(|error| StageError::malformed(error.to_string()))?;
-                &moved
+                self.beside(&moved, &written)?
             }
-            None => batch,
-        };
-        let columns = self
-            .output
-            .fields
-            .iter()
-            .map(|field| {
-                let from_stage = self
-                    .contract
-                    .writes
-                    .iter()
-                    .position(|write| write.name == field.name);
-                match from_stage {
-                    Some(position) => Some(Arc::clone(&written[position])),
-                    None => around.column(&field.name).map(Arc::clone),
-                }
-            })
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| StageError::malformed("a batch of another schema"))?;
-        let merged = Batch {
-            schema: Arc::clone(&self.output),
-            columns,
-            rows,
-            places: around.places.clone(),
-        };
-        let kept = if source_rows.is_some() {
-            merged
-        } else {
-            merged
-                .without(&rejected)
-                .map_err(|error| StageError::malformed(error.to_string()))?
+            _ => {
+                self.kept(&output, batch.rows)?;
+                self.beside(batch, &written)?
+                    .without(&rejected)
+                    .map_err(|error| StageError::malformed(error.to_string()))?
+            }
         };
         let rejects = output
             .rejects
@@ -384,6 +374,49 @@ impl Transform {
             rejects,
             filtered: u64::from(output.filtered),
             repeated,
+        })
+    }
+
+    /// Each of so many rows came out in its place.
+    fn kept(&self, output: &wit::Output, rows: usize) -> Result<(), StageError> {
+        if output.source_rows.is_some() {
+            return Err(StageError::malformed(
+                "rearranged rows, but its contract keeps them",
+            ));
+        }
+        if output.rows as usize != rows || output.filtered != 0 {
+            return Err(StageError::malformed(format!(
+                "{} rows for {rows} without saying where they come from",
+                output.rows
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the stage wrote in its place among the columns that went round it.
+    fn beside(&self, around: &Batch, written: &[ArrayRef]) -> Result<Batch, StageError> {
+        let columns = self
+            .output
+            .fields
+            .iter()
+            .map(|field| {
+                let from_stage = self
+                    .contract
+                    .writes
+                    .iter()
+                    .position(|write| write.name == field.name);
+                match from_stage {
+                    Some(position) => Some(Arc::clone(&written[position])),
+                    None => around.column(&field.name).map(Arc::clone),
+                }
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| StageError::malformed("a batch of another schema"))?;
+        Ok(Batch {
+            schema: Arc::clone(&self.output),
+            columns,
+            rows: around.rows,
+            places: around.places.clone(),
         })
     }
 
