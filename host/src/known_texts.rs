@@ -1,40 +1,46 @@
 //! Texts that were looked into before, with what came of it: what repeats from batch
 //! to batch is looked into once.
+//!
+//! A text is known by its fingerprint, 128 bits of a hash. To keep the texts and compare
+//! them would read memory that is in no cache. Two texts of one fingerprint are not to be
+//! expected among all the texts there are, nor to be made: nobody knows the seed.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
-use foldhash::fast::RandomState;
+use foldhash::fast::RandomState as FastState;
+use twox_hash::XxHash3_128;
 
-/// So many texts, and bytes of them, at most; when there would be more, all are
-/// forgotten.
+/// So many texts at most; when there would be more, all are forgotten.
 pub(crate) struct KnownTexts<V> {
-    values: HashMap<Box<str>, V, RandomState>,
-    bytes: usize,
+    values: HashMap<u128, V, FastState>,
     texts_max: usize,
-    bytes_max: usize,
+    seed: u64,
 }
 
 impl<V> KnownTexts<V> {
-    pub(crate) fn new(texts_max: usize, bytes_max: usize) -> Self {
+    pub(crate) fn new(texts_max: usize) -> Self {
         Self {
             values: HashMap::default(),
-            bytes: 0,
             texts_max,
-            bytes_max,
+            // Of the standard library, which asks the system for it.
+            seed: RandomState::new().hash_one(0),
         }
     }
 
     pub(crate) fn get(&self, text: &str) -> Option<&V> {
-        self.values.get(text)
+        self.values.get(&self.fingerprint(text))
     }
 
     pub(crate) fn insert(&mut self, text: &str, value: V) {
-        if self.values.len() == self.texts_max || self.bytes + text.len() > self.bytes_max {
+        if self.values.len() == self.texts_max {
             self.values.clear();
-            self.bytes = 0;
         }
-        self.bytes += text.len();
-        self.values.insert(text.into(), value);
+        self.values.insert(self.fingerprint(text), value);
+    }
+
+    fn fingerprint(&self, text: &str) -> u128 {
+        XxHash3_128::oneshot_with_seed(self.seed, text.as_bytes())
     }
 }
 
@@ -43,14 +49,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_their_bytes_are_bounded() {
-        let mut known = KnownTexts::new(2, 8);
+    fn texts_are_told_apart_and_bounded() {
+        let mut known = KnownTexts::new(2);
         known.insert("a", 1);
         known.insert("b", 2);
         assert_eq!((known.get("a"), known.get("b")), (Some(&1), Some(&2)));
+        assert_eq!((known.get(""), known.get("ab")), (None, None));
         known.insert("c", 3);
         assert_eq!((known.get("a"), known.get("c")), (None, Some(&3)));
-        known.insert("12345678", 4);
-        assert_eq!((known.get("c"), known.get("12345678")), (None, Some(&4)));
+    }
+
+    #[test]
+    fn every_byte_of_a_long_text_counts() {
+        let mut known = KnownTexts::new(usize::MAX);
+        for length in [1, 15, 16, 17, 128, 129, 240, 241, 300, 1_025] {
+            for at in 0..length {
+                let mut text = "x".repeat(length);
+                text.replace_range(at..=at, "y");
+                assert_eq!(known.get(&text), None, "{at} of {length}");
+                known.insert(&text, at);
+            }
+        }
     }
 }

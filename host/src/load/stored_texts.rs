@@ -11,9 +11,8 @@ use crate::known_texts::KnownTexts;
 use crate::staging::Storage;
 use crate::step::{self, Step};
 
-/// Texts remembered as stored, and their bytes.
+/// Texts remembered as stored.
 const KNOWN_MAX: usize = 100_000;
-const KNOWN_BYTES_MAX: usize = 16 << 20;
 
 /// Which table they are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +80,7 @@ impl StoredTexts {
         Self {
             database,
             kind,
-            known: Mutex::new(KnownTexts::new(KNOWN_MAX, KNOWN_BYTES_MAX)),
+            known: Mutex::new(KnownTexts::new(KNOWN_MAX)),
         }
     }
 

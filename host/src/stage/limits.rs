@@ -19,13 +19,13 @@ pub const UNFINISHED_BYTES_MAX: usize = 64 << 20;
 pub const REPEATS_MAX: usize = 16;
 pub const REPEATED_ROWS_MIN: usize = 1_024;
 
-/// Distinct JSON texts of a stage that are remembered as well-formed, and their bytes.
+/// Distinct JSON texts of a stage that are remembered as well-formed.
 pub const KNOWN_JSON_MAX: usize = 10_000;
-pub const KNOWN_JSON_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes of the texts that a stage of texts has seen, and of its answers, that are
-/// remembered. A thousand nodes have some ten thousand distinct label sets in an hour,
-/// which are 4 MB, and nearly all of them come again in the next.
+/// Answers of a stage of texts that are remembered, and the bytes of their texts. A
+/// thousand nodes have some ten thousand distinct label sets in an hour, and nearly all
+/// of them come again in the next.
+pub const ANSWERS_MAX: usize = 100_000;
 pub const ANSWERS_BYTES_MAX: usize = 8 << 20;
 
 /// Columns that a stage may read or write; more than any report has.

@@ -12,9 +12,7 @@ use self::answers::Answers;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldResult, Reject};
 use super::crossing::{self, Lent};
-use super::limits::{
-    COLUMNS_MAX, KNOWN_JSON_BYTES_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX,
-};
+use super::limits::{COLUMNS_MAX, KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
 use super::{
     Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
@@ -116,7 +114,7 @@ impl Component {
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
-            known_json: KnownTexts::new(KNOWN_JSON_MAX, KNOWN_JSON_BYTES_MAX),
+            known_json: KnownTexts::new(KNOWN_JSON_MAX),
         })
     }
 }

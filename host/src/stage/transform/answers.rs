@@ -12,9 +12,10 @@ use foldhash::fast::RandomState;
 
 use super::{Contract, Processed, ProcessedOnce, RowEffect, Transform, rejected_rows};
 use crate::batch::{Batch, Places, TextDictionary, Values};
+use crate::known_texts::KnownTexts;
 use crate::schema::{ColumnType, Field, Schema};
 use crate::stage::StageError;
-use crate::stage::limits::ANSWERS_BYTES_MAX;
+use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 use crate::stage::state::printable;
 
 /// No answer, or none yet.
@@ -23,7 +24,7 @@ const NONE: u32 = u32::MAX;
 /// What a stage has answered so far.
 pub(super) struct Answers {
     /// The answer to each text, by its place in the lists below.
-    to_text: HashMap<Box<str>, u32, RandomState>,
+    to_text: KnownTexts<u32>,
     to_null: Option<u32>,
     /// One for each column that the stage writes.
     written: Vec<Written>,
@@ -170,8 +171,7 @@ impl Transform {
             match key {
                 Some(key) => {
                     let text = values.value(key as usize);
-                    answers.bytes += text.len();
-                    answers.to_text.insert(text.into(), answer);
+                    answers.to_text.insert(text, answer);
                 }
                 None => answers.to_null = Some(answer),
             }
@@ -194,7 +194,8 @@ impl Answers {
 
     fn to_nothing(columns: usize) -> Self {
         Self {
-            to_text: HashMap::default(),
+            // It is bounded by `make_room`: a batch needs all answers to its texts.
+            to_text: KnownTexts::new(usize::MAX),
             to_null: None,
             written: (0..columns).map(|_| Written::default()).collect(),
             rejects: Vec::new(),
@@ -204,7 +205,7 @@ impl Answers {
 
     /// Forgets everything when that has become too much.
     fn make_room(&mut self) {
-        if self.bytes > ANSWERS_BYTES_MAX {
+        if self.bytes > ANSWERS_BYTES_MAX || self.rejects.len() > ANSWERS_MAX {
             *self = Self::to_nothing(self.written.len());
         }
     }
@@ -356,7 +357,7 @@ mod tests {
     #[test]
     fn values_that_no_row_has_are_not_asked_about() {
         let mut answers = Answers::to_nothing(0);
-        answers.to_text.insert("known".into(), 7);
+        answers.to_text.insert("known", 7);
         let keys = UInt32Array::from(vec![Some(2), None, Some(0), Some(2)]);
         let values = StringArray::from(vec!["known", "unnamed", "new"]);
         let column = TextDictionary::try_new(keys, Arc::new(values.clone())).unwrap();
