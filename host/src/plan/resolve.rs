@@ -21,9 +21,9 @@ use crate::staging::{PARTITION_COLUMN, StagingTable};
 /// The share of rows that may be rejected where the definition is silent.
 const REJECTED_ROWS_MAX: f64 = 0.01;
 
-/// Bytes of a report that a parser gets at a time: some 4,000 pod rows, beyond
+/// Bytes of a report that a parser gets at a time: some 1,800 pod rows, beyond
 /// which batches gain little and cost memory.
-const CHUNK_BYTES: u64 = 2 << 20;
+const CHUNK_BYTES: u64 = 1 << 20;
 
 /// What a plan needs to know of the world besides the definition.
 pub struct Surroundings<'a> {

@@ -77,7 +77,7 @@ impl<'p> Report<'p> {
         let mut native = NativeChain::open(pods)?;
         for (chunk, last) in &chunks {
             let mut places = reaching.iter_mut();
-            native.feed_watched(chunk, *last, &mut |batch| {
+            native.feed_watched(chunk.clone(), *last, &mut |batch| {
                 places
                     .next()
                     .into_iter()

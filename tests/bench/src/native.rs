@@ -71,7 +71,7 @@ impl NativeChain {
     ///
     /// # Errors
     /// A stage refuses it.
-    pub fn feed(&mut self, chunk: &[u8], last: bool) -> Result<usize> {
+    pub fn feed(&mut self, chunk: Vec<u8>, last: bool) -> Result<usize> {
         self.feed_watched(chunk, last, &mut |_| ())
     }
 
@@ -81,12 +81,12 @@ impl NativeChain {
     /// As `feed`.
     pub fn feed_watched(
         &mut self,
-        chunk: &[u8],
+        chunk: Vec<u8>,
         last: bool,
         reached: &mut dyn FnMut(&Batch),
     ) -> Result<usize> {
         let started = Instant::now();
-        let parsed = self.parser.parse(chunk.to_vec(), last).map_err(refused)?;
+        let parsed = self.parser.parse(chunk, last).map_err(refused)?;
         self.stage_time[0] += started.elapsed();
         let mut columns: Vec<Named> = self.names.iter().cloned().zip(parsed.columns).collect();
         for (position, transform) in self.transforms.iter_mut().enumerate() {
