@@ -162,9 +162,9 @@ fn a_stage_that_breaks_at_everything_fails_the_payload_at_once() {
         .replace("1 s", "200 ms");
     let scene = Scene::with_pipeline(&everything);
     scene.fails(
-        &later(&with_bad(5_000, &[])),
+        &later(&with_bad(2_000, &[])),
         "error: cannot ingest report `pods.csv`\n  \
-        stage `clumsy` broke at batch 1 (lines 2 to 5001): \
+        stage `clumsy` broke at batch 1 (lines 2 to 2001): \
         took longer than 200ms for one batch (`time-per-batch`)\n  \
         it broke at each of 5 rows tried alone, so at more than some bad rows\n\n\
         hint: nothing of the payload was published",
