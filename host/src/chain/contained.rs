@@ -170,7 +170,7 @@ impl<'p> Contained<'p> {
             Ok(ProcessedOnce { processed, shown }) => {
                 let log = transform.take_log();
                 self.log.extend(log);
-                self.remember(shown)?;
+                self.remember(batch, shown)?;
                 Ok(Ok(processed))
             }
             Err(error) if error.is_break() => {
@@ -279,9 +279,14 @@ impl<'p> Contained<'p> {
         })
     }
 
-    /// Keeps what a stage with `learn` was shown, until its facts are collected.
-    fn remember(&mut self, lesson: Batch) -> Result<(), Stop> {
-        if self.planned.stage.learn.is_empty() || lesson.rows == 0 {
+    /// Keeps what a stage with `learn` was shown of a batch, until its facts are
+    /// collected.
+    fn remember(&mut self, batch: &Batch, shown: Option<Batch>) -> Result<(), Stop> {
+        if self.planned.stage.learn.is_empty() {
+            return Ok(());
+        }
+        let lesson = shown.unwrap_or_else(|| batch.only(&self.planned.contract.reads));
+        if lesson.rows == 0 {
             return Ok(());
         }
         self.lessons.bytes += lesson.memory_bytes();

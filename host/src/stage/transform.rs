@@ -52,8 +52,9 @@ pub struct Processed {
 #[derive(Debug)]
 pub struct ProcessedOnce {
     pub processed: Processed,
-    /// The columns that the stage reads, of the rows that it was shown.
-    pub shown: Batch,
+    /// The column that a stage of texts reads, of what it was shown; of any other stage
+    /// nothing, since it was shown all of the batch.
+    pub shown: Option<Batch>,
 }
 
 /// A transform opened for one report.
@@ -236,7 +237,7 @@ impl Transform {
             }
             None => Ok(ProcessedOnce {
                 processed: self.process(batch)?,
-                shown: batch.only(&self.contract.reads),
+                shown: None,
             }),
         }
     }

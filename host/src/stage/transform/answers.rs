@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, StringArray, UInt32Array};
 use foldhash::fast::RandomState;
 
 use super::{Contract, Processed, ProcessedOnce, RowEffect, Transform, rejected_rows};
-use crate::batch::{Batch, Places, TextDictionary, Values};
+use crate::batch::{Batch, Places, RejectedRow, TextDictionary, Values};
 use crate::known_texts::KnownTexts;
 use crate::schema::{ColumnType, Field, Schema};
 use crate::stage::StageError;
@@ -42,11 +42,17 @@ struct Written {
     of_answer: Vec<u32>,
 }
 
-#[derive(Clone)]
 struct Rejection {
     column: Option<String>,
     code: String,
     message: String,
+}
+
+impl Rejection {
+    fn of_row(&self, batch: &Batch, row: usize) -> RejectedRow {
+        let (code, message) = (self.code.clone(), self.message.clone());
+        batch.places.reject(row, self.column.clone(), code, message)
+    }
 }
 
 impl Transform {
@@ -97,15 +103,7 @@ impl Transform {
             .collect::<Result<_, _>>()?;
         let (rejected, rejects) = answers
             .rejected(&of_row)
-            .map(|(row, rejection)| {
-                let Rejection {
-                    column,
-                    code,
-                    message,
-                } = rejection.clone();
-                let reject = batch.places.reject(row, column, code, message);
-                (row as u32, reject)
-            })
+            .map(|(row, rejection)| (row as u32, rejection.of_row(batch, row)))
             .unzip::<_, _, Vec<u32>, Vec<_>>();
         let kept = self
             .beside(batch, &written)?
@@ -118,7 +116,7 @@ impl Transform {
                 filtered: 0,
                 repeated: 0,
             },
-            shown,
+            shown: Some(shown),
         })
     }
 
