@@ -2,6 +2,7 @@
 //! columns out.
 
 mod answers;
+mod rejection;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 
 use self::answers::Answers;
+use self::rejection::Rejection;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, FieldResult, Reject};
 use super::crossing::{self, Lent};
@@ -358,15 +360,8 @@ impl Transform {
         };
         let rejects = output
             .rejects
-            .into_iter()
-            .map(|reject| {
-                batch.places.reject(
-                    reject.row as usize,
-                    reject.column.as_deref().map(printable),
-                    printable(&reject.code),
-                    printable(&reject.message),
-                )
-            })
+            .iter()
+            .map(|reject| Rejection::from(reject).of_row(batch, reject.row as usize))
             .collect();
         Ok(Processed {
             batch: kept,

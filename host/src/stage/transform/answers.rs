@@ -8,51 +8,36 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, StringArray, UInt32Array};
-use foldhash::fast::RandomState;
 
+use super::rejection::Rejection;
 use super::{Contract, Processed, ProcessedOnce, RowEffect, Transform, rejected_rows};
-use crate::batch::{Batch, Places, RejectedRow, TextDictionary, Values};
+use crate::batch::{Batch, Places, TextDictionary, Values};
 use crate::known_texts::KnownTexts;
 use crate::schema::{ColumnType, Field, Schema};
 use crate::stage::StageError;
 use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
-use crate::stage::state::printable;
 
-/// No answer, or none yet.
+/// No answer yet, or none that is a text.
 const NONE: u32 = u32::MAX;
 
-/// What a stage has answered so far.
+/// What a stage has answered so far; answers are counted from 0.
 pub(super) struct Answers {
-    /// The answer to each text, by its place in the lists below.
+    count: u32,
     to_text: KnownTexts<u32>,
     to_null: Option<u32>,
     /// One for each column that the stage writes.
     written: Vec<Written>,
-    /// For each answer, why it is none.
-    rejects: Vec<Option<Rejection>>,
+    /// The answers that are none.
+    rejections: HashMap<u32, Rejection>,
     bytes: usize,
 }
 
 /// The texts of one column that the stage writes.
-#[derive(Default)]
 struct Written {
-    texts: Vec<Arc<str>>,
-    places: HashMap<Arc<str>, u32, RandomState>,
+    texts: Vec<Box<str>>,
+    places: KnownTexts<u32>,
     /// For each answer, the place of its text; `NONE` for null.
     of_answer: Vec<u32>,
-}
-
-struct Rejection {
-    column: Option<String>,
-    code: String,
-    message: String,
-}
-
-impl Rejection {
-    fn of_row(&self, batch: &Batch, row: usize) -> RejectedRow {
-        let (code, message) = (self.code.clone(), self.message.clone());
-        batch.places.reject(row, self.column.clone(), code, message)
-    }
 }
 
 impl Transform {
@@ -63,39 +48,23 @@ impl Transform {
         answers: &mut Answers,
     ) -> Result<ProcessedOnce, StageError> {
         let read = self.read(batch)?;
-        let column = read.first().and_then(Values::of);
-        let Some(Values::Dictionary(keys, values)) = column else {
-            return Err(StageError::malformed("a text column that is no dictionary"));
-        };
+        let (keys, values) = texts_of(read.first())?;
         answers.make_room();
-        let mut of_value = answers.of_values(keys, values);
-        let unknown: Vec<usize> = (0..values.len())
-            .filter(|value| of_value[*value] == Some(NONE))
-            .collect();
+        let (mut of_value, unknown) = answers.of_values(keys, values);
         let asks_null = keys.null_count() > 0 && answers.to_null.is_none();
         let shown = self.shown(&unknown, asks_null, values)?;
         if shown.rows > 0 {
-            self.ask(&shown, answers)?;
-            for value in unknown {
-                of_value[value] = answers.to_text.get(values.value(value)).copied();
+            let first = self.ask(&shown, answers)?;
+            for (answer, value) in (first..).zip(unknown) {
+                of_value[value] = answer;
             }
         }
-        let of_row: Vec<u32> = match keys.keys().nulls() {
-            None => keys
-                .keys()
-                .values()
-                .iter()
-                .map(|key| of_value[*key as usize].unwrap_or(NONE))
-                .collect(),
-            Some(_) => keys
-                .keys()
-                .iter()
-                .map(|key| match key {
-                    Some(key) => of_value[key as usize].unwrap_or(NONE),
-                    None => answers.to_null.unwrap_or(NONE),
-                })
-                .collect(),
-        };
+        let of_null = answers.to_null.unwrap_or(NONE);
+        let of_row: Vec<u32> = keys
+            .keys()
+            .iter()
+            .map(|key| key.map_or(of_null, |key| of_value[key as usize]))
+            .collect();
         let written: Vec<ArrayRef> = answers
             .written
             .iter()
@@ -143,38 +112,37 @@ impl Transform {
         })
     }
 
-    /// Asks the stage about texts, and keeps what it answers.
-    fn ask(&mut self, shown: &Batch, answers: &mut Answers) -> Result<(), StageError> {
+    /// Asks the stage about texts and keeps its answers; returns the first of them.
+    fn ask(&mut self, shown: &Batch, answers: &mut Answers) -> Result<u32, StageError> {
         let output = self.call(&shown.columns, shown.rows)?;
         self.kept(&output, shown.rows)?;
         rejected_rows(&output.rejects, shown.rows)?;
         let columns = self.accept_columns(output.columns, shown.rows)?;
-        let first = answers.rejects.len();
+        let first = answers.count;
         for (written, column) in answers.written.iter_mut().zip(&columns) {
             answers.bytes += written.add(column)?;
         }
-        answers.rejects.resize_with(first + shown.rows, || None);
-        for reject in output.rejects {
-            answers.rejects[first + reject.row as usize] = Some(Rejection {
-                column: reject.column.as_deref().map(printable),
-                code: printable(&reject.code),
-                message: printable(&reject.message),
-            });
+        for reject in &output.rejects {
+            let rejection = Rejection::from(reject);
+            answers.bytes += rejection.bytes();
+            answers.rejections.insert(first + reject.row, rejection);
         }
-        let Some(Values::Dictionary(keys, values)) = shown.columns.first().and_then(Values::of)
-        else {
-            return Err(StageError::malformed("a text column that is no dictionary"));
-        };
-        for (answer, key) in (first as u32..).zip(keys.keys()) {
+        let (keys, values) = texts_of(shown.columns.first())?;
+        for (answer, key) in (first..).zip(keys.keys()) {
             match key {
-                Some(key) => {
-                    let text = values.value(key as usize);
-                    answers.to_text.insert(text, answer);
-                }
+                Some(key) => answers.to_text.insert(values.value(key as usize), answer),
                 None => answers.to_null = Some(answer),
             }
         }
-        Ok(())
+        answers.count += shown.rows as u32;
+        Ok(first)
+    }
+}
+
+fn texts_of(column: Option<&ArrayRef>) -> Result<(&TextDictionary, &StringArray), StageError> {
+    match column.and_then(Values::of) {
+        Some(Values::Dictionary(keys, values)) => Ok((keys, values)),
+        _ => Err(StageError::malformed("a text column that is no dictionary")),
     }
 }
 
@@ -192,88 +160,78 @@ impl Answers {
 
     fn to_nothing(columns: usize) -> Self {
         Self {
+            count: 0,
             // It is bounded by `make_room`: a batch needs all answers to its texts.
             to_text: KnownTexts::new(usize::MAX),
             to_null: None,
-            written: (0..columns).map(|_| Written::default()).collect(),
-            rejects: Vec::new(),
+            written: (0..columns).map(|_| Written::nothing()).collect(),
+            rejections: HashMap::new(),
             bytes: 0,
         }
     }
 
     /// Forgets everything when that has become too much.
     fn make_room(&mut self) {
-        if self.bytes > ANSWERS_BYTES_MAX || self.rejects.len() > ANSWERS_MAX {
+        if self.bytes > ANSWERS_BYTES_MAX || self.count as usize > ANSWERS_MAX {
             *self = Self::to_nothing(self.written.len());
         }
     }
 
-    /// The answer to each value: `NONE` where it is not known yet, and nothing where no
-    /// row has the value.
-    fn of_values(&self, keys: &TextDictionary, values: &StringArray) -> Vec<Option<u32>> {
+    /// The answer to each value that a row has, and the values to which there is none.
+    fn of_values(&self, keys: &TextDictionary, values: &StringArray) -> (Vec<u32>, Vec<usize>) {
         let mut named = vec![false; values.len()];
-        match keys.keys().nulls() {
-            None => keys
-                .keys()
-                .values()
-                .iter()
-                .for_each(|key| named[*key as usize] = true),
-            Some(_) => keys
-                .keys()
-                .iter()
-                .flatten()
-                .for_each(|key| named[key as usize] = true),
+        for key in keys.keys().iter().flatten() {
+            named[key as usize] = true;
         }
-        named
-            .iter()
-            .enumerate()
-            .map(|(value, named)| {
-                let known = || self.to_text.get(values.value(value)).copied();
-                named.then(|| known().unwrap_or(NONE))
-            })
-            .collect()
+        let mut of_value = vec![NONE; values.len()];
+        let mut unknown = Vec::new();
+        for value in (0..values.len()).filter(|value| named[*value]) {
+            match self.to_text.get(values.value(value)) {
+                Some(answer) => of_value[value] = *answer,
+                None => unknown.push(value),
+            }
+        }
+        (of_value, unknown)
     }
 
     /// The rows whose answer is that they are rejected.
     fn rejected<'a>(&'a self, of_row: &'a [u32]) -> impl Iterator<Item = (usize, &'a Rejection)> {
-        let any = self.rejects.iter().any(Option::is_some);
-        let of_row = if any { of_row } else { &[] };
+        let of_row = match self.rejections.is_empty() {
+            true => &[],
+            false => of_row,
+        };
         of_row.iter().enumerate().filter_map(|(row, answer)| {
-            let rejection = self.rejects.get(*answer as usize)?.as_ref()?;
+            let rejection = self.rejections.get(answer)?;
             Some((row, rejection))
         })
     }
 }
 
 impl Written {
+    fn nothing() -> Self {
+        Self {
+            texts: Vec::new(),
+            places: KnownTexts::new(usize::MAX),
+            of_answer: Vec::new(),
+        }
+    }
+
     /// Adds an answer for each row of a column; returns how many bytes of text are new.
     fn add(&mut self, column: &ArrayRef) -> Result<usize, StageError> {
-        let Some(Values::Dictionary(keys, values)) = Values::of(column) else {
-            return Err(StageError::malformed("a text column that is no dictionary"));
-        };
+        let (keys, values) = texts_of(Some(column))?;
         let mut bytes = 0;
-        let mut place_of = vec![NONE; values.len()];
         for key in keys.keys() {
-            let Some(key) = key else {
-                self.of_answer.push(NONE);
-                continue;
-            };
-            let place = &mut place_of[key as usize];
-            if *place == NONE {
+            let place = key.map(|key| {
                 let text = values.value(key as usize);
-                *place = match self.places.get(text) {
-                    Some(place) => *place,
-                    None => {
-                        let text: Arc<str> = text.into();
-                        bytes += text.len();
-                        let place = self.texts.len() as u32;
-                        self.texts.push(Arc::clone(&text));
-                        self.places.insert(text, place);
-                        place
-                    }
-                };
-            }
-            self.of_answer.push(*place);
+                self.places.get(text).copied().unwrap_or_else(|| {
+                    let place = self.texts.len() as u32;
+                    bytes += text.len();
+                    self.texts.push(text.into());
+                    self.places.insert(text, place);
+                    place
+                })
+            });
+            self.of_answer.push(place.unwrap_or(NONE));
         }
         Ok(bytes)
     }
@@ -282,29 +240,19 @@ impl Written {
     fn column(&self, of_row: &[u32]) -> Result<ArrayRef, StageError> {
         let mut key_of = vec![NONE; self.texts.len()];
         let mut named = Vec::new();
-        let mut any_null = false;
-        let mut keys = Vec::with_capacity(of_row.len());
-        for answer in of_row {
-            let place = self.of_answer[*answer as usize];
-            if place == NONE {
-                any_null = true;
-                keys.push(NONE);
-                continue;
-            }
-            let key = &mut key_of[place as usize];
-            if *key == NONE {
-                *key = named.len() as u32;
-                named.push(&*self.texts[place as usize]);
-            }
-            keys.push(*key);
-        }
-        let keys: UInt32Array = match any_null {
-            false => keys.into(),
-            true => keys
-                .into_iter()
-                .map(|key| (key != NONE).then_some(key))
-                .collect(),
-        };
+        let keys: UInt32Array = of_row
+            .iter()
+            .map(|answer| {
+                let place = self.of_answer[*answer as usize];
+                // Null has no place.
+                let key = key_of.get_mut(place as usize)?;
+                if *key == NONE {
+                    *key = named.len() as u32;
+                    named.push(&*self.texts[place as usize]);
+                }
+                Some(*key)
+            })
+            .collect();
         let values = StringArray::from_iter_values(named);
         let column = TextDictionary::try_new(keys, Arc::new(values))
             .map_err(|error| StageError::malformed(error.to_string()))?;
@@ -329,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_column_is_put_together_of_answers() {
-        let mut written = Written::default();
+        let mut written = Written::nothing();
         assert_eq!(written.add(&column(&[Some("a"), None, Some("b")])), Ok(2));
         // An answer that was given to another text takes no room.
         assert_eq!(written.add(&column(&[Some("b"), Some("cd")])), Ok(2));
@@ -361,7 +309,7 @@ mod tests {
         let column = TextDictionary::try_new(keys, Arc::new(values.clone())).unwrap();
         assert_eq!(
             answers.of_values(&column, &values),
-            [Some(7), None, Some(NONE)]
+            (vec![7, NONE, NONE], vec![2])
         );
     }
 

@@ -1,0 +1,35 @@
+//! Why a stage rejected a row, without anything in it that could steer a terminal.
+
+use crate::batch::{Batch, RejectedRow};
+use crate::stage::bindings::gristmill::stage::types::Reject;
+use crate::stage::state::printable;
+
+pub(super) struct Rejection {
+    column: Option<String>,
+    code: String,
+    message: String,
+}
+
+impl Rejection {
+    /// As it goes for one row of a batch.
+    pub(super) fn of_row(&self, batch: &Batch, row: usize) -> RejectedRow {
+        let (code, message) = (self.code.clone(), self.message.clone());
+        batch.places.reject(row, self.column.clone(), code, message)
+    }
+
+    /// How many bytes its texts have.
+    pub(super) fn bytes(&self) -> usize {
+        let column = self.column.as_ref().map_or(0, String::len);
+        column + self.code.len() + self.message.len()
+    }
+}
+
+impl From<&Reject> for Rejection {
+    fn from(reject: &Reject) -> Self {
+        Self {
+            column: reject.column.as_deref().map(printable),
+            code: printable(&reject.code),
+            message: printable(&reject.message),
+        }
+    }
+}
