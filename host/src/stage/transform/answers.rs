@@ -301,6 +301,22 @@ mod tests {
     }
 
     #[test]
+    fn too_many_answers_and_too_long_ones_are_forgotten() {
+        let forgets = |count, bytes| {
+            let mut answers = Answers::to_nothing(2);
+            answers.to_text.insert("known", 0);
+            (answers.count, answers.bytes) = (count, bytes);
+            answers.make_room();
+            assert_eq!(answers.written.len(), 2);
+            answers.to_text.get("known").is_none()
+        };
+        let count_max = ANSWERS_MAX as u32;
+        assert!(!forgets(count_max, ANSWERS_BYTES_MAX));
+        assert!(forgets(count_max + 1, 0));
+        assert!(forgets(1, ANSWERS_BYTES_MAX + 1));
+    }
+
+    #[test]
     fn values_that_no_row_has_are_not_asked_about() {
         let mut answers = Answers::to_nothing(0);
         answers.to_text.insert("known", 7);
