@@ -84,6 +84,8 @@ mod stage_run;
 mod stage_test;
 /// How every source stands.
 mod status;
+/// Clusters that are called what another one is.
+mod strangers;
 /// Every table that a consumer reads, against the existing product's.
 mod tables;
 /// Which label keys become tags.

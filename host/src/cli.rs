@@ -339,7 +339,8 @@ pub enum QuarantineCommand {
     Replay {
         #[command(flatten)]
         pipeline: PipelineArguments,
-        /// Payloads of this cluster: its id, its alias or the source's uuid
+        /// Payloads of this cluster: its id, its alias or the source's uuid, or exactly
+        /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
         #[arg(long, value_name = "CLUSTER")]
         source: Option<String>,
         /// The payload of this run
@@ -368,7 +369,8 @@ pub enum QuarantineCommand {
 
 #[derive(Debug, Args)]
 pub struct QuarantineFilter {
-    /// Rows of this cluster: its id, its alias or the source's uuid
+    /// Rows of this cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
     #[arg(long, value_name = "CLUSTER")]
     pub source: Option<String>,
     /// Rows of this run
@@ -397,7 +399,8 @@ pub enum QuarantineState {
 pub struct ReplayArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
-    /// The cluster: its id, its alias or the source's uuid
+    /// The cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
     #[arg(long, value_name = "CLUSTER")]
     pub source: String,
     /// The first day, or month (2026-10)
@@ -415,7 +418,8 @@ pub struct ReplayArguments {
 
 #[derive(Debug, Args)]
 pub struct SummarizeArguments {
-    /// The cluster: its id, its alias or the source's uuid
+    /// The cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
     #[arg(long, value_name = "CLUSTER")]
     pub source: String,
     /// The first day, or month (2026-10)

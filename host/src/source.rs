@@ -1,4 +1,7 @@
-//! Sources: the clusters that payloads come from.
+//! Sources: the clusters that payloads come from. A payload means one by its cluster's
+//! id, the host by the uuid, and a person by a [`word`].
+
+mod word;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -32,7 +35,7 @@ pub fn derived_uuid(cluster_id: &str) -> Uuid {
 /// # Errors
 /// The database fails.
 pub async fn list(database: &Database) -> Result<Vec<Source>> {
-    select(database, None).await
+    select(database, None, None).await
 }
 
 /// The source of a cluster.
@@ -40,34 +43,35 @@ pub async fn list(database: &Database) -> Result<Vec<Source>> {
 /// # Errors
 /// The database fails.
 pub async fn find(database: &Database, cluster_id: &str) -> Result<Option<Source>> {
-    Ok(select(database, Some(cluster_id)).await?.pop())
+    Ok(select(database, Some(cluster_id), None).await?.pop())
 }
 
-/// The source that a person means by a cluster's id, an alias or a uuid.
+/// The source of this uuid.
 ///
 /// # Errors
-/// There is none, or several of that alias, or the database fails.
-pub async fn named(database: &Database, name: &str) -> Result<Source> {
-    let sources = list(database).await?;
-    let by_id = sources
-        .iter()
-        .find(|source| source.cluster_id == name || source.source_uuid.to_string() == name);
-    let mut by_alias = sources.iter().filter(|source| source.cluster_alias == name);
-    let hint = "`gristmill sources list` shows the sources";
-    match (by_id, by_alias.next(), by_alias.next()) {
-        (Some(source), _, _) | (None, Some(source), None) => Ok(source.clone()),
-        (None, Some(_), Some(_)) => {
-            Err(Failure::definition(format!("several clusters are called `{name}`")).hint(hint))
-        }
-        (None, None, _) => {
-            Err(Failure::definition(format!("there is no source `{name}`")).hint(hint))
-        }
-    }
+/// There is none, or the database fails.
+pub async fn of_uuid(database: &Database, source_uuid: Uuid) -> Result<Source> {
+    let source = select(database, None, Some(source_uuid)).await?.pop();
+    source.ok_or_else(|| Failure::run(format!("source {source_uuid} is not registered")))
 }
 
-async fn select(database: &Database, cluster_id: Option<&str>) -> Result<Vec<Source>> {
+/// The source that a person means by a cluster's id, an alias or a uuid, or exactly by
+/// `cluster:ID`, `alias:NAME` or `uuid:UUID`.
+///
+/// # Errors
+/// The word fits no source or several, or the database fails.
+pub async fn named(database: &Database, word: &str) -> Result<Source> {
+    word::pick(list(database).await?, word)
+}
+
+async fn select(
+    database: &Database,
+    cluster_id: Option<&str>,
+    source_uuid: Option<Uuid>,
+) -> Result<Vec<Source>> {
     sqlx::query_as(include_str!("../../sql/gristmill_source.select.sql"))
         .bind(cluster_id)
+        .bind(source_uuid)
         .fetch_all(database.pool())
         .await
         .map_err(|error| SqlError(error).failure("cannot read the sources"))

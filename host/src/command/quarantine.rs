@@ -347,7 +347,6 @@ fn payload(
         ))
         .hint(again()));
     }
-    let source = upload.source_uuid.to_string();
     let replay = Replay {
         ingesting: Ingesting {
             plan,
@@ -357,7 +356,7 @@ fn payload(
             capture: None,
         },
         archive,
-        source: runtime.block_on(source::named(database, &source))?,
+        source: runtime.block_on(source::of_uuid(database, upload.source_uuid))?,
         days: None,
     };
     let holder = Holder {
