@@ -1,4 +1,4 @@
--- Marks rows of a file that earlier runs of its manifest quarantined and this run
+-- Marks rows of files that earlier runs of their manifest quarantined and this run
 -- let through. Those that it rejects again are of this run by now.
 --
 -- Reads   gristmill_run         one row per run
@@ -6,7 +6,7 @@
 --
 -- $1  run_id       bigint   the run
 -- $2  manifest_id  integer  the manifest
--- $3  file         text     the file's name
+-- $3  files        text[]   the files' names
 
 UPDATE gristmill_quarantine AS quarantine
 SET
@@ -18,5 +18,5 @@ WHERE
     run.id = quarantine.run_id
     AND run.id <> $1
     AND run.manifest_id = $2
-    AND quarantine.file = $3
+    AND quarantine.file = ANY ($3::text[])
     AND quarantine.state = 'open';

@@ -12,6 +12,7 @@
 -- $5  code         text      for this reason; null for all
 -- $6  state        text      open, resolved or discarded; null for all
 -- $7  rows_max     bigint    so many
+-- $8  with_raw     boolean   with their raw text, which may be much; else it is empty
 
 SELECT
     quarantine.id,
@@ -30,7 +31,7 @@ SELECT
     quarantine.column_name,
     quarantine.code,
     quarantine.message,
-    quarantine.raw,
+    CASE WHEN $8 THEN quarantine.raw ELSE ''::bytea END AS raw,
     quarantine.quarantined_at,
     quarantine.changed_at,
     quarantine.resolved_by_run,

@@ -10,6 +10,8 @@ mod archive;
 mod bad_input;
 /// The harness of `make bench`.
 mod bench;
+/// What one payload may leave besides rows that load.
+mod budget;
 /// What is past retention.
 mod clean;
 /// Arguments, exit codes and streams.

@@ -1,13 +1,15 @@
 //! One report over several workers: whatever their number, the same comes of it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use gristmill::database::{Database, Target, migrations};
 use gristmill::definition::{self, BoundSet};
+use gristmill::failure::Failure;
 use gristmill::hours::KnownHours;
-use gristmill::ingest::{Ingest, IngestedFile, Progress, connections};
+use gristmill::ingest::{
+    FoundReject, Ingest, IngestedFile, Progress, RejectSink, Rejects, connections,
+};
 use gristmill::load::Loader;
 use gristmill::payload::Payload as Opened;
 use gristmill::plan::{self, Plan, Surroundings};
@@ -59,19 +61,45 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         .expect("a source");
     let words = |_: BoundSet| vec!["app".to_string(), "tier".to_string()];
     let progress = Progress::default();
+    let kept = Kept::default();
+    let rejects = Rejects::new(&plan.budget, &kept);
     let files = Ingest {
         plan,
         words: &words,
         known: &KnownHours::default(),
         loader: &Loader::new(opened, 1, uuid),
         runtime: runtime.handle(),
+        rejects: &rejects,
         progress: &progress,
         workers,
     }
     .run(&Opened::open(payload, None).expect("a payload"), &|_| true)
     .map_err(|failure| failure.to_string())?;
-    let mut seen: Vec<String> = files.into_iter().map(shown).collect();
+    // Whichever report taught a word first, the payload did.
+    let mut words: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            let of_sets = file.learned.words.iter();
+            let words = of_sets
+                .flat_map(|(set, words)| words.iter().map(move |word| format!("{set:?} {word}")));
+            words.chain(file.learned.ignored_columns.iter().cloned())
+        })
+        .collect();
+    words.sort();
+    let mut seen: Vec<String> = files.iter().map(shown).collect();
     seen.sort();
+    let rows_rejected = rejects.rows();
+    let mut kept = kept.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(kept.len() as u64, rows_rejected);
+    kept.sort_by_key(|found| (found.file.clone(), found.reject.row.line, found.batch));
+    seen.extend(kept.iter().map(|found| format!("{found:?}\n")));
+    let mut first: Vec<String> = files
+        .iter()
+        .map(|file| format!("{} {:?}", file.name, file.rejected))
+        .collect();
+    first.sort();
+    seen.extend(first);
+    seen.extend(words);
     let log = progress.log.lock().unwrap_or_else(PoisonError::into_inner);
     seen.push(format!("{log:?}"));
     for row in database.digests_of_staged() {
@@ -80,29 +108,30 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     Ok(seen)
 }
 
-fn shown(file: IngestedFile) -> String {
-    let words: BTreeMap<_, _> = file
-        .learned
-        .words
-        .into_iter()
-        .map(|(set, mut words)| {
-            words.sort();
-            words.dedup();
-            (format!("{set:?}"), words)
-        })
-        .collect();
+/// The rejected rows, which come in any order.
+#[derive(Default)]
+struct Kept(Mutex<Vec<FoundReject>>);
+
+impl RejectSink for Kept {
+    fn keep(&self, rejects: &[FoundReject]) -> Result<(), Failure> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(rejects);
+        Ok(())
+    }
+}
+
+fn shown(file: &IngestedFile) -> String {
     format!(
-        "{} {:?} {} bytes, {} read, {} filtered, {} loaded, {:?}, {:?}, {:?}, {:?}, {words:?}",
+        "{} {:?} {} bytes, {} read, {} filtered, {} loaded, {} rejected, {:?}, {:?}",
         file.name,
         file.kind,
         file.bytes,
         file.rows_read,
         file.rows_filtered,
         file.rows_loaded,
+        file.rejected.rows(),
         file.hours,
         file.read,
-        file.rejects,
-        file.learned.ignored_columns,
     )
 }
 
@@ -201,9 +230,10 @@ fn rejected_rows_keep_their_lines_and_their_order() {
         _ => vec![],
     });
     let seen = check(&plan, &payload(folder.path(), report.text())).expect("it loads");
+    let text = seen.concat();
     let at = |what: &str, line: u32| {
-        let found = seen[0].find(&format!("line: Some({line}), column: Some(\"pod_usage"));
-        found.unwrap_or_else(|| panic!("no {what} at line {line}:\n{}", seen[0]))
+        let found = text.find(&format!("line: Some({line}), column: Some(\"pod_usage"));
+        found.unwrap_or_else(|| panic!("no {what} at line {line}:\n{text}"))
     };
     // The header is line 1, and every hundred rows one of them has two lines.
     let places: Vec<usize> = (0..15)
@@ -233,16 +263,9 @@ fn a_stray_quote_swallows_what_it_swallows() {
         _ => vec![],
     });
     let seen = check(&plan, &payload(folder.path(), report.text())).expect("it loads");
-    assert!(
-        seen[0].contains("code: \"malformed-quotes\""),
-        "{}",
-        seen[0]
-    );
-    assert!(
-        seen[0].contains("code: \"unterminated-quote\""),
-        "{}",
-        seen[0]
-    );
+    let text = seen.concat();
+    assert!(text.contains("code: \"malformed-quotes\""), "{text}");
+    assert!(text.contains("code: \"unterminated-quote\""), "{text}");
 }
 
 #[test]

@@ -266,7 +266,8 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     assert!(count(said) > 150 && count(cut) > 0, "{ended}");
     assert_eq!(count(said) + count(cut), 200, "{ended}");
     assert!(!ended.stderr.contains("a detail"), "{ended}");
-    let last = "warning: stage `hostile`: 55 more messages are not shown\n";
+    let last = "warning: stage `hostile`: 55 more messages are not shown: \
+        `log-lines-of-payload` in `[limits]` is 200\n";
     assert!(ended.stderr.contains(last), "{ended}");
     contained();
 }

@@ -44,14 +44,31 @@ pub fn of_file(
 }
 
 /// The lines of one payload's run, each under its stage.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LogBook {
     lines: Vec<(String, LogLine)>,
+    /// Lines that are kept of one stage.
+    lines_max: usize,
     /// Lines by stage, kept or not.
     counts: BTreeMap<String, usize>,
 }
 
+impl Default for LogBook {
+    fn default() -> Self {
+        Self::with_room(LOG_LINES_OF_RUN_MAX as u64)
+    }
+}
+
 impl LogBook {
+    /// With room for so many lines of one stage.
+    pub fn with_room(lines_max: u64) -> Self {
+        Self {
+            lines: Vec::new(),
+            lines_max: usize::try_from(lines_max).unwrap_or(usize::MAX),
+            counts: BTreeMap::new(),
+        }
+    }
+
     /// Takes lines over, as far as their stages have room.
     pub fn append(&mut self, lines: &mut Vec<(String, LogLine)>) {
         for (stage, line) in lines.drain(..) {
@@ -61,7 +78,7 @@ impl LogBook {
             }
             let count = self.counts.entry(stage.clone()).or_default();
             *count += 1;
-            if *count <= LOG_LINES_OF_RUN_MAX {
+            if *count <= self.lines_max {
                 self.lines.push((stage, line));
             }
         }
@@ -70,10 +87,14 @@ impl LogBook {
     /// The lines that were kept, and one for each stage that had more to say.
     pub fn lines(&self) -> Vec<(String, LogLine)> {
         let more = self.counts.iter().filter_map(|(stage, count)| {
-            let dropped = count.checked_sub(LOG_LINES_OF_RUN_MAX)?;
+            let dropped = count.checked_sub(self.lines_max)?;
             let line = LogLine {
                 level: LogLevel::Warn,
-                message: format!("{dropped} more messages are not shown"),
+                message: format!(
+                    "{dropped} more messages are not shown: \
+                    `log-lines-of-payload` in `[limits]` is {}",
+                    self.lines_max
+                ),
                 by: LoggedBy::Host,
             };
             (dropped > 0).then(|| (stage.clone(), line))
@@ -147,7 +168,7 @@ mod tests {
         assert_eq!((of("loud"), of("quiet")), (LOG_LINES_OF_RUN_MAX + 1, 1));
         assert_eq!(
             lines.last().unwrap().1.message,
-            "7 more messages are not shown"
+            "7 more messages are not shown: `log-lines-of-payload` in `[limits]` is 200"
         );
     }
 }

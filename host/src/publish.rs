@@ -10,6 +10,7 @@ mod recording;
 pub mod replace;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -49,6 +50,8 @@ pub struct Completing<'a> {
     pub engine: AggregationEngine,
     /// Those of the run, whose record says so too.
     pub sums: RunSums,
+    /// What putting its rejected rows into quarantine may take.
+    pub quarantine_time: Duration,
     /// Of the plan by which it was loaded.
     pub fingerprint: &'a str,
     /// What it takes over.
@@ -203,15 +206,23 @@ impl Upload {
         let Completing {
             engine,
             sums,
+            quarantine_time,
             fingerprint,
             earlier,
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        recording::generation(&mut transaction, &ids, files, true, Some(fingerprint))
-            .await
-            .map_err(failed)?;
+        let fingerprint = Some(fingerprint);
+        recording::generation(
+            &mut transaction,
+            &ids,
+            files,
+            true,
+            quarantine_time,
+            fingerprint,
+        )
+        .await?;
         if !earlier.is_empty() {
             take_over(&mut transaction, self.manifest_id, earlier).await?;
         }

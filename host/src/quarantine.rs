@@ -1,25 +1,18 @@
-//! Rows that a stage or the load refused: how they get into quarantine, what is known
-//! of them, and what becomes of them.
+//! Rows that a stage or the load refused: how they get into quarantine
+//! ([`written_through`], [`settled`]), what is known of them, and what becomes of them.
+
+mod settled;
+mod written_through;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
+pub use self::settled::{Rejecting, keep, keep_allowed, settle};
+pub use self::written_through::WrittenThrough;
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
-use crate::ingest::{FileKind, IngestedFile};
-use crate::run_record;
-use crate::step::{self, Step};
-
-/// Whose rows are rejected.
-#[derive(Clone, Copy, Debug)]
-pub struct Rejecting {
-    pub run_id: i64,
-    pub manifest_id: i32,
-    /// `None` when the payload failed.
-    pub generation: Option<i64>,
-}
 
 /// What a person asks for.
 #[derive(Clone, Debug, Default)]
@@ -78,104 +71,7 @@ fn as_text<S: Serializer>(raw: &[u8], serializer: S) -> std::result::Result<S::O
     serializer.serialize_str(&String::from_utf8_lossy(raw))
 }
 
-/// Puts a file's rejected rows into quarantine.
-pub async fn insert(
-    connection: &mut PgConnection,
-    rejecting: Rejecting,
-    report: &str,
-    file: &IngestedFile,
-) -> Result<(), sqlx::Error> {
-    if file.rejects.is_empty() {
-        return Ok(());
-    }
-    // A message may quote the row, and text columns hold no NUL.
-    let text = |text: &str| text.replace('\0', "\u{fffd}");
-    let rejects = &file.rejects;
-    let rows = || rejects.iter().map(|reject| &reject.row);
-    sqlx::query(include_str!("../../sql/gristmill_quarantine.insert.sql"))
-        .bind(rejecting.run_id)
-        .bind(rejecting.generation)
-        .bind(report)
-        .bind(&file.name)
-        .bind(
-            rows()
-                .map(|row| row.line.map(|line| line as i64))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rejects
-                .iter()
-                .map(|reject| reject.stage.clone())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rejects
-                .iter()
-                .map(|reject| reject.digest.clone())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows()
-                .map(|row| row.column.as_deref().map(text))
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows().map(|row| text(&row.code)).collect::<Vec<_>>())
-        .bind(rows().map(|row| text(&row.message)).collect::<Vec<_>>())
-        .bind(rows().map(|row| row.raw.clone()).collect::<Vec<_>>())
-        .bind(rejecting.manifest_id)
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Keeps the rejected rows and the books of a payload that failed, under its run.
-///
-/// # Errors
-/// The database fails.
-pub async fn keep(
-    database: &Database,
-    run_id: i64,
-    manifest_id: i32,
-    files: &[IngestedFile],
-) -> Result<()> {
-    let failed = |error| SqlError(error).failure("cannot keep the rejected rows");
-    let mut connection = database.pool().acquire().await.map_err(failed)?;
-    let rejecting = Rejecting {
-        run_id,
-        manifest_id,
-        generation: None,
-    };
-    for file in files {
-        if let FileKind::Report(report) = &file.kind {
-            run_record::keep_book(&mut connection, run_id, &file.book())
-                .await
-                .map_err(failed)?;
-            insert(&mut connection, rejecting, report, file)
-                .await
-                .map_err(failed)?;
-        }
-    }
-    step::passed(Step::RejectsKept);
-    Ok(())
-}
-
-/// Marks what earlier runs quarantined of a file and this one let through.
-pub async fn resolve(
-    connection: &mut PgConnection,
-    run_id: i64,
-    manifest_id: i32,
-    file: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/gristmill_quarantine.resolve.sql"))
-        .bind(run_id)
-        .bind(manifest_id)
-        .bind(file)
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// The rows that a person asks for, the newest first.
+/// The rows that a person asks for, the newest first; their raw text only `with_raw`.
 ///
 /// # Errors
 /// The database fails.
@@ -183,6 +79,7 @@ pub async fn list(
     database: &Database,
     filter: &Filter,
     rows_max: i64,
+    with_raw: bool,
 ) -> Result<Vec<QuarantinedRow>> {
     sqlx::query_as(include_str!("../../sql/gristmill_quarantine.select.sql"))
         .bind(&filter.ids)
@@ -192,6 +89,7 @@ pub async fn list(
         .bind(&filter.code)
         .bind(&filter.state)
         .bind(rows_max)
+        .bind(with_raw)
         .fetch_all(database.pool())
         .await
         .map_err(unreadable)
@@ -206,23 +104,43 @@ pub async fn row(database: &Database, id: i64) -> Result<QuarantinedRow> {
         ids: Some(vec![id]),
         ..Filter::default()
     };
-    list(database, &filter, 1).await?.pop().ok_or_else(|| {
-        Failure::run(format!("there is no row {id} in quarantine"))
-            .hint("`gristmill quarantine list` shows the rows with their numbers")
-    })
+    let mut rows = list(database, &filter, 1, true).await?;
+    rows.pop().ok_or_else(|| unknown(id))
 }
 
-/// Marks open rows as of no interest; returns which were open.
+/// Marks open rows as of no interest, without reading them; returns how many there were.
 ///
 /// # Errors
-/// The database fails.
-pub async fn discard(database: &Database, ids: &[i64], reason: &str) -> Result<Vec<i64>> {
-    sqlx::query_scalar(include_str!("../../sql/gristmill_quarantine.discard.sql"))
+/// There is none with one of the numbers asked for, or the database fails.
+pub async fn discard(database: &Database, filter: &Filter, reason: &str) -> Result<u64> {
+    if let Some(ids) = &filter.ids {
+        let unknown_ids: Vec<i64> = sqlx::query_scalar(include_str!(
+            "../../sql/gristmill_quarantine.select_unknown.sql"
+        ))
         .bind(ids)
-        .bind(reason)
         .fetch_all(database.pool())
         .await
+        .map_err(unreadable)?;
+        if let Some(id) = unknown_ids.first() {
+            return Err(unknown(*id));
+        }
+    }
+    sqlx::query(include_str!("../../sql/gristmill_quarantine.discard.sql"))
+        .bind(&filter.ids)
+        .bind(filter.source_uuid)
+        .bind(filter.run_id)
+        .bind(&filter.stage)
+        .bind(&filter.code)
+        .bind(reason)
+        .execute(database.pool())
+        .await
+        .map(|done| done.rows_affected())
         .map_err(|error| SqlError(error).failure("cannot discard rows in quarantine"))
+}
+
+fn unknown(id: i64) -> Failure {
+    Failure::run(format!("there is no row {id} in quarantine"))
+        .hint("`gristmill quarantine list` shows the rows with their numbers")
 }
 
 /// The uploads with open rows, the latest first.

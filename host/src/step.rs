@@ -49,6 +49,8 @@ steps! {
     /// Everything is sent; Postgres has yet to be told that it is all.
     CopyEnding = "copy-ending",
     CopyEnded = "copy-ended",
+    /// Some rejected rows are in the database; nobody sees them yet.
+    RejectsWritten = "rejects-written",
     RejectsKept = "rejects-kept",
     FilesFailed = "files-failed",
     /// The tarball is written, under a name that nobody looks for.

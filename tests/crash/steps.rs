@@ -64,8 +64,9 @@ const REPLAYING: [Step; 5] = [
     PublishCommitted,
 ];
 
-const REFUSING: [Step; 5] = [
+const REFUSING: [Step; 6] = [
     CopyEnded,
+    RejectsWritten,
     RejectsKept,
     FilesFailed,
     GenerationForgotten,

@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
 use crate::capture;
-use crate::chain::Reject;
 use crate::database::Database;
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
-use crate::ingest::{Ingest, IngestedFile, Progress, describe};
+use crate::ingest::{Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
 use crate::load::Loader;
+use crate::log_book::LogBook;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::publish;
-use crate::report::{self, Live};
+use crate::quarantine::{self, Rejecting, WrittenThrough};
+use crate::report::{self, Live, grouped};
 use crate::run_record::RunSums;
 use crate::stage::LogLine;
 
@@ -95,8 +96,9 @@ impl Ingesting<'_> {
         loader: &Loader,
         words: &Words,
         wanted: Wanted<'_>,
+        rejects: &Rejects<'_>,
     ) -> Result<Ingested> {
-        let (log, ingested) = self.attempt(payload, loader, words, wanted);
+        let (log, ingested) = self.attempt(payload, loader, words, wanted, rejects);
         report::log(&log);
         ingested
     }
@@ -108,8 +110,10 @@ impl Ingesting<'_> {
         loader: &Loader,
         words: &Words,
         wanted: Wanted<'_>,
+        rejects: &Rejects<'_>,
     ) -> (Vec<(String, LogLine)>, Result<Ingested>) {
         let progress = Arc::new(Progress {
+            log: Mutex::new(LogBook::with_room(self.plan.budget.log_lines)),
             captures: self.capture.map(|_| Mutex::default()),
             ..Progress::default()
         });
@@ -121,6 +125,7 @@ impl Ingesting<'_> {
             known: wanted.known,
             loader,
             runtime: self.runtime.handle(),
+            rejects,
             progress: &progress,
             workers: self.workers,
         }
@@ -158,6 +163,35 @@ impl Ingesting<'_> {
             stage_seconds,
         });
         (log.unwrap_or_default(), ingested)
+    }
+
+    /// Takes what is rejected of a generation to the database.
+    pub(super) fn written_through(&self, generation: i64) -> WrittenThrough {
+        WrittenThrough::of(self.database, generation, self.runtime.handle())
+    }
+
+    /// A failure; when there were too many rejected rows, those before are kept.
+    pub(super) fn with_allowed_kept(
+        &self,
+        mut failure: Failure,
+        rejects: &Rejects<'_>,
+        rejecting: Rejecting,
+    ) -> Failure {
+        if rejects.exceeded().is_none() {
+            return failure;
+        }
+        let kept = quarantine::keep_allowed(self.database, rejecting, rejects);
+        match self.runtime.block_on(kept) {
+            Ok(()) => failure.hint(format!(
+                "nothing of the payload was published; {} of the rows are in quarantine under run {}",
+                grouped(rejects.rows()),
+                rejecting.run_id
+            )),
+            Err(also) => {
+                failure.causes.push(also.to_string());
+                failure
+            }
+        }
     }
 
     /// Writes what stages broke at as cases, and says how to run them.
@@ -198,16 +232,13 @@ impl Ingesting<'_> {
         stage: Option<&str>,
         share_max: f64,
     ) -> Result<()> {
-        let counts = |reject: &&Reject| match stage {
-            Some(stage) => reject.stage == stage && !reject.digest.is_empty(),
-            None => true,
+        let count = |rejected: &Rejected| match stage {
+            Some(stage) => rejected.rows_by(stage),
+            None => rejected.rows(),
         };
         let of_files: Vec<(u64, u64)> = files
             .iter()
-            .map(|file| {
-                let rejected = file.rejects.iter().filter(counts).count() as u64;
-                (rejected, file.rows_read)
-            })
+            .map(|file| (count(&file.rejected), file.rows_read))
             .collect();
         let of_payload = of_files
             .iter()
@@ -220,8 +251,8 @@ impl Ingesting<'_> {
         let shown = files
             .iter()
             .flat_map(|file| {
-                let rejects = file.rejects.iter().filter(counts);
-                rejects.map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
+                let first = file.rejected.first(stage).into_iter();
+                first.map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
             })
             .take(REJECTS_SHOWN)
             .collect::<Vec<_>>()
@@ -252,7 +283,7 @@ pub(super) fn sums(files: &[IngestedFile]) -> RunSums {
         sums.rows_loaded += file.rows_loaded;
         sums.rows_taken_over += file.rows_known;
         sums.rows_filtered += file.rows_filtered;
-        sums.rows_rejected += file.rejects.len() as u64;
+        sums.rows_rejected += file.rejected.rows();
     }
     sums
 }

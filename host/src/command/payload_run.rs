@@ -14,11 +14,11 @@ use super::ingesting::{Ingested, Ingesting, Wanted, Words};
 use crate::archive::{self, Archive};
 use crate::books::FileBook;
 use crate::failure::{Failure, Result};
-use crate::ingest::{FileKind, IngestedFile};
+use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
-use crate::quarantine;
+use crate::quarantine::{self, Rejecting};
 use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
@@ -205,12 +205,12 @@ impl PayloadRun<'_> {
             files,
             here,
             stage_seconds,
-        } = self.ingest(payload, &words, upload, &mut earlier)?;
+        } = self.ingest(payload, &words, upload, &mut earlier, run_id)?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
-            let manifest_id = upload.manifest_id;
-            let kept = quarantine::keep(self.ingesting.database, run_id, manifest_id, &files);
+            let rejecting = self.rejecting(upload, run_id);
+            let kept = quarantine::keep(self.ingesting.database, rejecting, &files);
             if let Err(also) = self.ingesting.runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
             }
@@ -227,6 +227,7 @@ impl PayloadRun<'_> {
         let completing = Completing {
             engine: self.ingesting.plan.engine,
             sums: self.outcome.sums(),
+            quarantine_time: self.ingesting.plan.budget.quarantine_time,
             fingerprint: &fingerprint,
             earlier: &earlier,
         };
@@ -247,11 +248,12 @@ impl PayloadRun<'_> {
     /// Loads the payload but for what earlier uploads brought already, which are those
     /// that are left in `earlier`.
     fn ingest(
-        &self,
+        &mut self,
         payload: &Payload,
         words: &Words,
         upload: &mut Upload,
         earlier: &mut Earlier,
+        run_id: i64,
     ) -> Result<Ingested> {
         let open_files = upload.open_files.clone();
         let file = |name: &str| open_files.iter().any(|open| open == name);
@@ -267,11 +269,23 @@ impl PayloadRun<'_> {
                 upload.generation,
                 source_uuid,
             );
+            let sink = self.ingesting.written_through(upload.generation);
+            let rejects = Rejects::new(&self.ingesting.plan.budget, &sink);
             if earlier.is_empty() {
-                return self.ingesting.payload(payload, &loader, words, wanted);
+                let ingested = self
+                    .ingesting
+                    .payload(payload, &loader, words, wanted, &rejects);
+                return ingested.map_err(|failure| {
+                    self.outcome.rows_rejected = rejects.rows();
+                    let rejecting = self.rejecting(upload, run_id);
+                    self.ingesting
+                        .with_allowed_kept(failure, &rejects, rejecting)
+                });
             }
             // Whether it repeats them is known once all of it was read.
-            let (log, ingested) = self.ingesting.attempt(payload, &loader, words, wanted);
+            let (log, ingested) = self
+                .ingesting
+                .attempt(payload, &loader, words, wanted, &rejects);
             let failure = match ingested {
                 Ok(ingested) if upload.is_whole(&ingested.files) => {
                     if !earlier.drop_others(&ingested.files) {
@@ -298,6 +312,15 @@ impl PayloadRun<'_> {
                 }
                 None => also,
             })?;
+        }
+    }
+
+    fn rejecting(&self, upload: &Upload, run_id: i64) -> Rejecting {
+        Rejecting {
+            run_id,
+            manifest_id: upload.manifest_id,
+            generation: upload.generation,
+            time_max: self.ingesting.plan.budget.quarantine_time,
         }
     }
 
@@ -369,7 +392,7 @@ impl PayloadRun<'_> {
             self.outcome.rows_loaded += file.rows_loaded;
             self.outcome.rows_taken_over += file.rows_known;
             self.outcome.rows_filtered += file.rows_filtered;
-            self.outcome.rows_rejected += file.rejects.len() as u64;
+            self.outcome.rows_rejected += file.rejected.rows();
             if matches!(file.kind, FileKind::Report(_)) {
                 self.outcome.books.push(file.book());
             }

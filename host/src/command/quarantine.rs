@@ -1,6 +1,8 @@
 //! `gristmill quarantine`: the rows that stages or the tables refused, and what
 //! becomes of them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -21,9 +23,6 @@ use crate::report::{self, grouped};
 use crate::run_record::RunSums;
 use crate::source;
 
-/// Rows that one `discard` by filter may mark.
-const DISCARDED_MAX: i64 = 1_000_000;
-
 /// # Errors
 /// The database cannot be reached, there is no such row, or a payload failed.
 pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
@@ -43,7 +42,8 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
                 QuarantineState::Discarded => Some("discarded".into()),
                 QuarantineState::All => None,
             };
-            let rows = runtime.block_on(quarantine::list(&database, &filter, (*limit).into()))?;
+            let rows =
+                runtime.block_on(quarantine::list(&database, &filter, (*limit).into(), *json))?;
             list(&rows, *json);
             if !json && rows.len() as u64 == u64::from(*limit) {
                 report::say("there may be more; `--limit N` shows them");
@@ -205,21 +205,14 @@ fn discard(
         return Err(Failure::definition("nothing says which rows to discard")
             .hint("name rows, or `--source`, `--run`, `--stage` or `--code`"));
     }
-    if !ids.is_empty() {
-        for id in ids {
-            runtime.block_on(quarantine::row(database, *id))?;
-        }
-        filter.ids = Some(ids.to_vec());
-    }
-    filter.state = Some("open".into());
-    let rows = runtime.block_on(quarantine::list(database, &filter, DISCARDED_MAX))?;
-    let open: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let discarded = runtime.block_on(quarantine::discard(database, &open, reason))?;
+    let named: BTreeSet<i64> = ids.iter().copied().collect();
+    filter.ids = (!named.is_empty()).then(|| named.iter().copied().collect());
+    let discarded = runtime.block_on(quarantine::discard(database, &filter, reason))?;
     report::say(&format!(
         "{} rows were discarded; `gristmill quarantine list --state discarded` shows them",
-        grouped(discarded.len() as u64)
+        grouped(discarded)
     ));
-    let closed = ids.iter().filter(|id| !discarded.contains(id)).count();
+    let closed = (named.len() as u64).saturating_sub(discarded);
     if closed > 0 {
         report::say(&format!("{closed} of the rows named were not open"));
     }

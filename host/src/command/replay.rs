@@ -16,12 +16,12 @@ use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
-use crate::ingest::connections;
+use crate::ingest::{Rejects, connections};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::publish::Upload;
 use crate::publish::replace::{self, Holder};
-use crate::quarantine;
+use crate::quarantine::{self, Rejecting};
 use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
@@ -292,6 +292,15 @@ impl Replay<'_> {
             ..
         } = self.ingesting;
         let loader = Loader::new(database.clone(), upload.generation, self.source.source_uuid);
+        let sink = self.ingesting.written_through(upload.generation);
+        // The tarballs are one payload together.
+        let rejects = Rejects::new(&plan.budget, &sink);
+        let rejecting = Rejecting {
+            run_id,
+            manifest_id: upload.manifest_id,
+            generation: upload.generation,
+            time_max: plan.budget.quarantine_time,
+        };
         let mut files = Vec::new();
         let mut taken = BTreeSet::new();
         for payload in payloads {
@@ -301,17 +310,23 @@ impl Replay<'_> {
                 known: &KnownHours::default(),
             };
             let words = self.ingesting.words()?;
+            let ingested = self
+                .ingesting
+                .payload(payload, &loader, &words, wanted, &rejects);
             let Ingested {
                 files: ingested,
                 here,
                 ..
-            } = self.ingesting.payload(payload, &loader, &words, wanted)?;
+            } = ingested.map_err(|failure| {
+                self.ingesting
+                    .with_allowed_kept(failure, &rejects, rejecting)
+            })?;
             files.extend(ingested);
             taken.extend(here);
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
-            let kept = quarantine::keep(database, run_id, upload.manifest_id, &files);
+            let kept = quarantine::keep(database, rejecting, &files);
             if let Err(also) = runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
             }

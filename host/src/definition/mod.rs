@@ -96,6 +96,21 @@ pub struct Limits {
     /// The share of a payload's rows that may go to quarantine, in all or by one
     /// stage; above it the payload fails.
     pub rejected_rows: Option<Share>,
+    /// Rows of a payload that go to quarantine at most; one with more is refused.
+    #[schemars(with = "Option<u64>")]
+    pub quarantine_rows: Option<Spanned<u64>>,
+    /// Bytes of these rows, and of what is said of them.
+    #[schemars(with = "Option<Bytes>")]
+    pub quarantine_bytes: Option<Spanned<Bytes>>,
+    /// Time that putting them into quarantine may take.
+    #[schemars(with = "Option<Time>")]
+    pub quarantine_time: Option<Spanned<Time>>,
+    /// Words that stages may learn of a payload.
+    #[schemars(with = "Option<u64>")]
+    pub learned_words: Option<Spanned<u64>>,
+    /// Messages of a stage that are shown for one payload.
+    #[schemars(with = "Option<u64>")]
+    pub log_lines_of_payload: Option<Spanned<u64>>,
 }
 
 /// A stage: a component and what it is given.

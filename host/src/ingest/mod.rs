@@ -5,6 +5,8 @@
 //! and what a failed run leaves behind is invisible.
 
 mod chunks;
+mod learned;
+mod rejects;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,8 @@ use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 
 use self::chunks::{Chunk, Chunks};
+use self::learned::LearnedWords;
+pub use self::rejects::{Exceeded, FoundReject, RejectSink, Rejected, Rejects};
 use crate::books::{FileBook, LOAD_STAGE, StageBook};
 use crate::chain::{Captured, Learned, Reject};
 use crate::definition::BoundSet;
@@ -59,7 +63,7 @@ pub struct IngestedFile {
     pub hours: BTreeMap<i64, u64>,
     /// What was read of each hour, handed on or not; `None` when that cannot be said.
     pub read: Option<FileRead>,
-    pub rejects: Vec<Reject>,
+    pub rejected: Rejected,
     pub learned: Learned,
 }
 
@@ -103,6 +107,8 @@ pub struct Ingest<'a> {
     pub known: &'a KnownHours,
     pub loader: &'a Loader,
     pub runtime: &'a Handle,
+    /// What is rejected of the payload.
+    pub rejects: &'a Rejects<'a>,
     pub progress: &'a Progress,
     /// Batches of a report at work at the same time.
     pub workers: usize,
@@ -118,12 +124,27 @@ impl Ingest<'_> {
     /// Ingests the reports of the payload that `wanted` names.
     ///
     /// # Errors
-    /// The payload, a stage or the load fails; the first failure, with its file.
+    /// The payload, a stage or the load fails; the first failure, with its file. What
+    /// was rejected before is handed on all the same.
     pub fn run(
         &self,
         payload: &Payload,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<IngestedFile>> {
+        let ingested = self.reports(payload, wanted);
+        // What went wrong first is what the user needs to hear.
+        match (ingested, self.rejects.flush()) {
+            (Ok(_), Err(failure)) => Err(failure),
+            (ingested, _) => ingested,
+        }
+    }
+
+    fn reports(
+        &self,
+        payload: &Payload,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<IngestedFile>> {
+        let learned = LearnedWords::up_to(self.plan.budget.learned_words);
         let done: Mutex<Vec<Result<IngestedFile>>> = Mutex::default();
         let slots = Slots::new(REPORTS_MAX);
         let mut worker_ended = false;
@@ -151,10 +172,10 @@ impl Ingest<'_> {
                 };
                 let (sender, receiver) = sync_channel(CHUNKS_WAITING_MAX);
                 let slot = slots.take();
-                let done = &done;
+                let (done, learned) = (&done, &learned);
                 let (name, kind) = (name.to_string(), report.name.clone());
                 scope.spawn(move || {
-                    let file = report::ingest(self, &name, kind, load, &receiver);
+                    let file = report::ingest(self, &name, kind, load, learned, &receiver);
                     // The sender must see the end before the slot is free.
                     drop(receiver);
                     push(done, file.map_err(|failure| at_file(failure, &name)));
@@ -247,12 +268,10 @@ impl IngestedFile {
     pub fn book(&self) -> FileBook {
         let mut stages = self.books.clone();
         if let Some(last) = stages.last() {
-            // A stage may be called the same, but has a digest.
-            let by_load = |reject: &&Reject| reject.digest.is_empty();
             stages.push(StageBook {
                 rows_in: last.rows_out,
                 rows_out: self.rows_loaded,
-                rows_rejected: self.rejects.iter().filter(by_load).count() as u64,
+                rows_rejected: self.rejected.rows_by_load(),
                 ..StageBook::of(LOAD_STAGE)
             });
         }
@@ -297,7 +316,7 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         books: Vec::new(),
         hours: BTreeMap::new(),
         read: Some(FileRead::default()),
-        rejects: Vec::new(),
+        rejected: Rejected::default(),
         learned: Learned::default(),
     }
 }

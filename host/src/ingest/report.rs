@@ -8,12 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::chunks::Chunk;
+use super::learned::LearnedWords;
+use super::rejects::{Exceeded, NotTaken, Rejected};
 use super::{FileKind, FileRead, Ingest, IngestedFile, Progress, describe, lock, unread};
 use crate::batch::Batch;
 use crate::books::{LOAD_STAGE, StageBook};
@@ -28,14 +30,6 @@ use crate::stage::LogLine;
 /// Batches waiting for a worker: one while all others are worked on.
 const BATCHES_WAITING_MAX: usize = 1;
 
-/// Rejected rows that are held in memory until the file is done. A file with more
-/// is not a file with some bad rows.
-const REJECTS_MAX: usize = 100_000;
-
-/// Bytes of their raw text. Rows of reports have some hundreds; a file that
-/// holds rows of a megabyte is none.
-const REJECTED_BYTES_MAX: usize = 64 << 20;
-
 /// Before any batch has failed.
 const NONE: u64 = u64::MAX;
 
@@ -45,6 +39,7 @@ pub(super) fn ingest(
     name: &str,
     kind: String,
     load: &LoadPlan,
+    learned: &LearnedWords,
     chunks: &Receiver<Chunk>,
 ) -> Result<IngestedFile> {
     let mut file = unread(name, FileKind::Report(kind.clone()), 0);
@@ -54,12 +49,14 @@ pub(super) fn ingest(
         .collect();
     let report = Report {
         ingest,
+        name,
+        kind: &kind,
         load,
         breaks: Breaks::of(load),
         known: ingest.known.0.get(&kind),
+        learned,
         failed_at: AtomicU64::new(NONE),
-        rejected: AtomicUsize::new(0),
-        rejected_bytes: AtomicUsize::new(0),
+        rejected: Mutex::default(),
     };
     let (sender, receiver) = sync_channel(BATCHES_WAITING_MAX);
     let receiver = Mutex::new(receiver);
@@ -83,15 +80,18 @@ pub(super) fn ingest(
 
 struct Report<'a> {
     ingest: &'a Ingest<'a>,
+    name: &'a str,
+    kind: &'a str,
     load: &'a LoadPlan,
     /// What the stages of all workers broke at so far.
     breaks: Breaks,
     /// The hours whose rows go no further than the parser.
     known: Option<&'a BTreeSet<i64>>,
+    /// The words of the payload.
+    learned: &'a LearnedWords,
     /// The first batch that failed, as far as is known.
     failed_at: AtomicU64,
-    rejected: AtomicUsize,
-    rejected_bytes: AtomicUsize,
+    rejected: Mutex<Rejected>,
 }
 
 /// The workers of a report, started one by one as there is work for them.
@@ -109,7 +109,10 @@ struct Worked {
     rows_known: u64,
     /// A batch had rows of no hour.
     is_timeless: bool,
-    batches: Vec<Found>,
+    /// What was logged of each batch that had something to say.
+    log: Vec<(u64, Vec<(String, LogLine)>)>,
+    /// One for each transform, or none before the first batch.
+    books: Vec<StageBook>,
     learned: Learned,
     loaded: Option<Loaded>,
     rows_filtered: u64,
@@ -124,15 +127,6 @@ struct Ended {
     heading: Option<Vec<u8>>,
 }
 
-/// What was found in a batch besides rows.
-struct Found {
-    number: u64,
-    rejects: Vec<Reject>,
-    log: Vec<(String, LogLine)>,
-    /// One for each transform.
-    books: Vec<StageBook>,
-}
-
 /// Why a report cannot go on, and at which batch.
 struct Failed {
     number: u64,
@@ -141,7 +135,7 @@ struct Failed {
 
 enum Why {
     Failure(Failure),
-    TooManyRejects,
+    TooManyRejects(Exceeded),
 }
 
 impl<'a> Report<'a> {
@@ -164,12 +158,17 @@ impl<'a> Report<'a> {
                 .map_err(|_| Failure::run("the payload ended early"))?;
             file.bytes += bytes.len() as u64;
             let number = reader.next_number();
-            let read = match reader.read(bytes, last) {
+            let mut read = match reader.read(bytes, last) {
                 Ok(read) => read,
                 Err(error) => return Ok(self.failed(number, chain_failure(&error)).into()),
             };
             file.rows_read += read.records;
             file.books[0].add(read.records, read.batch.rows, read.rejects.len());
+            // They need not wait for a worker, and there may be many.
+            if let Err(why) = self.reject(number, std::mem::take(&mut read.rejects)) {
+                self.failed_at.fetch_min(number, Ordering::Relaxed);
+                return Ok(Failed { number, why }.into());
+            }
             self.tell(read.records, &self.load.parser, read.stage_time);
             workers.start_another();
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
@@ -264,23 +263,34 @@ impl<'a> Report<'a> {
             digest: String::new(),
             row,
         }));
-        let rejected = self.rejected.fetch_add(rejects.len(), Ordering::Relaxed) + rejects.len();
-        let raw_bytes: usize = rejects.iter().map(|reject| reject.row.raw.len()).sum();
-        let bytes = self.rejected_bytes.fetch_add(raw_bytes, Ordering::Relaxed) + raw_bytes;
         worked.rows_filtered += output.rows_filtered;
-        worked.batches.push(Found {
-            number,
-            rejects,
-            log: output.log,
-            books: output.books,
-        });
+        if !output.log.is_empty() {
+            worked.log.push((number, output.log));
+        }
+        match worked.books.is_empty() {
+            true => worked.books = output.books,
+            false => merge(&mut worked.books, &output.books),
+        }
         for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
             self.tell(0, &transform.stage, time);
         }
-        match rejected > REJECTS_MAX || bytes > REJECTED_BYTES_MAX {
-            true => Err(Why::TooManyRejects),
-            false => Ok(()),
+        self.reject(number, rejects)
+    }
+
+    /// Counts the rows that a batch lost, and hands them on.
+    fn reject(&self, number: u64, rejects: Vec<Reject>) -> Result<(), Why> {
+        if rejects.is_empty() {
+            return Ok(());
         }
+        lock(&self.rejected).add(number, &rejects);
+        let taken = self
+            .ingest
+            .rejects
+            .take(self.kind, self.name, number, rejects);
+        taken.map_err(|not| match not {
+            NotTaken::Exceeded(exceeded) => Why::TooManyRejects(exceeded),
+            NotTaken::Failure(failure) => Why::Failure(failure),
+        })
     }
 
     /// Notes what was read of each hour, and leaves out rows of known hours.
@@ -305,12 +315,14 @@ impl<'a> Report<'a> {
 
     /// Puts together what the workers did.
     fn collect(&self, file: &mut IngestedFile, ended: Ended, worked: Vec<Worked>) -> Result<()> {
-        let mut found = Vec::new();
+        let mut logged = Vec::new();
         let mut failures: Vec<Failed> = ended.failed.into_iter().collect();
         let mut read = ended.heading.is_some().then(FileRead::default);
         let mut log_at_end = Vec::new();
-        for worker in worked {
-            found.extend(worker.batches);
+        let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
+        for mut worker in worked {
+            logged.extend(worker.log);
+            merge(&mut file.books[1..], &worker.books);
             failures.extend(worker.failure);
             file.rows_filtered += worker.rows_filtered;
             file.rows_known += worker.rows_known;
@@ -319,6 +331,8 @@ impl<'a> Report<'a> {
                 hours::unite(&mut read.known, &worker.read.known);
                 read
             });
+            let learned = self.learned.leave_new(self.kind, &mut worker.learned);
+            too_many_words = too_many_words.or(learned.err());
             for (set, words) in worker.learned.words {
                 file.learned.words.entry(set).or_default().extend(words);
             }
@@ -334,34 +348,21 @@ impl<'a> Report<'a> {
             hours.for_each(|hour| *hour = hour.below(&heading));
             read
         });
-        found.sort_by_key(|batch| batch.number);
-        let mut log = Vec::new();
-        for batch in found {
-            file.rejects.extend(batch.rejects);
-            for (book, more) in file.books[1..].iter_mut().zip(&batch.books) {
-                book.merge(more);
-            }
-            log.extend(batch.log);
-        }
-        // Of one batch the parser's come before those of the stages after it.
-        file.rejects.sort_by_key(|reject| reject.row.line);
+        logged.sort_by_key(|(number, _)| *number);
+        let mut log: Vec<_> = logged.into_iter().flat_map(|(_, log)| log).collect();
+        file.rejected = std::mem::take(&mut lock(&self.rejected));
         log.append(&mut file.learned.log);
         log.append(&mut log_at_end);
         file.learned.log = log_book::of_file(log, |stage| self.log_lines_max(stage));
         match failures.into_iter().min_by_key(|failed| failed.number) {
-            None => Ok(()),
+            None => too_many_words.map_or(Ok(()), Err),
             Some(Failed { why, .. }) => Err(match why {
                 Why::Failure(failure) => failure,
-                Why::TooManyRejects => {
-                    let many = self.rejected.load(Ordering::Relaxed) > REJECTS_MAX;
-                    let message = match many {
-                        true => format!("more than {REJECTS_MAX} rows were rejected"),
-                        false => {
-                            format!("rows of more than {REJECTED_BYTES_MAX} bytes were rejected")
-                        }
-                    };
-                    let first = describe(&file.rejects[0]);
-                    Failure::run(message).because(anyhow::anyhow!(first))
+                Why::TooManyRejects(exceeded) => {
+                    let mut failure = Failure::run(exceeded.to_string());
+                    let first = file.rejected.first(None).into_iter().take(1);
+                    failure.causes.extend(first.map(describe));
+                    failure
                 }
             }),
         }
@@ -423,10 +424,17 @@ impl<'scope, 'env> Workers<'scope, 'env, '_> {
 /// No row was lost or made up on the way.
 fn balance(file: &IngestedFile) -> Result<()> {
     file.book()
-        .balance(file.rows_read, file.rejects.len() as u64)
+        .balance(file.rows_read, file.rejected.rows())
         .map_err(|imbalance| {
             Failure::run("the books do not balance").because(anyhow::anyhow!(imbalance))
         })
+}
+
+/// Adds other parts of the books of the same stages.
+fn merge(books: &mut [StageBook], more: &[StageBook]) {
+    for (book, more) in books.iter_mut().zip(more) {
+        book.merge(more);
+    }
 }
 
 fn add(hours: &mut BTreeMap<i64, u64>, more: BTreeMap<i64, u64>) {

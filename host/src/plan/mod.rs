@@ -4,6 +4,7 @@
 //! All problems are found before any is reported. A plan never changes once made,
 //! and making it needs no database.
 
+mod budget;
 mod fingerprint;
 mod resolve;
 mod stages;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::budget::PayloadBudget;
 pub use self::resolve::{Surroundings, resolve};
 use crate::definition::{BoundSet, LearnedSet};
 use crate::schema::Schema;
@@ -28,6 +30,7 @@ pub struct Plan {
     pub coverage: String,
     /// The share of a payload's rows that may go to quarantine.
     pub rejected_rows_max: f64,
+    pub budget: PayloadBudget,
     pub chunk_bytes: usize,
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,

@@ -94,6 +94,7 @@ impl<'a> Resolver<'a> {
             Some(chunk) => self.within("chunk", chunk.span(), chunk.get_ref().0, CHUNK_BYTES_RANGE),
             None => Some(CHUNK_BYTES),
         };
+        let budget = self.budget();
         Some(Plan {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
@@ -102,6 +103,7 @@ impl<'a> Resolver<'a> {
             rejected_rows_max: limits
                 .rejected_rows
                 .map_or(REJECTED_ROWS_MAX, |share| share.0),
+            budget: budget?,
             chunk_bytes: chunk_bytes? as usize,
             register_sources: definition.sources.register,
             archive: self.archive(),

@@ -89,6 +89,9 @@ impl<'a> Resolver<'a> {
                 "`chunk` is a limit of the pipeline, not of a stage",
             ));
         }
+        if let Some(limits) = &stage.limits {
+            self.has_no_budget(limits);
+        }
         let limits = self.stage_limits(own)?;
         Some(StagePlan {
             name: name.get_ref().clone(),
@@ -231,8 +234,10 @@ impl<'a> Resolver<'a> {
             return Some(value);
         }
         let unit = match key {
-            "time-per-batch" | "compile-time" => "ms",
-            "log-lines" => "lines",
+            "time-per-batch" | "compile-time" | "quarantine-time" => "ms",
+            "log-lines" | "log-lines-of-payload" => "lines",
+            "quarantine-rows" => "rows",
+            "learned-words" => "words",
             _ => "bytes",
         };
         let (least, most) = (range.start(), range.end());

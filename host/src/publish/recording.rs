@@ -2,11 +2,14 @@
 //! that were refused, and what the stages learned.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use crate::database::SqlError;
 use crate::definition::LearnedSet;
+use crate::failure::Result;
 use crate::ingest::{FileKind, IngestedFile};
 use crate::quarantine;
 use crate::run_record::{self, RunState, RunSums};
@@ -33,22 +36,37 @@ impl UploadIds {
     }
 }
 
-/// Records what a generation has of each file and what the files taught, and makes
-/// the generation count. When all of it counts, what earlier runs of the manifest
-/// quarantined and this one did not is `resolved`. Without a fingerprint no other upload
-/// may take it over.
+/// Records what a generation has of each file and what the files taught, puts what it
+/// rejected into quarantine within this time, and makes it count. `resolves` is that of
+/// [`quarantine::settle`]. Without a fingerprint no other upload may take it over.
 pub(super) async fn generation(
     connection: &mut PgConnection,
     upload: &UploadIds,
     files: &[IngestedFile],
     resolves: bool,
+    quarantine_time: Duration,
+    fingerprint: Option<&str>,
+) -> Result<()> {
+    let rejecting = quarantine::Rejecting {
+        run_id: upload.run_id,
+        manifest_id: upload.manifest_id,
+        generation: upload.generation,
+        time_max: quarantine_time,
+    };
+    quarantine::settle(connection, rejecting, files, resolves).await?;
+    ledger(connection, upload, files, fingerprint)
+        .await
+        .map_err(|error| SqlError(error).failure("cannot publish"))
+}
+
+async fn ledger(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    files: &[IngestedFile],
     fingerprint: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     for file in files {
         one_file(connection, upload, file).await?;
-        if resolves {
-            quarantine::resolve(connection, upload.run_id, upload.manifest_id, &file.name).await?;
-        }
     }
     tag_keys(connection, files).await?;
     let read = fingerprint.zip(takeover::read_of(files));
@@ -83,7 +101,7 @@ async fn one_file(
     .bind(upload.generation)
     .bind(file.started)
     .bind(file.rows_loaded as i64)
-    .bind(file.rejects.len() as i64)
+    .bind(file.rejected.rows() as i64)
     .bind(file.rows_known as i64)
     .execute(&mut *connection)
     .await?;
@@ -105,13 +123,7 @@ async fn one_file(
             .execute(&mut *connection)
             .await?;
     }
-    run_record::keep_book(connection, upload.run_id, &file.book()).await?;
-    let rejecting = quarantine::Rejecting {
-        run_id: upload.run_id,
-        manifest_id: upload.manifest_id,
-        generation: Some(upload.generation),
-    };
-    quarantine::insert(connection, rejecting, report, file).await
+    run_record::keep_book(connection, upload.run_id, &file.book()).await
 }
 
 /// Makes the tag keys known that the stages saw.

@@ -109,9 +109,8 @@ impl Upload {
         let all_of_it = covered(files).iter().all(|day| days.contains(day));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
-        recording::generation(&mut transaction, &ids, files, all_of_it, None)
-            .await
-            .map_err(failed)?;
+        let time = plan.budget.quarantine_time;
+        recording::generation(&mut transaction, &ids, files, all_of_it, time, None).await?;
         replace_days(&mut transaction, &ids, days, days, plan).await?;
         summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
         let after = difference::totals(&mut transaction, source_uuid, days).await?;
@@ -142,9 +141,8 @@ impl Upload {
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, &days).await?;
-        recording::generation(&mut transaction, &ids, files, true, None)
-            .await
-            .map_err(failed)?;
+        let time = plan.budget.quarantine_time;
+        recording::generation(&mut transaction, &ids, files, true, time, None).await?;
         replace_days(&mut transaction, &ids, &days, &held, plan).await?;
         let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
             .await?

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
 use gristmill::definition::BoundSet;
+use gristmill::failure::Failure;
 use gristmill::hours::KnownHours;
-use gristmill::ingest::{Ingest, Progress, connections, describe};
+use gristmill::ingest::{
+    FoundReject, Ingest, Progress, RejectSink, Rejects, connections, describe,
+};
 use gristmill::load::Loader;
 use gristmill::payload::Payload;
 use gristmill::plan::{Plan, ReportAction};
@@ -19,6 +22,15 @@ use uuid::Uuid;
 use crate::server::Server;
 use crate::timing::time;
 use crate::{ENABLED_KEYS, Options};
+
+/// A row that is rejected ends the measurement.
+struct Nowhere;
+
+impl RejectSink for Nowhere {
+    fn keep(&self, _: &[FoundReject]) -> Result<(), Failure> {
+        Ok(())
+    }
+}
 
 pub(crate) struct Copies<'a> {
     options: &'a Options,
@@ -106,12 +118,16 @@ impl<'a> Copies<'a> {
                 known: &KnownHours::default(),
                 loader: &loader,
                 runtime: self.runtime.handle(),
+                rejects: &Rejects::new(&self.plan.budget, &Nowhere),
                 progress: &progress,
                 workers: self.options.workers,
             }
             .run(&payload, &|_| true)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-            match files.iter().flat_map(|file| &file.rejects).next() {
+            match files
+                .iter()
+                .find_map(|file| file.rejected.first(None).pop())
+            {
                 None => Ok(()),
                 Some(reject) => bail!("a row was rejected: {}", describe(reject)),
             }
