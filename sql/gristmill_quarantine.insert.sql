@@ -1,6 +1,6 @@
 -- Puts what a generation rejected into quarantine. A row that is open there from an
 -- earlier run of the manifest stays the one row that it is, with the new reason; one
--- that a person discarded stays discarded.
+-- that a person discarded stays discarded. Equal rows answer one to one.
 --
 -- Reads   gristmill_run         one row per run
 -- Reads   gristmill_reject      one row per rejected row
@@ -12,48 +12,94 @@
 -- $4  manifest_id  integer  the manifest
 --
 -- Returns how many rows were rejected.
+--
+-- Rows are matched by grouping, not by a join: it takes as long for equal rows as for
+-- others, and unknown lines are equal.
 
-WITH rejects AS (
-    SELECT reject.*
-    FROM gristmill_reject AS reject
-    WHERE reject.generation = $2
-),
-known AS (
-    -- Rows of earlier runs of the manifest that are not resolved.
+WITH known_rows AS MATERIALIZED (
+    -- Of earlier runs of the manifest, and not resolved. Nobody may remove or discard
+    -- them meanwhile.
     SELECT
         quarantine.id,
         quarantine.file,
         quarantine.line,
-        quarantine.raw,
-        quarantine.state
+        quarantine.state,
+        sha256(quarantine.raw) AS digest
     FROM gristmill_quarantine AS quarantine
-    JOIN gristmill_run AS run
-        ON run.id = quarantine.run_id
     WHERE
-        run.manifest_id = $4
-        AND quarantine.run_id <> $1
+        quarantine.run_id = ANY (
+            ARRAY(
+                SELECT run.id
+                FROM gristmill_run AS run
+                WHERE
+                    run.manifest_id = $4
+                    AND run.id <> $1
+            )
+        )
         AND quarantine.state IN ('open', 'discarded')
+    FOR UPDATE
 ),
-renewed AS (
+both_sides AS (
+    -- Equal rows of each side are counted through, the open ones first.
+    SELECT
+        known.file,
+        known.line,
+        known.digest,
+        row_number() OVER (
+            PARTITION BY known.file, known.line, known.digest
+            ORDER BY known.state DESC, known.id
+        ) AS ordinal,
+        known.id AS known_id,
+        known.state,
+        NULL::bigint AS reject_id
+    FROM known_rows AS known
+    UNION ALL
+    SELECT
+        reject.file,
+        reject.line,
+        sha256(reject.raw),
+        row_number() OVER (
+            PARTITION BY reject.file, reject.line, sha256(reject.raw)
+            ORDER BY reject.batch, reject.id
+        ),
+        NULL,
+        NULL,
+        reject.id
+    FROM gristmill_reject AS reject
+    WHERE reject.generation = $2
+),
+matched_rows AS MATERIALIZED (
+    -- One row per rejected row, with the known one that it is.
+    SELECT
+        max(side.reject_id) AS reject_id,
+        max(side.known_id) AS known_id,
+        max(side.state) AS state
+    FROM both_sides AS side
+    GROUP BY
+        side.file,
+        side.line,
+        side.digest,
+        side.ordinal
+    HAVING count(side.reject_id) > 0
+),
+renewed_rows AS (
     UPDATE gristmill_quarantine AS quarantine
     SET
         run_id = $1,
         generation = CASE WHEN $3 THEN $2 END,
-        stage = rejects.stage,
-        component_digest = rejects.component_digest,
-        column_name = rejects.column_name,
-        code = rejects.code,
-        message = rejects.message
-    FROM known
-    JOIN rejects
-        ON rejects.file = known.file
-        AND rejects.line IS NOT DISTINCT FROM known.line
-        AND rejects.raw = known.raw
+        stage = reject.stage,
+        component_digest = reject.component_digest,
+        column_name = reject.column_name,
+        code = reject.code,
+        message = reject.message
+    FROM matched_rows AS matched
+    JOIN gristmill_reject AS reject
+        ON reject.id = matched.reject_id
     WHERE
-        quarantine.id = known.id
-        AND known.state = 'open'
+        quarantine.id = matched.known_id
+        AND matched.state = 'open'
 ),
-inserted AS (
+new_rows AS (
     INSERT INTO gristmill_quarantine (
         run_id,
         generation,
@@ -70,30 +116,25 @@ inserted AS (
     SELECT
         $1,
         CASE WHEN $3 THEN $2 END,
-        rejects.report,
-        rejects.file,
-        rejects.line,
-        rejects.stage,
-        rejects.component_digest,
-        rejects.column_name,
-        rejects.code,
-        rejects.message,
-        rejects.raw
-    FROM rejects
-    WHERE NOT EXISTS (
-        SELECT
-        FROM known
-        WHERE
-            known.file = rejects.file
-            AND known.line IS NOT DISTINCT FROM rejects.line
-            AND known.raw = rejects.raw
-    )
+        reject.report,
+        reject.file,
+        reject.line,
+        reject.stage,
+        reject.component_digest,
+        reject.column_name,
+        reject.code,
+        reject.message,
+        reject.raw
+    FROM matched_rows AS matched
+    JOIN gristmill_reject AS reject
+        ON reject.id = matched.reject_id
+    WHERE matched.known_id IS NULL
     -- In the order of the file, whichever worker was faster.
     ORDER BY
-        rejects.file,
-        rejects.line NULLS FIRST,
-        rejects.batch,
-        rejects.id
+        reject.file,
+        reject.line NULLS FIRST,
+        reject.batch,
+        reject.id
 )
 SELECT count(*)
-FROM rejects;
+FROM matched_rows;

@@ -24,6 +24,8 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// Rows that are rejected again, among equals.
+mod equal_rejects;
 /// The example sites, with a stage in each language.
 mod examples;
 /// Noise in place of what is read from outside.
