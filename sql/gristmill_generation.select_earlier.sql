@@ -8,6 +8,7 @@
 -- Reads  gristmill_coverage                        one row per generation, report kind and hour
 -- Reads  gristmill_hour_read                       one row per generation, report kind and hour
 -- Reads  gristmill_quarantine, gristmill_run       one row per rejected row, per run
+-- Reads  reporting_common_costusagereportstatus    one row per manifest and file
 --
 -- $1  manifest_id  integer      the manifest of the upload; an additive one repeats nothing
 -- $2  fingerprint  text         the way on which it is about to be loaded
@@ -86,6 +87,14 @@ earlier_uploads AS (
             JOIN gristmill_run AS run
                 ON run.id = quarantine.run_id
             WHERE run.manifest_id = holder.id
+        )
+        AND NOT EXISTS (
+            -- Retention may have taken the rows.
+            SELECT
+            FROM reporting_common_costusagereportstatus AS file
+            WHERE
+                file.manifest_id = holder.id
+                AND file.rows_rejected > 0
         )
 )
 SELECT

@@ -196,6 +196,10 @@ fn a_limit_of_a_payload_is_none_of_a_stage_and_has_bounds() {
             "[limits]\nlearned-words = 10_000_001",
             "`learned-words` must be between 0 and 10000000 words",
         ),
+        (
+            "[retention]\nquarantine-days = 0",
+            "`quarantine-days` must be between 1 and 3650 days",
+        ),
     ] {
         let text = format!("extends = {base:?}\n{text}\n");
         let path = write(folder.path(), "pipeline.toml", text.as_bytes());
@@ -243,6 +247,13 @@ fn what_a_run_that_died_had_rejected_is_never_seen_and_goes() {
     };
     kill();
     assert_eq!(listed().as_array().map(Vec::len), Some(0));
+    let cleaned = gristmill(["clean", "--json"])
+        .database(&scene.database)
+        .succeeds()
+        .json();
+    assert_eq!(cleaned["records"]["rows_of_dead_runs"], 1_000);
+    assert_eq!(count(&scene.database, "gristmill_reject"), 0);
+    kill();
     // The next run of the source.
     run(&scene.database, &pipeline, std::slice::from_ref(&path)).succeeds();
     assert_eq!(count(&scene.database, "gristmill_reject"), 0);

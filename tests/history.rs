@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::sql;
 use crate::support::command::run;
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
@@ -123,7 +124,33 @@ const HISTORY: &str = "
     )
     SELECT run_id, id, 'pod-usage', 'history.csv', 'csv-parse', '', 'not-a-number', '', ''
     FROM gristmill_generation
-    CROSS JOIN generate_series(1, 5);";
+    CROSS JOIN generate_series(1, 5);
+
+    INSERT INTO gristmill_reject (
+        generation, batch, report, file, stage, component_digest, code, message, raw
+    )
+    SELECT id, 1, 'pod-usage', 'history.csv', 'csv-parse', '', 'not-a-number', '', ''
+    FROM gristmill_generation
+    CROSS JOIN generate_series(1, 5);
+
+    INSERT INTO reporting_common_costusagereportstatus (manifest_id, report_name, generation)
+    SELECT manifest_id, 'history-' || number || '.csv', id
+    FROM gristmill_generation
+    CROSS JOIN generate_series(1, 3) AS number
+    WHERE run_id > 2;
+
+    -- The days of years, and a manifest that holds none.
+    INSERT INTO gristmill_day (source_uuid, usage_day, manifest_id, hours, rows)
+    SELECT
+        '00000000-0000-4000-8000-00000000000f', date '2015-01-01' + number, 2 + number % 1000, 24, 1
+    FROM generate_series(1, 3000) AS number;
+    INSERT INTO reporting_common_costusagereportmanifest (
+        id, assembly_id, provider_id, billing_period_start_datetime, num_total_files
+    )
+    VALUES (900000, 'free', '00000000-0000-4000-8000-00000000000f', '2015-01-01', 1);
+    INSERT INTO gristmill_run (id, pipeline, payload, state)
+    OVERRIDING SYSTEM VALUE
+    VALUES (900000, 'ocp', 'free', 'failed');";
 
 /// A database with that history, and with the usual payload.
 fn database() -> &'static TestDatabase {
@@ -232,6 +259,16 @@ fn forgetting_a_generation_finds_its_rows_by_the_index_of_each_staging_table() {
     }
 }
 
+/// A statement of `sql/` with these parameters.
+fn statement(name: &str, parameters: &str) -> String {
+    let body = sql::body(&sql::statements()[name]);
+    format!("PREPARE statement AS {body} EXECUTE statement ({parameters})")
+}
+
+fn delete_old(table: &str, parameters: &str) -> String {
+    statement(&format!("{table}.delete_old.sql"), parameters)
+}
+
 #[test]
 fn every_index_of_ours_is_used() {
     let source = "(SELECT source_uuid FROM gristmill_source WHERE cluster_id = 'test-cluster')";
@@ -267,6 +304,46 @@ fn every_index_of_ours_is_used() {
         (
             "gristmill_quarantine_generation_index",
             "DELETE FROM gristmill_generation WHERE id = 77",
+        ),
+        (
+            "gristmill_quarantine_resolved_by_run_index",
+            "DELETE FROM gristmill_run WHERE id = 900000",
+        ),
+        (
+            "gristmill_generation_run_id_index",
+            "DELETE FROM gristmill_run WHERE id = 900000",
+        ),
+        (
+            "gristmill_quarantine_quarantined_at_index",
+            &delete_old("gristmill_quarantine", "400, 1000, false"),
+        ),
+        (
+            "gristmill_run_started_at_index",
+            &delete_old("gristmill_run", "400, 1000, false, 90"),
+        ),
+        (
+            "gristmill_run_started_at_index",
+            &delete_old("gristmill_run_book", "400, 1000, false"),
+        ),
+        (
+            "gristmill_run_manifest_id_index",
+            &statement("gristmill_quarantine.insert.sql", "1, 1, true, 77"),
+        ),
+        (
+            "gristmill_run_manifest_id_index",
+            &statement("gristmill_quarantine.resolve.sql", "1, 77, '{pods.csv}'"),
+        ),
+        (
+            "gristmill_reject_generation_index",
+            "DELETE FROM gristmill_generation WHERE id = 77",
+        ),
+        (
+            "reporting_common_costusagereportstatus_generation_index",
+            "DELETE FROM gristmill_generation WHERE id = 77",
+        ),
+        (
+            "gristmill_day_holder_index",
+            "DELETE FROM reporting_common_costusagereportmanifest WHERE id = 900000",
         ),
         (
             "all_labels_idx",

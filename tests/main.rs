@@ -64,6 +64,8 @@ mod plugins;
 mod properties;
 /// The rows that were refused, and what people do with them.
 mod quarantine;
+/// Records of payloads that are past retention.
+mod records;
 /// Relations between payloads.
 mod relations;
 /// Payloads that come again, in any order.

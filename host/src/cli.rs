@@ -1,5 +1,6 @@
 //! The command line as it is typed. Nothing here touches the world.
 
+mod records;
 mod stage;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub use self::records::RecordArguments;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -61,7 +63,7 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
     Summarize(SummarizeArguments),
-    /// Remove what is past retention: staged rows, archived payloads, old summaries
+    /// Remove what is past retention: staged rows, records, archived payloads, old summaries
     Clean(CleanArguments),
     /// The database
     #[command(subcommand)]
@@ -451,6 +453,8 @@ pub struct CleanArguments {
         value_parser = clap::value_parser!(u16).range(3..=120)
     )]
     pub retention_months: Option<u16>,
+    #[command(flatten)]
+    pub records: RecordArguments,
     /// Show what would go, and remove nothing
     #[arg(long)]
     pub dry_run: bool,

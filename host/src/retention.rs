@@ -1,9 +1,11 @@
-//! What is past retention, and its end: staged rows by days; summaries and the
-//! archive by calendar months.
+//! What is past retention, and its end: staged rows and [`records`] by days; summaries
+//! and the archive by calendar months.
 //!
 //! What must not go is decided in SQL. Here is the order: of a payload its record
 //! first and then its file, so that no record is without one. A file that nothing
 //! refers to, left by a run that died, goes when it is old.
+
+mod records;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,9 +17,11 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::FromRow;
 
+pub use self::records::OldRecords;
 use crate::archive;
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
+use crate::plan::RecordRetention;
 use crate::step::{self, Step};
 
 /// A file of the archive may be without a record for as long as its payload takes to
@@ -32,6 +36,8 @@ pub struct Retention {
     /// Calendar months before the current one; the last of them goes. Without it
     /// nothing that is kept by months goes.
     pub months: Option<i32>,
+    /// How long records are kept.
+    pub records: RecordRetention,
     /// Only say what would go.
     pub dry_run: bool,
 }
@@ -44,6 +50,7 @@ pub struct Cleaned {
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
     pub report_periods: Vec<OldReportPeriod>,
+    pub records: OldRecords,
     /// Files of the archive that nothing refers to.
     pub stray_files: Vec<String>,
     /// Archived files that could not be removed, and why.
@@ -104,6 +111,7 @@ pub async fn clean(database: &Database, retention: Retention, archive: &Path) ->
     };
     step::passed(Step::GenerationsCleaned);
     let Some(months) = retention.months else {
+        cleaned.records = records::clean(database, retention.records, dry_run).await?;
         return Ok(cleaned);
     };
     // Records that go now may be the only ones of their directory.
@@ -128,6 +136,8 @@ pub async fn clean(database: &Database, retention: Retention, archive: &Path) ->
     .await
     .map_err(|error| SqlError(error).failure("cannot forget old report periods"))?;
     step::passed(Step::PartitionsDropped);
+    // What manifests held has gone by now.
+    cleaned.records = records::clean(database, retention.records, dry_run).await?;
     Ok(cleaned)
 }
 

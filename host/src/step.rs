@@ -70,6 +70,7 @@ steps! {
     ArchiveForgotten = "archive-forgotten",
     ArchiveRemoved = "archive-removed",
     PartitionsDropped = "partitions-dropped",
+    RecordsCleaned = "records-cleaned",
 }
 
 /// Says that the program has got there, which may be the end of it.

@@ -81,11 +81,12 @@ const BEGINNING_AGAIN: [Step; 1] = [GenerationForgotten];
 
 const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
 
-const CLEANING: [Step; 4] = [
+const CLEANING: [Step; 5] = [
     GenerationsCleaned,
     ArchiveForgotten,
     ArchiveRemoved,
     PartitionsDropped,
+    RecordsCleaned,
 ];
 
 const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];

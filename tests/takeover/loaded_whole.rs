@@ -156,6 +156,12 @@ fn hours_with_rows_in_quarantine_are_loaded() {
     assert_eq!(number(&result, "rows_rejected"), 1);
     let quarantined = "SELECT count(*) FROM gristmill_quarantine";
     assert_eq!(database.query_value(quarantined).as_deref(), Some("1"));
+    // They hinder the next upload, also when retention has taken them.
+    database.execute("DELETE FROM gristmill_quarantine");
+    let path = with_bad_row(3, 6).write(folder.path(), "3.tar.gz");
+    let result = load(&database, &patient, &[path]);
+    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(database.query_value(quarantined).as_deref(), Some("1"));
 }
 
 #[test]

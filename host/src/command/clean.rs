@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
-use super::{default_archive, open};
-use crate::cli::CleanArguments;
+use super::{default_archive, open, refuse};
+use crate::cli::{CleanArguments, RecordArguments};
+use crate::definition;
 use crate::failure::{Failure, Result};
+use crate::plan::RecordRetention;
 use crate::report::{self, grouped};
-use crate::retention::{self, Cleaned, Retention};
+use crate::retention::{self, Cleaned, OldRecords, Retention};
 
 /// # Errors
-/// The database cannot be reached, a statement fails, or a file of the archive
+/// The pipeline has problems, the database cannot be reached, a statement fails, or a file of the archive
 /// cannot be removed.
 pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
+    let records = records(&arguments.records)?;
     let database = open(runtime, &arguments.database, 1)?;
     let retention = Retention {
         days: i32::from(arguments.retention_days),
         months: arguments.retention_months.map(i32::from),
+        records,
         dry_run: arguments.dry_run,
     };
     let archive = default_archive(&database)?;
@@ -45,6 +49,19 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     Err(failure)
 }
 
+/// How long records are kept.
+fn records(arguments: &RecordArguments) -> Result<RecordRetention> {
+    let Some(pipeline) = &arguments.pipeline else {
+        return Ok(arguments.over(RecordRetention::default()));
+    };
+    let shown = pipeline.display().to_string();
+    let loaded = definition::load(pipeline)
+        .map_err(|unreadable| refuse(&unreadable.sources, &[unreadable.problem], &shown))?;
+    RecordRetention::of(&loaded.definition.retention)
+        .map(|said| arguments.over(said))
+        .map_err(|problem| refuse(&loaded.sources, &[problem], &shown))
+}
+
 fn show(cleaned: &Cleaned) {
     let mut rows = Vec::new();
     let mut staged: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
@@ -59,6 +76,25 @@ fn show(cleaned: &Cleaned) {
             format!("{count} generations"),
             format!("{} rows", grouped(sum.unsigned_abs())),
         ]);
+    }
+    let OldRecords {
+        quarantined_rows,
+        row_accounts,
+        runs,
+        manifests,
+        rows_of_dead_runs,
+    } = cleaned.records;
+    for (what, count, unit) in [
+        ("quarantine", quarantined_rows, "rows"),
+        ("quarantine, of dead runs", rows_of_dead_runs, "rows"),
+        ("row accounts", row_accounts, "runs"),
+        ("runs", runs, "runs"),
+        ("manifests and file statuses", manifests, "manifests"),
+    ] {
+        if count > 0 {
+            let size = format!("{} {unit}", grouped(count));
+            rows.push(vec![what.to_string(), String::new(), size]);
+        }
     }
     if !cleaned.payloads.is_empty() {
         let bytes: i64 = cleaned.payloads.iter().map(|payload| payload.bytes).sum();

@@ -6,6 +6,7 @@
 mod json_schema;
 mod merge;
 mod quantity;
+mod retention;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use toml::Spanned;
 
 pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
+pub use self::retention::RetentionSection;
 use crate::problem::{Problem, Sources};
 use crate::schema::ColumnType;
 
@@ -57,6 +59,9 @@ pub struct Definition {
     /// What is done with a payload once it is loaded.
     #[serde(default)]
     pub archive: ArchiveSection,
+    /// How long records of payloads are kept.
+    #[serde(default)]
+    pub retention: RetentionSection,
 }
 
 /// What the pipeline is called.

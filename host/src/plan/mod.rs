@@ -7,6 +7,7 @@
 mod budget;
 mod fingerprint;
 mod resolve;
+mod retention;
 mod stages;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use self::budget::PayloadBudget;
 pub use self::resolve::{Surroundings, resolve};
+pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
 use crate::definition::{BoundSet, LearnedSet};
 use crate::schema::Schema;
 use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};

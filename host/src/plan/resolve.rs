@@ -95,6 +95,7 @@ impl<'a> Resolver<'a> {
             None => Some(CHUNK_BYTES),
         };
         let budget = self.budget();
+        self.retention();
         Some(Plan {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
