@@ -19,6 +19,9 @@ CREATE TABLE gristmill_reject (
     raw bytea NOT NULL
 );
 
+-- It stays for minutes: the quarantine compresses what is kept.
+ALTER TABLE gristmill_reject ALTER COLUMN raw SET STORAGE EXTERNAL;
+
 -- A run asks for its own rows; the foreign key needs it too.
 CREATE INDEX gristmill_reject_generation_index ON gristmill_reject (generation);
 

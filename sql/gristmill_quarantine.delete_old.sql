@@ -6,7 +6,7 @@
 -- $2  rows_max  bigint   so many at most; null for all
 -- $3  dry_run   boolean  only count them
 --
--- Returns how many there were.
+-- Returns how many went, or would. Those that somebody is at work on stay this time.
 
 WITH old_rows AS MATERIALIZED (
     SELECT quarantine.id
@@ -15,12 +15,23 @@ WITH old_rows AS MATERIALIZED (
     ORDER BY quarantine.quarantined_at
     LIMIT $2
 ),
-removed AS (
-    DELETE FROM gristmill_quarantine AS quarantine
-    USING old_rows AS old
+free_rows AS MATERIALIZED (
+    -- Nobody waits for a run, nor a run for this.
+    SELECT quarantine.id
+    FROM gristmill_quarantine AS quarantine
     WHERE
-        quarantine.id = old.id
-        AND NOT $3
+        NOT $3
+        AND quarantine.id = ANY (ARRAY(SELECT old.id FROM old_rows AS old))
+    FOR UPDATE SKIP LOCKED
+),
+removed_rows AS (
+    DELETE FROM gristmill_quarantine AS quarantine
+    USING free_rows AS free
+    WHERE quarantine.id = free.id
+    RETURNING quarantine.id
 )
-SELECT count(*)
-FROM old_rows;
+SELECT
+    CASE
+        WHEN $3 THEN (SELECT count(*) FROM old_rows)
+        ELSE (SELECT count(*) FROM removed_rows)
+    END;

@@ -37,6 +37,8 @@ WITH known_rows AS MATERIALIZED (
             )
         )
         AND quarantine.state IN ('open', 'discarded')
+    -- In the order in which all lock them.
+    ORDER BY quarantine.id
     FOR UPDATE
 ),
 both_sides AS (

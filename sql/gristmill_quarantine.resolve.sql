@@ -8,15 +8,29 @@
 -- $2  manifest_id  integer  the manifest
 -- $3  files        text[]   the files' names
 
+WITH open_rows AS MATERIALIZED (
+    SELECT quarantine.id
+    FROM gristmill_quarantine AS quarantine
+    WHERE
+        quarantine.run_id = ANY (
+            ARRAY(
+                SELECT run.id
+                FROM gristmill_run AS run
+                WHERE
+                    run.manifest_id = $2
+                    AND run.id <> $1
+            )
+        )
+        AND quarantine.file = ANY ($3::text[])
+        AND quarantine.state = 'open'
+    -- In the order in which all lock them.
+    ORDER BY quarantine.id
+    FOR UPDATE
+)
 UPDATE gristmill_quarantine AS quarantine
 SET
     state = 'resolved',
     changed_at = now(),
     resolved_by_run = $1
-FROM gristmill_run AS run
-WHERE
-    run.id = quarantine.run_id
-    AND run.id <> $1
-    AND run.manifest_id = $2
-    AND quarantine.file = ANY ($3::text[])
-    AND quarantine.state = 'open';
+FROM open_rows
+WHERE quarantine.id = open_rows.id;

@@ -49,10 +49,12 @@ pub(super) async fn clean(
     let quarantine_days = i32::from(retention.quarantine_days);
     let quarantine = Part::new("the quarantine", QUARANTINE_ROWS_MAX, dry_run);
     let records = |what| Part::new(what, RECORDS_MAX, dry_run);
-    sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
-        .execute(database.pool())
-        .await
-        .map_err(|error| records("the records of runs").failure(error))?;
+    if !dry_run {
+        sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
+            .execute(database.pool())
+            .await
+            .map_err(|error| records("the records of runs").failure(error))?;
+    }
     let old = OldRecords {
         rows_of_dead_runs: records("what dead runs left")
             .remove(database, |part| {
