@@ -48,6 +48,8 @@ mod months;
 mod museum;
 /// The projects that `gristmill stage new` makes.
 mod new_stage;
+/// Whose an archive is.
+mod owners;
 /// One report over several workers.
 mod parallel;
 /// The document that tells what is corrected.

@@ -1,5 +1,6 @@
 //! The command line as it is typed. Nothing here touches the world.
 
+mod archive;
 mod stage;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -63,6 +65,9 @@ pub enum Command {
     Summarize(SummarizeArguments),
     /// Remove what is past retention: staged rows, archived payloads, old summaries
     Clean(CleanArguments),
+    /// The archive of payloads
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// The database
     #[command(subcommand)]
     Db(DbCommand),

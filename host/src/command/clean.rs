@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
-use super::{default_archive, open};
+use super::open;
 use crate::cli::CleanArguments;
 use crate::failure::{Failure, Result};
 use crate::report::{self, grouped};
 use crate::retention::{self, Cleaned, Retention};
 
 /// # Errors
-/// The database cannot be reached, a statement fails, or a file of the archive
-/// cannot be removed.
+/// The database cannot be reached, a statement fails, what would leave the archive is
+/// another database's, or a file of it cannot be removed.
 pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     let database = open(runtime, &arguments.database, 1)?;
     let retention = Retention {
@@ -20,9 +20,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         months: arguments.retention_months.map(i32::from),
         dry_run: arguments.dry_run,
     };
-    let archive = default_archive(&database)?;
-    let cleaned = retention::clean(&database, retention, archive.directory());
-    let cleaned = runtime.block_on(cleaned)?;
+    let cleaned = runtime.block_on(retention::clean(&database, retention))?;
     if arguments.json {
         report::json(&cleaned);
     } else {
@@ -40,7 +38,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         return Ok(());
     }
     let mut failure =
-        Failure::environment("some files of the archive are left, and no longer used");
+        Failure::environment("some files of the archive are left, and no longer wanted");
     failure.causes = cleaned.files_left;
     Err(failure)
 }
@@ -70,7 +68,7 @@ fn show(cleaned: &Cleaned) {
     }
     if !cleaned.stray_files.is_empty() {
         rows.push(vec![
-            "archive, in no record".to_string(),
+            "archive, never recorded".to_string(),
             format!("{} files", cleaned.stray_files.len()),
             String::new(),
         ]);

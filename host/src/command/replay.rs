@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
 use super::{archive_of, difference, engine, open, plan};
-use crate::archive::{self, Archive, Kept};
+use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
+use crate::database::Database;
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
@@ -19,6 +20,7 @@ use crate::hours::KnownHours;
 use crate::ingest::connections;
 use crate::load::Loader;
 use crate::payload::Payload;
+use crate::plan::Plan;
 use crate::publish::Upload;
 use crate::publish::replace::{self, Holder};
 use crate::quarantine;
@@ -56,7 +58,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let plan = plan(&arguments.pipeline, &engine)?;
     let workers = workers();
     let database = open(runtime, &arguments.database, connections(workers) + 1)?;
-    let archive = archive_of(&plan, &database)?;
+    let archives = archives_of(&plan, &database, runtime)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
     let replay = Replay {
         ingesting: Ingesting {
@@ -66,7 +68,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             workers,
             capture: None,
         },
-        archive,
+        archives,
         source,
         days: Some(days),
     };
@@ -121,9 +123,16 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     })
 }
 
+/// Where the archived payloads of this database are; refused when it is a copy that has
+/// records of another's.
+pub(super) fn archives_of(plan: &Plan, database: &Database, runtime: &Runtime) -> Result<Archives> {
+    let archive = archive_of(plan, database, runtime)?;
+    runtime.block_on(Archives::of(database, archive.as_ref()))
+}
+
 pub(super) struct Replay<'a> {
     pub(super) ingesting: Ingesting<'a>,
-    pub(super) archive: Option<Archive>,
+    pub(super) archives: Archives,
     pub(super) source: Source,
     /// `None` replaces all that a payload made.
     pub(super) days: Option<Days>,
@@ -173,7 +182,7 @@ impl Replay<'_> {
         let mut open: BTreeSet<&String> = files.iter().collect();
         let mut tarballs = Vec::new();
         for kept in kept {
-            let Some(kept) = self.found(kept) else {
+            let Some(kept) = self.archives.find(kept)? else {
                 continue;
             };
             let before = open.len();
@@ -186,15 +195,6 @@ impl Replay<'_> {
             true => Ok(Replayable { holder, tarballs }),
             false => Err(holder),
         })
-    }
-
-    /// The tarball where it was put, or where the pipeline says that archives are.
-    fn found(&self, kept: Kept) -> Option<Kept> {
-        if kept.path().is_file() {
-            return Some(kept);
-        }
-        let moved = self.archive.as_ref()?.kept(kept);
-        moved.path().is_file().then_some(moved)
     }
 
     /// Replays a payload; returns the run and what it changed.
@@ -248,7 +248,8 @@ impl Replay<'_> {
         let mut payloads = Vec::new();
         for kept in &replayable.tarballs {
             kept.verify()?;
-            payloads.push(Payload::open(&kept.path(), None)?);
+            let payload = Payload::open(&kept.path()?, None)?;
+            payloads.push(payload);
         }
         let Some(first) = payloads.first() else {
             return Err(Failure::run("its manifest lists no file"));
