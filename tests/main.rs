@@ -6,6 +6,8 @@ mod additive;
 mod aggregates;
 /// The payloads that are kept.
 mod archive;
+/// What the archive holds of a payload, from when on, and whether it is that.
+mod archived_bytes;
 /// Payloads and rows that are wrong.
 mod bad_input;
 /// The harness of `make bench`.

@@ -1,0 +1,232 @@
+//! What is in the archive, when it is put there, and what becomes of it when it is not
+//! what was put there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::support::command::{Ended, Gristmill, file, gristmill, run};
+use crate::support::payload::{CLUSTER, DAY, Payload, Report};
+use crate::support::server::TestDatabase;
+
+struct Site {
+    database: TestDatabase,
+    data: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        Site {
+            database: TestDatabase::migrated(),
+            data: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn at_home(&self, command: Gristmill) -> Gristmill {
+        command
+            .env("GRISTMILL_DATA", self.data.path())
+            .calling(self.data.path(), "[DATA]")
+    }
+
+    fn run(&self, payload: &PathBuf) -> Gristmill {
+        let payloads = std::slice::from_ref(payload);
+        self.at_home(run(&self.database, "pipelines/ocp.toml", payloads))
+    }
+
+    #[track_caller]
+    fn load(&self, payload: &Payload, name: &str) -> PathBuf {
+        let path = payload.write(self.data.path(), name);
+        self.run(&path).succeeds();
+        path
+    }
+
+    fn replay(&self, cluster: &str) -> Gristmill {
+        let command = gristmill(["replay", "pipelines/ocp.toml"])
+            .database(&self.database)
+            .with_stages()
+            .arguments(["--source", cluster, "--from", DAY]);
+        self.at_home(command)
+    }
+
+    fn quarantine_replay(&self) -> Gristmill {
+        let command = gristmill(["quarantine", "replay", "pipelines/ocp.toml"])
+            .database(&self.database)
+            .with_stages();
+        self.at_home(command)
+    }
+
+    fn clean(&self) -> Gristmill {
+        let command = gristmill(["clean", "--retention-months", "120"]).database(&self.database);
+        self.at_home(command)
+    }
+
+    #[track_caller]
+    fn count(&self, table: &str) -> String {
+        let count = format!("SELECT count(*) FROM {table}");
+        self.database.query_value(&count).expect("a number")
+    }
+
+    /// The archived tarballs that are recorded.
+    #[track_caller]
+    fn archived(&self) -> Vec<PathBuf> {
+        let rows = self.database.query_rows(
+            "SELECT directory || '/' || left(digest, 2) || '/' || digest || '.tar.gz'
+            FROM gristmill_archive
+            ORDER BY archived_at",
+        );
+        rows.into_iter()
+            .flatten()
+            .flatten()
+            .map(PathBuf::from)
+            .collect()
+    }
+
+    /// Every tarball in the archive.
+    fn tarballs(&self) -> usize {
+        let root = self.data.path().join("archive/gristmill");
+        let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries(root)
+            .map(|entry| entry.path())
+            .flat_map(|path| match path.is_dir() {
+                true => entries(path).map(|entry| entry.path()).collect(),
+                false => vec![path],
+            });
+        files.filter(|path| !path.ends_with("owner.json")).count()
+    }
+}
+
+#[track_caller]
+fn says(ended: &Ended, words: &str) {
+    assert!(ended.stderr.contains(words), "{words}\n{ended}");
+}
+
+/// The steps that a run passes, in their order.
+#[track_caller]
+fn steps(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {
+    let file = site.data.path().join("steps");
+    let _ = fs::remove_file(&file);
+    site.run(payload)
+        .env("GRISTMILL_TEST_STEPS", &file)
+        .ends_with(code);
+    let steps = fs::read_to_string(&file).expect("steps");
+    steps.lines().map(str::to_string).collect()
+}
+
+#[test]
+fn a_payload_is_in_the_archive_before_its_publishing_begins() {
+    let site = Site::new();
+    let payload = Payload::usual(1).write(site.data.path(), "p.tar.gz");
+    let passed = steps(&site, &payload, 0);
+    let at = |step: &str| {
+        let position = passed.iter().position(|passed| passed == step);
+        position.unwrap_or_else(|| panic!("it passes {step}: {passed:?}"))
+    };
+    // Nothing is written without a record, nor placed without its name.
+    assert!(at("archive-begun") < at("archive-written"), "{passed:?}");
+    assert!(at("archive-begun") < at("copy-begun"), "{passed:?}");
+    assert!(at("archive-named") < at("archive-placed"), "{passed:?}");
+    assert!(
+        at("archive-placed") < at("generation-recorded"),
+        "{passed:?}"
+    );
+    assert!(
+        at("generation-recorded") < at("archive-recorded"),
+        "{passed:?}"
+    );
+    assert!(
+        at("archive-recorded") < at("publish-committed"),
+        "{passed:?}"
+    );
+}
+
+#[test]
+fn a_payload_that_fails_leaves_nothing_in_the_archive() {
+    let site = Site::new();
+    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let bad = Payload::numbered(1).file("pods.csv", bad.text());
+    let bad = bad.write(site.data.path(), "bad.tar.gz");
+    let passed = steps(&site, &bad, 1);
+    assert!(
+        passed.iter().any(|step| step == "archive-discarded"),
+        "{passed:?}"
+    );
+    assert_eq!(site.tarballs(), 0);
+    assert_eq!(site.count("gristmill_archive_pending"), "0");
+
+    // Also when it is in its place by then.
+    site.database.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON gristmill_day
+        FOR EACH ROW EXECUTE FUNCTION fail()",
+    );
+    let good = Payload::usual(2).write(site.data.path(), "good.tar.gz");
+    let passed = steps(&site, &good, 1);
+    assert!(
+        passed.iter().any(|step| step == "archive-placed"),
+        "{passed:?}"
+    );
+    assert_eq!(site.tarballs(), 0);
+    assert_eq!(site.count("gristmill_archive_pending"), "0");
+    site.database.execute("DROP TRIGGER fail ON gristmill_day");
+    site.run(&good).succeeds();
+    assert_eq!(site.tarballs(), 1);
+}
+
+#[test]
+fn a_killed_run_leaves_what_clean_removes() {
+    let site = Site::new();
+    let payload = Payload::usual(1).write(site.data.path(), "p.tar.gz");
+    for step in [
+        "archive-begun",
+        "archive-written",
+        "archive-named",
+        "archive-placed",
+    ] {
+        let ended = site
+            .run(&payload)
+            .env("GRISTMILL_TEST_KILL_AT", step)
+            .ends();
+        assert_eq!(ended.code, None, "{step}\n{ended}");
+        assert_eq!(site.count("gristmill_archive_pending"), "1", "{step}");
+        crate::local_server::wait_until("the server has noticed", || {
+            let sessions = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'gristmill'";
+            site.database.query_value(sessions).as_deref() == Some("0")
+        });
+        site.clean().succeeds();
+        assert_eq!(site.count("gristmill_archive_pending"), "0", "{step}");
+        assert_eq!(site.tarballs(), 0, "{step}");
+    }
+    site.run(&payload).succeeds();
+    assert_eq!(site.tarballs(), 1);
+}
+
+/// What a run at work has written is not taken from under it.
+#[test]
+fn clean_beside_a_run_leaves_what_it_writes() {
+    let site = Site::new();
+    let payload = Payload::usual(1).write(site.data.path(), "p.tar.gz");
+    let running = site
+        .run(&payload)
+        .env("GRISTMILL_TEST_STOP_AT", "archive-placed")
+        .begins();
+    let stat = format!("/proc/{}/stat", running.process().as_raw_nonzero());
+    crate::local_server::wait_until("the program has stopped itself", || {
+        let stat = fs::read_to_string(&stat).expect("the process is there");
+        stat.rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .trim_start()
+            .starts_with('T')
+    });
+    assert_eq!(site.tarballs(), 1);
+    site.clean().succeeds();
+    assert_eq!(site.tarballs(), 1);
+    running.signal(rustix::process::Signal::CONT);
+    let ended = running.ends();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    site.replay(CLUSTER).succeeds();
+}
