@@ -102,6 +102,106 @@ fn says(ended: &Ended, words: &str) {
     assert!(ended.stderr.contains(words), "{words}\n{ended}");
 }
 
+#[test]
+fn a_payload_that_comes_again_mends_what_is_archived_of_it() {
+    let site = Site::new();
+    let payload = site.load(&Payload::usual(1), "p.tar.gz");
+    let whole = fs::read(&payload).expect("the payload");
+    let archived = site.archived().remove(0);
+    let outside = site.data.path().join("outside");
+    fs::write(&outside, &whole).expect("a file");
+    let mut flipped = whole.clone();
+    flipped[100] ^= 1;
+    let damages: [(&str, &dyn Fn()); 5] = [
+        ("was missing", &|| {
+            fs::remove_file(&archived).expect("our file")
+        }),
+        ("was damaged (its SHA-256 is", &|| {
+            fs::write(&archived, &whole[..whole.len() - 1]).expect("our file");
+        }),
+        ("was damaged (its SHA-256 is", &|| {
+            fs::write(&archived, &flipped).expect("our file");
+        }),
+        ("was damaged (its SHA-256 is", &|| {
+            fs::write(&archived, b"").expect("our file");
+        }),
+        ("was damaged (it is no plain file)", &|| {
+            fs::remove_file(&archived).expect("our file");
+            symlink(&outside, &archived).expect("a link");
+        }),
+    ];
+    for (words, damage) in damages {
+        damage();
+        let before = site.database.digests_of_published();
+        let ended = site.run(&payload).succeeds();
+        says(&ended, words);
+        says(&ended, "its bytes are put back");
+        says(&ended, "nothing to do, all of it was loaded before");
+        let metadata = fs::symlink_metadata(&archived).expect("it is there");
+        assert!(metadata.is_file());
+        assert_eq!(fs::read(&archived).expect("it is there"), whole, "{words}");
+        assert_eq!(site.database.digests_of_published(), before);
+        site.replay(CLUSTER).succeeds();
+        let ended = site.run(&payload).succeeds();
+        assert!(!ended.stderr.contains("put back"), "{ended}");
+    }
+    assert_eq!(fs::read(&outside).expect("it is there"), whole);
+    assert_eq!((site.tarballs(), site.archived().len()), (1, 1));
+    assert_eq!(site.count("gristmill_archive_pending"), "0");
+}
+
+#[test]
+fn what_is_damaged_is_mended_by_the_payload_in_another_form() {
+    let site = Site::new();
+    site.load(&Payload::usual(1), "p.tar.gz");
+    let damaged = site.archived().remove(0);
+    fs::write(&damaged, "noise").expect("our file");
+    let unpacked = site.data.path().join("unpacked");
+    fs::create_dir(&unpacked).expect("a folder");
+    Payload::usual(1).write_unpacked(&unpacked);
+    says(
+        &site.run(&unpacked).succeeds(),
+        "this payload is kept in its place",
+    );
+    assert_eq!(site.archived().len(), 1);
+    assert_ne!(site.archived()[0], damaged);
+    site.replay(CLUSTER).succeeds();
+    site.clean().succeeds();
+    assert!(!damaged.exists());
+    assert_eq!(site.tarballs(), 1);
+    says(&site.run(&unpacked).succeeds(), "nothing to do");
+    assert_eq!(site.tarballs(), 1);
+}
+
+#[test]
+fn a_part_of_a_split_payload_mends_its_own_tarball() {
+    let site = Site::new();
+    let report = |hours| Report::pods().hours(hours);
+    let whole = Payload::numbered(1)
+        .file("a.csv", report(0..2).text())
+        .file("b.csv", report(2..4).text());
+    let part = |name: &str, hours| {
+        Payload::numbered(1)
+            .member(name, report(hours).text())
+            .manifest("files", serde_json::json!(whole.files()))
+    };
+    let (first, second) = (part("a.csv", 0..2), part("b.csv", 2..4));
+    let first = site.load(&first, "first.tar.gz");
+    let second = site.load(&second, "second.tar.gz");
+    for tarball in site.archived() {
+        fs::write(tarball, "noise").expect("our file");
+    }
+    says(&site.run(&second).succeeds(), "its bytes are put back");
+    let ended = site.replay(CLUSTER).ends_with(1);
+    says(&ended, "is damaged: its SHA-256 is");
+    says(
+        &ended,
+        "hint: `gristmill run` of that payload puts its bytes back",
+    );
+    says(&site.run(&first).succeeds(), "its bytes are put back");
+    site.replay(CLUSTER).succeeds();
+}
+
 /// The steps that a run passes, in their order.
 #[track_caller]
 fn steps(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {

@@ -172,9 +172,10 @@ impl Archive {
             let Ok(Some(root)) = owner.open(directory) else {
                 continue;
             };
-            match root.holds(&digest) {
-                Ok(true) => return Found::Whole,
-                Ok(false) => {}
+            match root.examine(&digest) {
+                Ok(Found::Whole) => return Found::Whole,
+                Ok(Found::Missing) => {}
+                Ok(damaged) => worst = damaged,
                 Err(error) => worst = Found::Damaged(error.to_string()),
             }
         }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::ingesting::Ingesting;
-use crate::archive::{Archive, Keeping, Written};
+use crate::archive::{Archive, Found, Keeping, Kept, Written};
 use crate::failure::{Failure, Result};
 use crate::payload::Payload;
 use crate::publish::{Archived, Upload};
+use crate::report;
 
 /// What of a payload is in the archive so far.
 #[derive(Debug, Default)]
@@ -102,6 +103,9 @@ impl Archiving {
         };
         let written = self.written.insert(written);
         let kept = runtime.block_on(upload.place(keeping, written, payload, here))?;
+        for (bad, found) in &held.bad {
+            report::say(&healed(bad, found, &kept));
+        }
         let superseded = held.superseded_by(&kept);
         Ok(Some(Archived {
             keeping,
@@ -140,4 +144,20 @@ impl Archiving {
 fn with_cause(mut failure: Failure, also: &Failure) -> Failure {
     failure.causes.push(also.to_string());
     failure
+}
+
+/// What was done about an archived payload that was not what was put there.
+fn healed(bad: &Kept, found: &Found, kept: &Kept) -> String {
+    let shown = match bad.path() {
+        Ok(path) => path.display().to_string(),
+        Err(_) => bad.payload.clone(),
+    };
+    let was = match found {
+        Found::Damaged(reason) => format!("was damaged ({reason})"),
+        _ => "was missing".to_string(),
+    };
+    match bad.digest == kept.digest {
+        true => format!("archived payload `{shown}` {was}; its bytes are put back"),
+        false => format!("archived payload `{shown}` {was}; this payload is kept in its place"),
+    }
 }
