@@ -202,6 +202,107 @@ fn a_part_of_a_split_payload_mends_its_own_tarball() {
     site.replay(CLUSTER).succeeds();
 }
 
+/// Two uploads whose records name one another's tarballs.
+const SWAPPED: &str = "
+    UPDATE gristmill_archive AS ours
+    SET digest = theirs.digest
+    FROM gristmill_archive AS theirs
+    WHERE theirs.manifest_id <> ours.manifest_id";
+
+#[test]
+fn an_archived_payload_of_another_upload_is_not_replayed() {
+    let site = Site::new();
+    site.load(&Payload::usual(1), "one.tar.gz");
+    let better = Payload::numbered(2).file("pods.csv", Report::pods().hours(0..5).text());
+    site.load(&better, "two.tar.gz");
+    site.database.execute(SWAPPED);
+    let before = site.database.digests_of_published();
+    let ended = site.replay(CLUSTER).ends_with(1);
+    says(
+        &ended,
+        "is of upload 00000000-0000-4000-8000-000000000001, \
+        not of upload 00000000-0000-4000-8000-000000000002 for which it is recorded",
+    );
+    says(&ended, "hint: nothing was changed");
+    assert_eq!(site.database.digests_of_published(), before);
+    assert_eq!(site.count("reporting_common_costusagereportmanifest"), "2");
+}
+
+#[test]
+fn an_archived_payload_of_another_cluster_is_not_replayed() {
+    let site = Site::new();
+    // One row of 300 is refused.
+    let report = (0..299).fold(Report::pods(), |report, pod| {
+        report.row(0, &[("pod", &format!("p{pod}"))])
+    });
+    let report = report.row(1, &[("pod_usage_cpu_core_seconds", "much")]);
+    let payload = Payload::numbered(1).file("pods.csv", report.text());
+    site.load(&payload, "ours.tar.gz");
+    let theirs = payload.clone().manifest("cluster_id", "their-cluster");
+    site.load(&theirs, "theirs.tar.gz");
+    site.database.execute(SWAPPED);
+    let before = site.database.digests_of_published();
+    for cluster in [CLUSTER, "their-cluster"] {
+        let ended = site.replay(cluster).ends_with(1);
+        says(
+            &ended,
+            &format!("not of cluster `{cluster}` for which it is recorded"),
+        );
+    }
+    let ended = site.quarantine_replay().ends_with(1);
+    says(
+        &ended,
+        "is of cluster `their-cluster`, not of cluster `test-cluster`",
+    );
+    assert_eq!(site.database.digests_of_published(), before);
+    assert_eq!(site.count("gristmill_quarantine"), "2");
+}
+
+#[test]
+fn an_archived_payload_that_lacks_a_recorded_file_is_not_replayed() {
+    let site = Site::new();
+    let report = |hours| Report::pods().hours(hours);
+    let whole = Payload::numbered(1)
+        .file("a.csv", report(0..2).text())
+        .file("b.csv", report(2..4).text());
+    site.load(&whole, "whole.tar.gz");
+    let cut = Payload::numbered(1)
+        .member("a.csv", report(0..2).text())
+        .manifest("files", serde_json::json!(whole.files()));
+    // As if it had been recorded for both.
+    let other = Site::new();
+    other.load(&cut, "cut.tar.gz");
+    let (ours, theirs) = (site.archived().remove(0), other.archived().remove(0));
+    let digest = theirs
+        .file_stem()
+        .expect("a name")
+        .to_string_lossy()
+        .replace(".tar", "");
+    let place = ours
+        .ancestors()
+        .nth(2)
+        .expect("the archive")
+        .join(&digest[..2]);
+    fs::create_dir_all(&place).expect("a folder");
+    fs::copy(&theirs, place.join(format!("{digest}.tar.gz"))).expect("a copy");
+    site.database
+        .execute(&format!("UPDATE gristmill_archive SET digest = '{digest}'"));
+    let before = site.database.digests_of_published();
+    let ended = site.replay(CLUSTER).ends_with(1);
+    says(&ended, "lacks file `b.csv`, which its record says it has");
+    assert_eq!(site.database.digests_of_published(), before);
+}
+
+#[test]
+fn a_record_with_no_digest_is_refused_by_name() {
+    let site = Site::new();
+    site.load(&Payload::usual(1), "p.tar.gz");
+    site.database
+        .execute("UPDATE gristmill_archive SET digest = '../../../p'");
+    let ended = site.replay(CLUSTER).ends_with(1);
+    says(&ended, "has `../../../p` for its SHA-256, which is none");
+}
+
 /// The steps that a run passes, in their order.
 #[track_caller]
 fn steps(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {
@@ -329,4 +430,23 @@ fn clean_beside_a_run_leaves_what_it_writes() {
     let ended = running.ends();
     assert_eq!(ended.code, Some(0), "{ended}");
     site.replay(CLUSTER).succeeds();
+}
+
+#[test]
+fn a_pipeline_that_keeps_nothing_replays_what_is_there() {
+    let site = Site::new();
+    site.load(&Payload::usual(1), "p.tar.gz");
+    let pipeline = site.data.path().join("site.toml");
+    let extends = file("pipelines/ocp.toml");
+    fs::write(
+        &pipeline,
+        format!("extends = {extends:?}\n[archive]\nkeep = false\n"),
+    )
+    .expect("a pipeline");
+    let command = gristmill(["replay"])
+        .argument(&pipeline)
+        .database(&site.database)
+        .with_stages()
+        .arguments(["--source", CLUSTER, "--from", DAY]);
+    site.at_home(command).succeeds();
 }

@@ -248,6 +248,11 @@ impl Upload {
         Ok(completed)
     }
 
+    /// All files of the manifest.
+    pub fn known_files(&self) -> &[String] {
+        &self.known_files
+    }
+
     pub fn source_uuid(&self) -> Uuid {
         self.source.source_uuid
     }

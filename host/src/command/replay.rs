@@ -19,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
 use crate::ingest::connections;
 use crate::load::Loader;
-use crate::payload::Payload;
+use crate::payload::{Manifest, Payload};
 use crate::plan::Plan;
 use crate::publish::Upload;
 use crate::publish::replace::{self, Holder};
@@ -249,6 +249,7 @@ impl Replay<'_> {
         for kept in &replayable.tarballs {
             kept.verify()?;
             let payload = Payload::open(&kept.path()?, None)?;
+            self.is_of(&payload, &replayable.holder)?;
             payloads.push(payload);
         }
         let Some(first) = payloads.first() else {
@@ -263,7 +264,7 @@ impl Replay<'_> {
             run_id,
             &report::say,
         ))?;
-        let result = self.replace(&mut upload, &payloads, run_id, sums);
+        let result = self.replace(&mut upload, &payloads, &replayable.holder, run_id, sums);
         match result {
             Ok(days) => {
                 runtime.block_on(upload.close());
@@ -279,10 +280,37 @@ impl Replay<'_> {
         }
     }
 
+    /// Whether an archived payload is that of the upload it is recorded for: a record may
+    /// name the bytes of another, of another cluster even.
+    fn is_of(&self, payload: &Payload, holder: &Holder) -> Result<()> {
+        let Manifest {
+            uuid, cluster_id, ..
+        } = &payload.manifest;
+        let shown = payload.path.display();
+        let refused = if uuid.to_string() != holder.assembly_id {
+            format!(
+                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
+                 recorded",
+                holder.assembly_id
+            )
+        } else if *cluster_id != self.source.cluster_id {
+            format!(
+                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
+                 which it is recorded",
+                self.source.cluster_id
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::run(refused)
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
+    }
+
     fn replace(
         &self,
         upload: &mut Upload,
         payloads: &[Payload],
+        holder: &Holder,
         run_id: i64,
         sums: &mut RunSums,
     ) -> Result<Vec<DayDifference>> {
@@ -309,6 +337,18 @@ impl Replay<'_> {
             } = self.ingesting.payload(payload, &loader, &words, wanted)?;
             files.extend(ingested);
             taken.extend(here);
+        }
+        if let Some(missing) = upload
+            .known_files()
+            .iter()
+            .find(|file| !taken.contains(*file))
+        {
+            return Err(Failure::run(format!(
+                "the archived payload of upload {} lacks file `{missing}`, which its record says \
+                 it has",
+                holder.assembly_id
+            ))
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"));
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
