@@ -6,6 +6,8 @@
 
 SELECT
     owner.identity,
+    owner.system_identifier,
+    owner.database_oid::bigint AS database_oid,
     owner.database_oid = marks.database_oid
     -- What the role may not ask now or could not ask then tells nothing.
     AND coalesce(owner.system_identifier = marks.system_identifier, true) AS is_here,

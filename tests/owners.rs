@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use crate::local_server::DataDirectory;
 use crate::support::command::{Ended, Gristmill, gristmill, run};
 use crate::support::payload::{CLUSTER, DAY, Payload};
-use crate::support::server::{TestDatabase, scratch};
+use crate::support::server::TestDatabase;
+use crate::support::torture::{Work, figure};
 
 /// Databases with one data folder.
 struct Host {
@@ -349,10 +351,10 @@ fn a_record_that_leads_elsewhere_is_not_followed() {
             for victim in &victims {
                 assert!(victim.exists(), "{directory} {digest}\n{ended}");
             }
-            production.execute(&format!(
+            production.execute(
                 "DELETE FROM gristmill_archive WHERE payload = 'lie';
-                DELETE FROM gristmill_archive_pending"
-            ));
+                DELETE FROM gristmill_archive_pending",
+            );
         }
     }
 }
@@ -431,9 +433,22 @@ fn where_the_server_does_not_say_which_it_is_the_database_tells() {
     elsewhere.execute(&format!("DROP ROLE {role}"));
 }
 
+/// A standby is the database on another machine, byte by byte; tried under torture, as a
+/// copy of the server's files.
 #[test]
-fn the_databases_of_tests_have_folders_of_their_own() {
-    let database = TestDatabase::migrated();
-    assert!(database.data().starts_with(scratch()));
-    assert_ne!(database.data(), TestDatabase::migrated().data());
+fn a_standby_that_is_promoted_has_the_archive() {
+    let work = Work::new(0, 1, Duration::from_secs(60));
+    for _ in (0..).take_while(|done| work.goes_on(*done)) {
+        let primary = DataDirectory::new();
+        let database = TestDatabase::elsewhere(&primary.url());
+        let host = Host::new();
+        host.run(&database).succeeds();
+        primary.run("stop");
+        let standby = primary.copy();
+        let promoted = TestDatabase::elsewhere(&standby.url());
+        host.replay(&promoted).succeeds();
+        host.clean(&promoted).succeeds();
+        assert_eq!(host.tarballs().len(), 0);
+        figure("standbys promoted", 1);
+    }
 }

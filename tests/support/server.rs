@@ -96,8 +96,8 @@ impl TestDatabase {
     /// A data folder of its own, unless a test has another one: an archive belongs to
     /// one database.
     pub(crate) fn data(&self) -> PathBuf {
-        let name = self.name.as_deref().unwrap_or("elsewhere");
-        scratch().join(format!("data-{name}"))
+        let name = self.name.as_deref().unwrap_or(&self.url);
+        scratch().join(format!("data-{}", name.replace('/', "-")))
     }
 
     /// A session that stays, for what lasts as long as one.

@@ -27,6 +27,8 @@ pub struct Owner {
 #[derive(FromRow)]
 struct OwnerRow {
     identity: Uuid,
+    system_identifier: Option<i64>,
+    database_oid: i64,
     /// Whether it was given for this database.
     is_here: bool,
     has_records: bool,
@@ -119,15 +121,16 @@ impl Owner {
         directory: &Path,
         unwritable: &dyn Fn(io::Error) -> Failure,
     ) -> Result<(Self, Root)> {
+        let row = self.identified(connection, false).await?;
         let owner = Self {
-            identity: Some(self.identified(connection, false).await?),
+            identity: Some(row.identity),
             ..self.clone()
         };
         let root = Root::create(directory).map_err(unwritable)?;
         let standing = |root: &Root| root.standing(owner.identity).map_err(unwritable);
         let mut stands = standing(&root)?;
         if stands == Standing::Nobodys {
-            root.claim(&owner.file()?).map_err(unwritable)?;
+            root.claim(&owner.file(&row)).map_err(unwritable)?;
             step::passed(Step::ArchiveOwned);
             stands = standing(&root)?;
         }
@@ -152,7 +155,8 @@ impl Owner {
             database: database.location().to_string(),
             schema: database.schema().to_string(),
         };
-        owner.identity = Some(owner.identified(connection, true).await?);
+        let row = owner.identified(connection, true).await?;
+        owner.identity = Some(row.identity);
         let root = Root::create(directory).map_err(unwritable)?;
         let before = match root.standing(owner.identity) {
             Ok(standing) => standing,
@@ -161,7 +165,7 @@ impl Owner {
             Err(error) => return Err(unwritable(error)),
         };
         if before != Standing::Ours {
-            root.take(&owner.file()?).map_err(unwritable)?;
+            root.take(&owner.file(&row)).map_err(unwritable)?;
             step::passed(Step::ArchiveOwned);
         }
         Ok((owner, root, before))
@@ -169,12 +173,12 @@ impl Owner {
 
     /// The identity, which a copy gets anew: one without records at once, another one when
     /// it `adopts`.
-    async fn identified(&self, connection: &mut PgConnection, adopts: bool) -> Result<Uuid> {
+    async fn identified(&self, connection: &mut PgConnection, adopts: bool) -> Result<OwnerRow> {
         if !adopts
             && let Some(row) = select(connection).await?
             && row.is_here
         {
-            return Ok(row.identity);
+            return Ok(row);
         }
         let renewed = sqlx::query(include_str!(
             "../../../sql/gristmill_archive_owner.renew.sql"
@@ -187,18 +191,19 @@ impl Owner {
             step::passed(Step::OwnerRenewed);
         }
         match select(connection).await? {
-            Some(row) if row.is_here => Ok(row.identity),
+            Some(row) if row.is_here => Ok(row),
             _ => Err(self.refuse_copy()),
         }
     }
 
-    fn file(&self) -> Result<OwnerFile> {
-        let identity = self.identity.ok_or_else(|| self.refuse_copy())?;
-        Ok(OwnerFile {
-            identity,
+    fn file(&self, row: &OwnerRow) -> OwnerFile {
+        OwnerFile {
+            identity: row.identity,
+            system_identifier: row.system_identifier,
+            database_oid: row.database_oid,
             database: self.database.clone(),
             schema: self.schema.clone(),
-        })
+        }
     }
 }
 
