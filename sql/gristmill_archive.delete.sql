@@ -1,11 +1,10 @@
--- Forgets archived tarballs.
+-- Forgets archived tarballs. Their files are to be removed.
 --
--- Writes  gristmill_archive  one row per manifest and archived tarball
+-- Writes  gristmill_archive          one row per manifest and archived tarball
+-- Writes  gristmill_archive_pending  one row per file that is written or is to be removed
 --
 -- $1  manifest_ids  integer[]  the manifests
 -- $2  digests       text[]     the tarball of each, in the same order
---
--- Returns the tarballs that nothing refers to any more.
 
 WITH forgotten AS (
     DELETE FROM gristmill_archive AS archived
@@ -14,24 +13,11 @@ WITH forgotten AS (
         archived.manifest_id = old.manifest_id
         AND archived.digest = old.digest
     RETURNING
-        archived.manifest_id,
-        archived.digest,
-        archived.directory
+        archived.directory,
+        archived.digest
 )
+INSERT INTO gristmill_archive_pending (directory, digest)
 SELECT DISTINCT
-    forgotten.digest,
-    forgotten.directory
-FROM forgotten
-WHERE NOT EXISTS (
-    SELECT
-    FROM gristmill_archive AS kept
-    WHERE
-        kept.digest = forgotten.digest
-        AND kept.directory = forgotten.directory
-        AND (kept.manifest_id, kept.digest) NOT IN (
-            SELECT
-                gone.manifest_id,
-                gone.digest
-            FROM forgotten AS gone
-        )
-);
+    forgotten.directory,
+    forgotten.digest
+FROM forgotten;

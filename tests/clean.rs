@@ -78,6 +78,7 @@ impl Site {
         let files = folders
             .expect("the archive")
             .map(|folder| folder.expect("an entry").path())
+            .filter(|path| path.is_dir())
             .flat_map(|folder: PathBuf| fs::read_dir(folder).expect("a folder"));
         (rows.len(), files.count())
     }

@@ -37,6 +37,18 @@ impl DataDirectory {
         DataDirectory { folder, path }
     }
 
+    /// Another one with the same in it; its server must not run.
+    #[track_caller]
+    pub(crate) fn copy(&self) -> DataDirectory {
+        let copy = DataDirectory::new();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([&self.path, &copy.path])
+            .status();
+        assert!(copied.expect("cp runs").success());
+        copy
+    }
+
     pub(crate) fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
         command

@@ -6,6 +6,8 @@ mod additive;
 mod aggregates;
 /// The payloads that are kept.
 mod archive;
+/// What the archive holds of a payload, from when on, and whether it is that.
+mod archived_bytes;
 /// Payloads and rows that are wrong.
 mod bad_input;
 /// The harness of `make bench`.
@@ -52,6 +54,8 @@ mod months;
 mod museum;
 /// The projects that `gristmill stage new` makes.
 mod new_stage;
+/// Whose an archive is.
+mod owners;
 /// One report over several workers.
 mod parallel;
 /// The document that tells what is corrected.

@@ -23,7 +23,8 @@ use crate::support::server::TestDatabase;
 const KNOWN: Compared = Compared {
     tables: "relname NOT LIKE '%\\_staging' AND relname NOT IN (
         'gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_generation',
-        'gristmill_coverage', 'gristmill_hour_read', 'gristmill_archive', 'gristmill_quarantine',
+        'gristmill_coverage', 'gristmill_hour_read', 'gristmill_archive',
+        'gristmill_archive_owner', 'gristmill_archive_pending', 'gristmill_quarantine',
         'reporting_common_costusagereportmanifest', 'reporting_common_costusagereportstatus',
         '_sqlx_migrations')",
     without: &[],

@@ -118,7 +118,7 @@ fn shell(command: &str, folder: &Path, database: &TestDatabase) -> (String, Stri
         .env("PATH", path)
         .env("DATABASE_URL", database.url())
         .env("GRISTMILL_CACHE", tools::cache())
-        .env("GRISTMILL_DATA", scratch().join("data"))
+        .env("GRISTMILL_DATA", database.data())
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("GRISTMILL_SCHEMA")
         .output()

@@ -1,30 +1,41 @@
 //! The archive: every payload that was loaded, kept under the SHA-256 of its bytes.
 //!
-//! A tarball is in place, whole and on disk, before the transaction that records
-//! it commits: what a crash leaves is at worst a file that nothing refers to. Files are
-//! never changed, and readable by their owner alone.
+//! A tarball is in place, whole and on disk, before the transaction that records it
+//! begins. Files are never changed, and readable by their owner alone. An archive belongs
+//! to one schema of one database ([`Owner`]).
+
+mod adoption;
+pub mod cleaning;
+mod keeping;
+mod owner;
+mod root;
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::{FromRow, PgConnection};
-use uuid::Uuid;
 
+pub use self::adoption::{Adopted, adopt};
+pub use self::keeping::{Keeping, Written};
+pub use self::owner::Owner;
+pub use self::root::Found;
+use self::root::{Digest, Root, place};
 use crate::database::{Database, SqlError};
-use crate::digest::hexadecimal;
 use crate::failure::{Failure, Result};
-use crate::payload::Payload;
-use crate::step::{self, Step};
 
 /// Where payloads of one schema are kept.
 #[derive(Clone, Debug)]
 pub struct Archive {
     directory: PathBuf,
+    owner: Owner,
+}
+
+/// Where payloads of one schema are looked for.
+#[derive(Clone, Debug)]
+pub struct Archives {
+    owner: Owner,
+    /// Besides where records say that they are.
+    besides: Option<PathBuf>,
 }
 
 /// A payload that was put into an archive.
@@ -60,9 +71,21 @@ impl From<KeptRow> for Kept {
 }
 
 impl Kept {
+    fn digest(&self) -> Result<Digest> {
+        Digest::parse(&self.digest).ok_or_else(|| {
+            Failure::run(format!(
+                "the record of archived payload `{}` has `{}` for its SHA-256, which is none",
+                self.payload, self.digest
+            ))
+        })
+    }
+
     /// The tarball's place.
-    pub fn path(&self) -> PathBuf {
-        place(&self.directory, &self.digest)
+    ///
+    /// # Errors
+    /// The record names none.
+    pub fn path(&self) -> Result<PathBuf> {
+        Ok(place(&self.directory, &self.digest()?))
     }
 
     /// Whether the tarball is what was put there.
@@ -70,18 +93,22 @@ impl Kept {
     /// # Errors
     /// It cannot be read, or has other bytes.
     pub fn verify(&self) -> Result<()> {
-        let path = self.path();
+        let path = self.path()?;
         let shown = path.display();
-        let digest = digest_of(&path).map_err(|error| {
+        let found = match Root::open(&self.directory) {
+            Ok(Some(root)) => root.examine(&self.digest()?),
+            Ok(None) => Ok(Found::Missing),
+            Err(error) => Err(error),
+        };
+        let found = found.map_err(|error| {
             Failure::run(format!("cannot read archived payload `{shown}`")).because(error)
         })?;
-        if digest == self.digest {
-            return Ok(());
-        }
-        Err(Failure::run(format!(
-            "archived payload `{shown}` is damaged: its SHA-256 is {digest}"
-        ))
-        .hint("put the payload's own file in its place, or run that payload again"))
+        let message = match found {
+            Found::Whole => return Ok(()),
+            Found::Missing => format!("archived payload `{shown}` is missing"),
+            Found::Damaged(reason) => format!("archived payload `{shown}` is damaged: {reason}"),
+        };
+        Err(Failure::run(message).hint("`gristmill run` of that payload puts its bytes back"))
     }
 }
 
@@ -89,96 +116,138 @@ impl Archive {
     /// The archive of a schema below a directory that several schemas may share.
     ///
     /// # Errors
-    /// The place of the directory cannot be made out.
-    pub fn below(directory: &Path, schema: &str) -> Result<Self> {
-        let directory = std::path::absolute(directory).map_err(|error| {
-            Failure::environment(format!("cannot use archive `{}`", directory.display()))
-                .because(error)
-        })?;
-        Ok(Self {
-            directory: directory.join(schema),
-        })
+    /// It is another database's, or this one is a copy that has records of another's, or
+    /// it cannot be read.
+    pub async fn of(database: &Database, directory: &Path) -> Result<Self> {
+        let archive = Self {
+            directory: folder_of(database, directory)?,
+            owner: Owner::of(database).await?,
+        };
+        archive.owner.open(&archive.directory)?;
+        Ok(archive)
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// A tarball as if it had been put here.
-    #[must_use]
-    pub fn kept(&self, kept: Kept) -> Kept {
-        Kept {
-            directory: self.directory.clone(),
-            ..kept
-        }
-    }
-
-    /// Puts a payload into the archive. `files` are those of its manifest that it
-    /// brings.
+    /// What of these files of a manifest is in the archive, read through.
     ///
     /// # Errors
-    /// The payload cannot be read, or the archive not be written.
-    pub fn keep(&self, payload: &Payload, files: Vec<String>) -> Result<Kept> {
-        let (digest, bytes) = self.try_keep(payload).map_err(|error| {
-            Failure::run(format!(
-                "cannot archive payload `{}` in `{}`",
-                payload.path.display(),
-                self.directory.display()
-            ))
-            .because(error)
-            .hint("`directory` in `[archive]` names another place; `keep = false` does without, and without `gristmill replay`")
-        })?;
-        let name = payload.path.file_name().unwrap_or_default();
-        Ok(Kept {
-            digest,
-            payload: name.to_string_lossy().into_owned(),
-            files,
-            bytes,
-            directory: self.directory.clone(),
+    /// The database fails.
+    pub async fn held(
+        &self,
+        database: &Database,
+        manifest_id: i32,
+        files: &[String],
+    ) -> Result<Held> {
+        let mut held = Held::default();
+        let mut whole: BTreeSet<String> = BTreeSet::new();
+        let mut recorded = of_manifest(database, manifest_id).await?;
+        recorded.retain(|kept| kept.files.iter().any(|file| files.contains(file)));
+        if recorded.is_empty() {
+            held.covers = files.is_empty();
+            return Ok(held);
+        }
+        // A copy may have got its identity since we looked.
+        let owner = Owner::of(database).await?;
+        for kept in recorded {
+            match self.examine(&owner, &kept) {
+                Found::Whole => whole.extend(kept.files),
+                found => held.bad.push((kept, found)),
+            }
+        }
+        held.covers = files.iter().all(|file| whole.contains(file));
+        Ok(held)
+    }
+
+    /// What there is of a recorded payload, where the record says or here.
+    fn examine(&self, owner: &Owner, kept: &Kept) -> Found {
+        let Ok(digest) = kept.digest() else {
+            return Found::Missing;
+        };
+        let mut places = vec![&kept.directory];
+        if kept.directory != self.directory {
+            places.push(&self.directory);
+        }
+        let mut worst = Found::Missing;
+        for directory in places {
+            // In a folder that is not ours there is nothing of ours.
+            let Ok(Some(root)) = owner.open(directory) else {
+                continue;
+            };
+            match root.examine(&digest) {
+                Ok(Found::Whole) => return Found::Whole,
+                Ok(Found::Missing) => {}
+                Ok(damaged) => worst = damaged,
+                Err(error) => worst = Found::Damaged(error.to_string()),
+            }
+        }
+        worst
+    }
+}
+
+/// What of some files of a manifest an archive holds.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// All of them, in tarballs that are what was put there.
+    pub covers: bool,
+    /// The tarballs of some of them that are not.
+    pub bad: Vec<(Kept, Found)>,
+}
+
+impl Held {
+    /// The tarballs whose records are of no use once these files are kept under another
+    /// digest.
+    pub fn superseded_by(&self, kept: &Kept) -> Vec<String> {
+        let bad = self.bad.iter().map(|(bad, _)| bad).filter(|bad| {
+            bad.digest != kept.digest && bad.files.iter().all(|file| kept.files.contains(file))
+        });
+        bad.map(|bad| bad.digest.clone()).collect()
+    }
+}
+
+impl Archives {
+    /// # Errors
+    /// As `Archive::of`.
+    pub async fn of(database: &Database, besides: Option<&Archive>) -> Result<Self> {
+        let owner = match besides {
+            Some(archive) => archive.owner.clone(),
+            None => Owner::of(database).await?,
+        };
+        Ok(Self {
+            owner,
+            besides: besides.map(|archive| archive.directory.clone()),
         })
     }
 
-    fn try_keep(&self, payload: &Payload) -> io::Result<(String, u64)> {
-        let base = self.directory.parent().and_then(Path::parent);
-        // The local server lives beside the archive, and may be another user's.
-        base.map_or(Ok(()), |base| create_directory(base, 0o711))?;
-        create_directory(&self.directory, 0o700)?;
-        let unfinished = Unfinished(
-            self.directory
-                .join(format!(".{}.unfinished", Uuid::new_v4())),
-        );
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished.0)?;
-        let mut writer = Hashing {
-            inner: BufWriter::with_capacity(1 << 16, file),
-            hasher: Sha256::new(),
-            bytes: 0,
-        };
-        payload.pack(&mut writer)?;
-        writer.flush()?;
-        let file = writer
-            .inner
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        step::passed(Step::ArchiveWritten);
-        let digest = hexadecimal(&writer.hasher.finalize());
-        let place = place(&self.directory, &digest);
-        if place.is_file() {
-            // It is in use from now on, should nobody have recorded it before.
-            File::open(&place)?.set_modified(SystemTime::now())?;
-        } else {
-            file.sync_all()?;
-            let folder = place.parent().unwrap_or(&self.directory);
-            create_directory(folder, 0o700)?;
-            fs::rename(&unfinished.0, &place)?;
-            File::open(folder)?.sync_all()?;
-            File::open(&self.directory)?.sync_all()?;
-            step::passed(Step::ArchivePlaced);
+    /// The tarball where it was put, or where the pipeline says that archives are.
+    ///
+    /// # Errors
+    /// The folder that may have it is not this database's, or cannot be read.
+    pub fn find(&self, kept: Kept) -> Result<Option<Kept>> {
+        let digest = kept.digest()?;
+        let mut refused = None;
+        let recorded = kept.directory.clone();
+        for directory in [Some(&recorded), self.besides.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let held = self.owner.open(directory).and_then(|root| {
+                root.map_or(Ok(false), |root| root.holds(&digest))
+                    .map_err(|error| {
+                        let shown = directory.display();
+                        Failure::run(format!("cannot use archive `{shown}`")).because(error)
+                    })
+            });
+            match held {
+                Ok(true) => {
+                    return Ok(Some(Kept {
+                        directory: directory.clone(),
+                        ..kept
+                    }));
+                }
+                Ok(false) => {}
+                Err(failure) => refused = Some(failure),
+            }
         }
-        Ok((digest, writer.bytes))
+        refused.map_or(Ok(None), Err)
     }
 }
 
@@ -195,93 +264,25 @@ pub async fn of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<Ke
     Ok(rows.into_iter().map(Kept::from).collect())
 }
 
-/// Whether every one of these files is in the archive already.
-///
-/// # Errors
-/// The database fails.
-pub async fn holds(database: &Database, manifest_id: i32, files: &[String]) -> Result<bool> {
-    let kept = of_manifest(database, manifest_id).await?;
-    let held: BTreeSet<&String> = kept
-        .iter()
-        .filter(|kept| kept.path().is_file())
-        .flat_map(|kept| &kept.files)
-        .collect();
-    Ok(files.iter().all(|file| held.contains(file)))
-}
-
-/// Records what was kept, in the caller's transaction.
-///
-/// # Errors
-/// The database fails.
-pub async fn record(
+/// Forgets tarballs of a manifest, in the caller's transaction; `clean` removes what is
+/// there of them.
+pub async fn forget(
     connection: &mut PgConnection,
     manifest_id: i32,
-    source_uuid: Uuid,
-    kept: &Kept,
+    digests: &[String],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/gristmill_archive.insert.sql"))
-        .bind(manifest_id)
-        .bind(&kept.digest)
-        .bind(source_uuid)
-        .bind(&kept.payload)
-        .bind(&kept.files)
-        .bind(kept.bytes as i64)
-        .bind(kept.directory.to_string_lossy())
+    sqlx::query(include_str!("../../sql/gristmill_archive.delete.sql"))
+        .bind(vec![manifest_id; digests.len()])
+        .bind(digests)
         .execute(connection)
         .await
         .map(drop)
 }
 
-/// Where a directory holds a tarball.
-pub fn place(directory: &Path, digest: &str) -> PathBuf {
-    directory
-        .join(digest.get(..2).unwrap_or_default())
-        .join(format!("{digest}.tar.gz"))
-}
-
-/// What is there stays as it is.
-fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(mode).create(path)
-}
-
-fn digest_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hasher.finalize())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-}
-
-/// A file that is gone when this is dropped, unless it got another name.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A writer that knows the digest of what went through it.
-struct Hashing<W> {
-    inner: W,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.hasher.update(&buffer[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
+/// Where the archive of a schema is, below a directory.
+fn folder_of(database: &Database, directory: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(directory).map_err(|error| {
+        Failure::environment(format!("cannot use archive `{}`", directory.display())).because(error)
+    })?;
+    Ok(absolute.join(database.schema().as_str()))
 }

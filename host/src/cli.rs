@@ -1,5 +1,6 @@
 //! The command line as it is typed. Nothing here touches the world.
 
+mod archive;
 mod records;
 mod stage;
 
@@ -9,6 +10,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::records::RecordArguments;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
@@ -65,6 +67,9 @@ pub enum Command {
     Summarize(SummarizeArguments),
     /// Remove what is past retention: staged rows, records, archived payloads, old summaries
     Clean(CleanArguments),
+    /// The archive of payloads
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// The database
     #[command(subcommand)]
     Db(DbCommand),

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench, stage_build,
-    stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
+    archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
+    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
 };
 use gristmill::failure::{Failure, Result};
 use gristmill::report;
@@ -43,6 +43,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }
 }

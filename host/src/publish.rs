@@ -6,6 +6,7 @@
 
 mod claims;
 mod generations;
+mod keeping;
 mod recording;
 pub mod replace;
 
@@ -17,8 +18,8 @@ use uuid::Uuid;
 
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::generations::{forget, insert_manifest, open_generation, take_over};
+pub use self::keeping::Archived;
 use self::recording::UploadIds;
-use crate::archive::{self, Kept};
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
@@ -192,16 +193,16 @@ impl Upload {
     }
 
     /// Makes the generation count, and publishes when nothing is missing, together with
-    /// what is taken over. `kept` is asked last for the payload in the archive, which may
-    /// be put there meanwhile.
+    /// what is taken over. `archived` is the payload in the archive, if it is new there:
+    /// nothing is waited for while others wait for us.
     ///
     /// # Errors
-    /// A statement or `kept` fails; then nothing has changed.
+    /// A statement fails; then nothing has changed.
     pub async fn complete(
         &mut self,
         files: &[IngestedFile],
         completing: &Completing<'_>,
-        kept: impl FnOnce() -> Result<Option<Kept>>,
+        archived: Option<&Archived<'_>>,
     ) -> Result<Completed> {
         let Completing {
             engine,
@@ -241,16 +242,10 @@ impl Upload {
         } else {
             Completed::Waiting { missing }
         };
-        if let Some(kept) = kept()? {
-            archive::record(
-                &mut transaction,
-                self.manifest_id,
-                self.source.source_uuid,
-                &kept,
-            )
-            .await
-            .map_err(failed)?;
-            step::passed(Step::ArchiveRecorded);
+        if let Some(archived) = archived {
+            let source_uuid = self.source.source_uuid;
+            let recorded = archived.record(&mut transaction, self.manifest_id, source_uuid);
+            recorded.await?;
         }
         let state = match &completed {
             Completed::Waiting { .. } => RunState::Loaded,
@@ -264,15 +259,9 @@ impl Upload {
         Ok(completed)
     }
 
-    /// Records that the payload is in the archive, when nothing else of it is new.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn record_kept(&mut self, kept: &Kept) -> Result<()> {
-        let source_uuid = self.source.source_uuid;
-        archive::record(&mut self.lock, self.manifest_id, source_uuid, kept)
-            .await
-            .map_err(|error| SqlError(error).failure("cannot record the archived payload"))
+    /// All files of the manifest.
+    pub fn known_files(&self) -> &[String] {
+        &self.known_files
     }
 
     pub fn source_uuid(&self) -> Uuid {

@@ -1,32 +1,21 @@
 //! What is past retention, and its end: staged rows and [`records`] by days; summaries
 //! and the archive by calendar months.
 //!
-//! What must not go is decided in SQL. Here is the order: of a payload its record
-//! first and then its file, so that no record is without one. A file that nothing
-//! refers to, left by a run that died, goes when it is old.
+//! What must not go is decided in SQL, here is the order. The archive's part is
+//! `archive/cleaning`.
 
 mod records;
-
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::FromRow;
 
 pub use self::records::OldRecords;
-use crate::archive;
+use crate::archive::cleaning::{self, ArchiveCleaned, OldPayload};
 use crate::database::{Database, SqlError};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::plan::RecordRetention;
 use crate::step::{self, Step};
-
-/// A file of the archive may be without a record for as long as its payload takes to
-/// load, and some.
-const STRAY_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +40,7 @@ pub struct Cleaned {
     pub partitions: Vec<OldPartition>,
     pub report_periods: Vec<OldReportPeriod>,
     pub records: OldRecords,
-    /// Files of the archive that nothing refers to.
+    /// Files of the archive that were not recorded to the end.
     pub stray_files: Vec<String>,
     /// Archived files that could not be removed, and why.
     pub files_left: Vec<String>,
@@ -63,15 +52,6 @@ pub struct OldGeneration {
     pub manifest_id: i32,
     pub reason: String,
     pub rows: i64,
-}
-
-#[derive(Debug, FromRow, Serialize)]
-pub struct OldPayload {
-    pub manifest_id: i32,
-    pub digest: String,
-    pub payload: String,
-    pub bytes: i64,
-    pub directory: String,
 }
 
 #[derive(Debug, FromRow, Serialize)]
@@ -90,13 +70,16 @@ pub struct OldReportPeriod {
     pub month: NaiveDate,
 }
 
-/// Removes what is past retention. `archive` is where the schema's payloads are kept
-/// unless a pipeline says otherwise.
+/// Removes what is past retention.
 ///
 /// # Errors
-/// A statement fails; what was removed before it stays removed.
-pub async fn clean(database: &Database, retention: Retention, archive: &Path) -> Result<Cleaned> {
+/// What would leave the archive is another database's; then nothing is removed. Or a
+/// statement fails; what was removed before it stays removed.
+pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
     let dry_run = retention.dry_run;
+    if let Some(months) = retention.months {
+        cleaning::check(database, months).await?;
+    }
     let mut cleaned = Cleaned {
         dry_run,
         generations: sqlx::query_as(include_str!(
@@ -114,13 +97,11 @@ pub async fn clean(database: &Database, retention: Retention, archive: &Path) ->
         cleaned.records = records::clean(database, retention.records, dry_run).await?;
         return Ok(cleaned);
     };
-    // Records that go now may be the only ones of their directory.
-    let mut directories = archive_directories(database).await?;
-    directories.insert(archive.to_path_buf());
-    clean_archive(database, months, &mut cleaned).await?;
-    for directory in directories {
-        clean_stray_files(database, &directory, &mut cleaned).await?;
-    }
+    ArchiveCleaned {
+        payloads: cleaned.payloads,
+        stray_files: cleaned.stray_files,
+        files_left: cleaned.files_left,
+    } = cleaning::clean(database, months, dry_run).await?;
     cleaned.partitions = sqlx::query_as(include_str!("../../sql/reporting_ocp.drop_old.sql"))
         .bind(months)
         .bind(dry_run)
@@ -139,111 +120,4 @@ pub async fn clean(database: &Database, retention: Retention, archive: &Path) ->
     // What manifests held has gone by now.
     cleaned.records = records::clean(database, retention.records, dry_run).await?;
     Ok(cleaned)
-}
-
-async fn clean_archive(database: &Database, months: i32, cleaned: &mut Cleaned) -> Result<()> {
-    let failed = |error| -> Failure { SqlError(error).failure("cannot clean the archive") };
-    cleaned.payloads = sqlx::query_as(include_str!("../../sql/gristmill_archive.select_old.sql"))
-        .bind(months)
-        .fetch_all(database.pool())
-        .await
-        .map_err(failed)?;
-    if cleaned.dry_run {
-        return Ok(());
-    }
-    let old = &cleaned.payloads;
-    let manifests: Vec<i32> = old.iter().map(|payload| payload.manifest_id).collect();
-    let digests: Vec<&str> = old.iter().map(|payload| payload.digest.as_str()).collect();
-    let unreferenced: Vec<(String, String)> =
-        sqlx::query_as(include_str!("../../sql/gristmill_archive.delete.sql"))
-            .bind(manifests)
-            .bind(digests)
-            .fetch_all(database.pool())
-            .await
-            .map_err(failed)?;
-    step::passed(Step::ArchiveForgotten);
-    for (digest, directory) in unreferenced {
-        remove(&archive::place(Path::new(&directory), &digest), cleaned);
-    }
-    Ok(())
-}
-
-async fn archive_directories(database: &Database) -> Result<BTreeSet<PathBuf>> {
-    let directories: Vec<String> = sqlx::query_scalar(include_str!(
-        "../../sql/gristmill_archive.select_directories.sql"
-    ))
-    .fetch_all(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
-    Ok(directories.into_iter().map(PathBuf::from).collect())
-}
-
-/// Removes the files of a directory that no record refers to, unless somebody may be
-/// about to record them.
-async fn clean_stray_files(
-    database: &Database,
-    directory: &Path,
-    cleaned: &mut Cleaned,
-) -> Result<()> {
-    let old: Vec<PathBuf> = files_below(directory)
-        .into_iter()
-        .filter(|path| is_older(path, STRAY_AGE_MIN))
-        .collect();
-    if old.is_empty() {
-        return Ok(());
-    }
-    let digests: Vec<String> = sqlx::query_scalar(include_str!(
-        "../../sql/gristmill_archive.select_digests.sql"
-    ))
-    .bind(directory.to_string_lossy())
-    .fetch_all(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
-    let recorded: BTreeSet<PathBuf> = digests
-        .iter()
-        .map(|digest| archive::place(directory, digest))
-        .collect();
-    for path in old.iter().filter(|path| !recorded.contains(*path)) {
-        cleaned.stray_files.push(path.display().to_string());
-        if !cleaned.dry_run {
-            remove(path, cleaned);
-        }
-    }
-    Ok(())
-}
-
-fn remove(path: &Path, cleaned: &mut Cleaned) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => cleaned
-            .files_left
-            .push(format!("cannot remove `{}`: {error}", path.display())),
-        _ => step::passed(Step::ArchiveRemoved),
-    }
-}
-
-/// The files that an archive may have made in its directory. What cannot be read
-/// there stays.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let entries = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
-    };
-    let ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(".tar.gz") || name.starts_with('.') && name.ends_with(".unfinished")
-    };
-    let mut files = entries(directory);
-    let folders: Vec<PathBuf> = files.extract_if(.., |path| path.is_dir()).collect();
-    files.extend(folders.iter().flat_map(|folder| entries(folder)));
-    files.retain(|path| path.is_file() && ours(path));
-    files
-}
-
-fn is_older(path: &Path, age: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now()
-            .duration_since(modified)
-            .is_ok_and(|since| since > age)
-    })
 }

@@ -53,9 +53,19 @@ steps! {
     RejectsWritten = "rejects-written",
     RejectsKept = "rejects-kept",
     FilesFailed = "files-failed",
+    /// A copy of a database that had archived nothing has an identity of its own.
+    OwnerRenewed = "owner-renewed",
+    /// The archive's folder says whose it is.
+    ArchiveOwned = "archive-owned",
+    ArchiveAdopted = "archive-adopted",
+    /// A file of the archive is recorded, and not there yet.
+    ArchiveBegun = "archive-begun",
     /// The tarball is written, under a name that nobody looks for.
     ArchiveWritten = "archive-written",
+    /// It is recorded where it is about to be placed.
+    ArchiveNamed = "archive-named",
     ArchivePlaced = "archive-placed",
+    ArchiveDiscarded = "archive-discarded",
     /// The next seven are inside of the transaction that publishes.
     GenerationRecorded = "generation-recorded",
     GenerationsTakenOver = "generations-taken-over",

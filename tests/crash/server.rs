@@ -258,7 +258,7 @@ fn a_disk_that_is_full() {
 fn an_archive_that_is_full() {
     let (site, untouched) = (Site::new(), Site::new());
     let payloads = site.write(&[payload(1, &DAYS, 2)]);
-    let running = stopped_at(site.run(&payloads), "copy-ended");
+    let running = stopped_at(site.run(&payloads), "archive-begun");
     let limit = Rlimit {
         current: Some(100),
         maximum: Some(100),

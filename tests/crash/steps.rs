@@ -34,27 +34,32 @@ const LOADING: [Step; 11] = [
 /// What it passes besides when pods are among them.
 const NAMING: [Step; 1] = [NamesStored];
 
-/// What `run` passes besides when it publishes.
-const PUBLISHING: [Step; 9] = [
-    CopyEnded,
+/// What `run` passes besides when it is the first that archives something.
+const OWNING: [Step; 2] = [OwnerRenewed, ArchiveOwned];
+
+/// What `run` passes besides when it archives a payload.
+const ARCHIVING: [Step; 5] = [
+    ArchiveBegun,
     ArchiveWritten,
+    ArchiveNamed,
     ArchivePlaced,
+    ArchiveRecorded,
+];
+
+/// What it passes when nothing comes of that.
+const DISCARDING: [Step; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
+
+/// What `run` passes besides when it publishes.
+const PUBLISHING: [Step; 6] = [
+    CopyEnded,
     GenerationRecorded,
     DaysClaimed,
     DaysSummarized,
     ManifestCompleted,
-    ArchiveRecorded,
     PublishCommitted,
 ];
 
-const WAITING: [Step; 6] = [
-    CopyEnded,
-    ArchiveWritten,
-    ArchivePlaced,
-    GenerationRecorded,
-    ArchiveRecorded,
-    PublishCommitted,
-];
+const WAITING: [Step; 3] = [CopyEnded, GenerationRecorded, PublishCommitted];
 
 const REPLAYING: [Step; 5] = [
     CopyEnded,
@@ -87,6 +92,20 @@ const CLEANING: [Step; 5] = [
     ArchiveRemoved,
     PartitionsDropped,
     RecordsCleaned,
+];
+
+const ADOPTING: [Step; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
+
+/// What `run` passes besides when all of the payload but its archived file is there.
+const HEALING: [Step; 8] = [
+    RunOpened,
+    SourceLocked,
+    ManifestRecorded,
+    FilesListed,
+    GenerationOpened,
+    FilesFailed,
+    GenerationForgotten,
+    RunClosed,
 ];
 
 const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
@@ -186,8 +205,12 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Step]; 10] = [
+    let scenes: [&[Step]; 14] = [
         &[SourceRegistered],
+        &OWNING,
+        &ARCHIVING,
+        &DISCARDING,
+        &ADOPTING,
         &LOADING,
         &NAMING,
         &PUBLISHING,
@@ -213,6 +236,8 @@ fn the_first_payload_of_a_cluster() {
     let payloads = site.write(&[payload(1, &DAYS, 2)]);
     Scene::new(site, &|site| site.run(&payloads)).survives(&[
         &[SourceRegistered],
+        &OWNING,
+        &ARCHIVING,
         &LOADING,
         &NAMING,
         &PUBLISHING,
@@ -225,7 +250,12 @@ fn a_payload_that_wins_a_day_of_two() {
     let payloads = site.write(&[payload(1, &DAYS, 2), payload(2, &DAYS[1..], 3)]);
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
-    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &NAMING, &PUBLISHING]);
+    Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &ARCHIVING,
+        &LOADING,
+        &NAMING,
+        &PUBLISHING,
+    ]);
 }
 
 /// The payload of the number 1 again, later and with more hours.
@@ -242,6 +272,7 @@ fn a_payload_that_takes_over_an_earlier_one() {
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
     Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &ARCHIVING,
         &LOADING,
         &NAMING,
         &PUBLISHING,
@@ -256,6 +287,7 @@ fn a_payload_that_turns_out_to_repeat_nothing() {
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
     Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &ARCHIVING,
         &LOADING,
         &NAMING,
         &PUBLISHING,
@@ -270,6 +302,8 @@ fn a_payload_that_waits_for_its_other_part() {
     let payloads = &payloads[..1];
     Scene::new(site, &|site| site.run(payloads)).survives(&[
         &[SourceRegistered],
+        &OWNING,
+        &ARCHIVING,
         &LOADING,
         &NAMING,
         &WAITING,
@@ -282,7 +316,7 @@ fn the_last_part_of_a_payload() {
     let payloads = site.write(&parts(1, &DAYS, 2));
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
-    Scene::new(site, &|site| site.run(payloads)).survives(&[&LOADING, &PUBLISHING]);
+    Scene::new(site, &|site| site.run(payloads)).survives(&[&ARCHIVING, &LOADING, &PUBLISHING]);
 }
 
 #[test]
@@ -301,8 +335,31 @@ fn a_payload_that_is_refused() {
     // Each run keeps what it rejected, whether it came to an end or not.
     scene.compared.tables = "relname NOT IN
         ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_quarantine',
-        'gristmill_generation', '_sqlx_migrations')";
-    scene.survives(&[&LOADING, &NAMING, &REFUSING]);
+        'gristmill_generation', 'gristmill_archive_owner', 'gristmill_archive_pending',
+        '_sqlx_migrations')";
+    scene.survives(&[&DISCARDING, &LOADING, &NAMING, &REFUSING]);
+}
+
+#[test]
+fn a_payload_whose_archived_file_was_lost() {
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2)]);
+    site.run(&payloads).succeeds();
+    site.lose_archived_files();
+    Scene::new(site, &|site| site.run(&payloads)).survives(&[&HEALING, &ARCHIVING]);
+}
+
+#[test]
+fn an_archive_that_is_adopted() {
+    let site = Site::new();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    let adopt = |site: &Site| {
+        // As a copy of the database has it.
+        site.database
+            .execute("UPDATE gristmill_archive_owner SET database_oid = 1");
+        site.command(&["archive", "adopt"])
+    };
+    Scene::new(site, &adopt).survives(&[&ADOPTING]);
 }
 
 #[test]

@@ -129,7 +129,16 @@ impl Gristmill {
     }
 
     pub(crate) fn database(self, database: &TestDatabase) -> Gristmill {
-        self.env("DATABASE_URL", database.url())
+        let default = scratch().join("data");
+        let is_default = self
+            .command
+            .get_envs()
+            .any(|(name, value)| name == "GRISTMILL_DATA" && value == Some(default.as_os_str()));
+        let command = self.env("DATABASE_URL", database.url());
+        match is_default {
+            true => command.env("GRISTMILL_DATA", database.data()),
+            false => command,
+        }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Gristmill {

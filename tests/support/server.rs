@@ -93,6 +93,13 @@ impl TestDatabase {
         &self.url
     }
 
+    /// A data folder of its own, unless a test has another one: an archive belongs to
+    /// one database.
+    pub(crate) fn data(&self) -> PathBuf {
+        let name = self.name.as_deref().unwrap_or(&self.url);
+        scratch().join(format!("data-{}", name.replace('/', "-")))
+    }
+
     /// A session that stays, for what lasts as long as one.
     #[track_caller]
     pub(crate) fn session(&self) -> Session {
@@ -149,10 +156,13 @@ impl TestDatabase {
             .expect("the database opens");
     }
 
-    /// A digest of each table's rows, but for the records of runs.
+    /// A digest of each table's rows, but for the records of runs, and who its archive
+    /// belongs to: a copy of a database finds that out when it archives something.
     #[track_caller]
     pub(crate) fn digests(&self) -> Vec<Vec<Option<String>>> {
-        self.digests_of("relname NOT IN ('gristmill_run', 'gristmill_run_stage')")
+        self.digests_of(
+            "relname NOT IN ('gristmill_run', 'gristmill_run_stage', 'gristmill_archive_owner')",
+        )
     }
 
     /// A digest of what consumers read, and of the ledger of days.

@@ -1,8 +1,7 @@
 //! A database, payloads and an archive for a test that breaks off what is under way.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -44,12 +43,24 @@ impl Site {
             fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
             fs::copy(&path, &place).expect("a copy");
         }
+        // Database and archive moved together: the identity is that of both.
         copy.database.execute(&format!(
-            "UPDATE gristmill_archive SET directory = replace(directory, '{}', '{}')",
+            "UPDATE gristmill_archive SET directory = replace(directory, '{0}', '{1}');
+            UPDATE gristmill_archive_pending SET directory = replace(directory, '{0}', '{1}');
+            UPDATE gristmill_archive_owner
+            SET database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())",
             self.folder().display(),
             copy.folder().display()
         ));
         copy
+    }
+
+    /// Removes every archived payload behind the back of its record.
+    #[track_caller]
+    pub(crate) fn lose_archived_files(&self) {
+        for path in tarballs_below(&self.folder().join("archive")) {
+            fs::remove_file(path).expect("an archived payload");
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -114,15 +125,15 @@ impl Site {
             .map(PathBuf::from)
             .collect();
         let archive = self.folder().join("archive");
-        let stray = files_below(&archive)
-            .into_iter()
-            .filter(|path| !recorded.contains(path));
-        if stray.map(|path| age(&path)).count() > 0 {
-            // What a payload left that did not get into the records goes by itself.
+        let pending = "SELECT count(*) FROM gristmill_archive_pending";
+        let pending = || self.database.query_value(pending);
+        if pending().as_deref() != Some("0") {
+            // What a payload left that did not get into the records is named there.
             self.command(&["clean", "--retention-months", "120"])
                 .succeeds();
+            assert_eq!(pending().as_deref(), Some("0"), "pending after {after}");
         }
-        let mut found = files_below(&archive);
+        let mut found = tarballs_below(&archive);
         found.sort();
         assert_eq!(found, recorded, "the archive after {after}");
         for path in &found {
@@ -196,11 +207,11 @@ const LEFTOVERS: &str = "
         )
     ORDER BY 1, 2";
 
-/// Makes a file look as if nobody had been at it for two days.
-fn age(path: &Path) {
-    let file = File::open(path).expect("a file");
-    let before = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
-    file.set_modified(before).expect("our file");
+/// Everything in an archive but the file that says whose it is, finished or not.
+fn tarballs_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = files_below(folder);
+    files.retain(|path| path.file_name().is_some_and(|name| name != "owner.json"));
+    files
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

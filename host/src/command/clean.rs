@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
-use super::{default_archive, open, refuse};
+use super::{open, refuse};
 use crate::cli::{CleanArguments, RecordArguments};
 use crate::definition;
 use crate::failure::{Failure, Result};
@@ -13,8 +13,8 @@ use crate::report::{self, grouped};
 use crate::retention::{self, Cleaned, OldRecords, Retention};
 
 /// # Errors
-/// The pipeline has problems, the database cannot be reached, a statement fails, or a file of the archive
-/// cannot be removed.
+/// The pipeline has problems, the database cannot be reached, a statement fails, what
+/// would leave the archive is another database's, or a file of it cannot be removed.
 pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     let records = records(&arguments.records)?;
     let database = open(runtime, &arguments.database, 1)?;
@@ -24,9 +24,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         records,
         dry_run: arguments.dry_run,
     };
-    let archive = default_archive(&database)?;
-    let cleaned = retention::clean(&database, retention, archive.directory());
-    let cleaned = runtime.block_on(cleaned)?;
+    let cleaned = runtime.block_on(retention::clean(&database, retention))?;
     if arguments.json {
         report::json(&cleaned);
     } else {
@@ -44,7 +42,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         return Ok(());
     }
     let mut failure =
-        Failure::environment("some files of the archive are left, and no longer used");
+        Failure::environment("some files of the archive are left, and no longer wanted");
     failure.causes = cleaned.files_left;
     Err(failure)
 }
@@ -106,7 +104,7 @@ fn show(cleaned: &Cleaned) {
     }
     if !cleaned.stray_files.is_empty() {
         rows.push(vec![
-            "archive, in no record".to_string(),
+            "archive, never recorded".to_string(),
             format!("{} files", cleaned.stray_files.len()),
             String::new(),
         ]);

@@ -1,6 +1,8 @@
 //! The verbs of the command line, and what they share: reading a pipeline, opening
 //! the database.
 
+pub mod archive;
+mod archiving;
 pub mod check;
 pub mod clean;
 pub mod db;
@@ -127,22 +129,24 @@ fn stage_folders(named: &[PathBuf]) -> Vec<PathBuf> {
     folders
 }
 
-/// Where the payloads of a pipeline are kept, if they are.
-fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
+/// Where the payloads of a pipeline are kept, if they are; refused when that is another
+/// database's archive.
+fn archive_of(plan: &Plan, database: &Database, runtime: &Runtime) -> Result<Option<Archive>> {
     if !plan.archive.keep {
         return Ok(None);
     }
-    match &plan.archive.directory {
-        Some(directory) => Archive::below(directory, database.schema().as_str()),
-        None => default_archive(database),
-    }
-    .map(Some)
+    let directory = match &plan.archive.directory {
+        Some(directory) => directory.clone(),
+        None => default_archive(),
+    };
+    runtime
+        .block_on(Archive::of(database, &directory))
+        .map(Some)
 }
 
 /// Where payloads are kept when a pipeline does not say where.
-fn default_archive(database: &Database) -> Result<Archive> {
-    let directory = database::default_data_directory().join("archive");
-    Archive::below(&directory, database.schema().as_str())
+fn default_archive() -> PathBuf {
+    database::default_data_directory().join("archive")
 }
 
 fn target(arguments: &DatabaseArguments) -> Target {

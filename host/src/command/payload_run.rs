@@ -1,17 +1,16 @@
 //! One payload on its way from its tarball to the tables, and what it came to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread;
 use std::time::Instant;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::archiving::Archiving;
 use super::ingesting::{Ingested, Ingesting, Wanted, Words};
-use crate::archive::{self, Archive};
+use crate::archive::Archive;
 use crate::books::FileBook;
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile, Rejects};
@@ -191,6 +190,19 @@ impl PayloadRun<'_> {
 
     /// Everything between the opening of an upload and its end.
     fn load(&mut self, payload: &Payload, upload: &mut Upload, run_id: i64) -> Result<RunState> {
+        let ingesting = self.ingesting;
+        let mut archiving = Archiving::begin(self.archive, &ingesting, payload, upload)?;
+        let state = self.load_and_keep(payload, upload, run_id, &mut archiving);
+        archiving.end(&ingesting, upload, state)
+    }
+
+    fn load_and_keep(
+        &mut self,
+        payload: &Payload,
+        upload: &mut Upload,
+        run_id: i64,
+        archiving: &mut Archiving,
+    ) -> Result<RunState> {
         let words = self.ingesting.words()?;
         let fingerprint = self.ingesting.plan.fingerprint(&|set| words.of(set));
         let mut earlier = match self.ingesting.capture {
@@ -205,7 +217,9 @@ impl PayloadRun<'_> {
             files,
             here,
             stage_seconds,
-        } = self.ingest(payload, &words, upload, &mut earlier, run_id)?;
+        } = archiving.beside(payload, || {
+            self.ingest(payload, &words, upload, &mut earlier, run_id)
+        })?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
@@ -216,11 +230,12 @@ impl PayloadRun<'_> {
             }
             return Err(failure);
         }
-        let archive = self.archive_without(upload, &here)?;
+        let archived = archiving.place(self.archive, &self.ingesting, payload, upload, here)?;
         if files.is_empty() {
-            if let Some(archive) = archive {
-                let kept = archive.keep(payload, here)?;
-                self.ingesting.runtime.block_on(upload.record_kept(&kept))?;
+            if let Some(archived) = archived {
+                let recorded = upload.record_archived(&archived);
+                self.ingesting.runtime.block_on(recorded)?;
+                archiving.recorded();
             }
             return self.nothing_new(payload, upload);
         }
@@ -231,17 +246,11 @@ impl PayloadRun<'_> {
             fingerprint: &fingerprint,
             earlier: &earlier,
         };
-        // The database is at work for longer than the archive, and on another processor.
-        let completed = thread::scope(|scope| {
-            let keeping = archive.map(|archive| scope.spawn(|| archive.keep(payload, here)));
-            let kept = || {
-                keeping
-                    .map(|keeping| keeping.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                    .transpose()
-            };
-            let completed = upload.complete(&files, &completing, kept);
-            self.ingesting.runtime.block_on(completed)
-        })?;
+        let completed = upload.complete(&files, &completing, archived.as_ref());
+        let completed = self.ingesting.runtime.block_on(completed)?;
+        if archived.is_some() {
+            archiving.recorded();
+        }
         Ok(self.completed(completed))
     }
 
@@ -373,16 +382,6 @@ impl PayloadRun<'_> {
                 .await?
                 .ok_or_else(unknown)
         })
-    }
-
-    /// The archive, unless these files of the upload are all there.
-    fn archive_without(&self, upload: &Upload, here: &[String]) -> Result<Option<&Archive>> {
-        let Some(archive) = self.archive else {
-            return Ok(None);
-        };
-        let held = archive::holds(self.ingesting.database, upload.manifest_id, here);
-        let held = self.ingesting.runtime.block_on(held)?;
-        Ok((!held).then_some(archive))
     }
 
     fn add_up(&mut self, files: &[IngestedFile]) {

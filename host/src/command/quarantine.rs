@@ -8,9 +8,9 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::ingesting::{Ingesting, workers};
-use super::replay::Replay;
-use super::{archive_of, engine, open, plan};
-use crate::archive::Archive;
+use super::replay::{Replay, archives_of};
+use super::{engine, open, plan};
+use crate::archive::Archives;
 use crate::cli::{
     DatabaseArguments, PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState,
 };
@@ -242,7 +242,7 @@ fn replay(
     let plan = plan(pipeline, &engine)?;
     let workers = workers();
     let database = open(runtime, database, workers as u32 + 2)?;
-    let archive = archive_of(&plan, &database)?;
+    let archives = archives_of(&plan, &database, runtime)?;
     let source_uuid = source_uuid(source, &database, runtime)?;
     let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;
     if uploads.is_empty() {
@@ -259,15 +259,22 @@ fn replay(
             rows_open: upload.rows_open,
             error: None,
         };
-        let result = payload(&upload, &plan, &database, archive.clone(), workers, runtime)
-            .and_then(|run| {
-                let still = quarantine::open_uploads(&database, Some(upload.source_uuid), None);
-                let still = runtime.block_on(still)?;
-                let same = still
-                    .iter()
-                    .find(|one| one.manifest_id == upload.manifest_id);
-                Ok((run, same.map_or(0, |one| one.rows_open)))
-            });
+        let result = payload(
+            &upload,
+            &plan,
+            &database,
+            archives.clone(),
+            workers,
+            runtime,
+        )
+        .and_then(|run| {
+            let still = quarantine::open_uploads(&database, Some(upload.source_uuid), None);
+            let still = runtime.block_on(still)?;
+            let same = still
+                .iter()
+                .find(|one| one.manifest_id == upload.manifest_id);
+            Ok((run, same.map_or(0, |one| one.rows_open)))
+        });
         match result {
             Ok((run, rows_open)) => {
                 outcome.run = Some(run);
@@ -323,7 +330,7 @@ fn payload(
     upload: &OpenUpload,
     plan: &Plan,
     database: &Database,
-    archive: Option<Archive>,
+    archives: Archives,
     workers: usize,
     runtime: &Runtime,
 ) -> Result<i64> {
@@ -348,7 +355,7 @@ fn payload(
             workers,
             capture: None,
         },
-        archive,
+        archives,
         source: runtime.block_on(source::of_uuid(database, upload.source_uuid))?,
         days: None,
     };

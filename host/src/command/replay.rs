@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
 use super::{archive_of, difference, engine, open, plan};
-use crate::archive::{self, Archive, Kept};
+use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
+use crate::database::Database;
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
 use crate::ingest::{Rejects, connections};
 use crate::load::Loader;
-use crate::payload::Payload;
+use crate::payload::{Manifest, Payload};
+use crate::plan::Plan;
 use crate::publish::Upload;
 use crate::publish::replace::{self, Holder};
 use crate::quarantine::{self, Rejecting};
@@ -56,7 +58,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let plan = plan(&arguments.pipeline, &engine)?;
     let workers = workers();
     let database = open(runtime, &arguments.database, connections(workers) + 1)?;
-    let archive = archive_of(&plan, &database)?;
+    let archives = archives_of(&plan, &database, runtime)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
     let replay = Replay {
         ingesting: Ingesting {
@@ -66,7 +68,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             workers,
             capture: None,
         },
-        archive,
+        archives,
         source,
         days: Some(days),
     };
@@ -121,9 +123,16 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     })
 }
 
+/// Where the archived payloads of this database are; refused when it is a copy that has
+/// records of another's.
+pub(super) fn archives_of(plan: &Plan, database: &Database, runtime: &Runtime) -> Result<Archives> {
+    let archive = archive_of(plan, database, runtime)?;
+    runtime.block_on(Archives::of(database, archive.as_ref()))
+}
+
 pub(super) struct Replay<'a> {
     pub(super) ingesting: Ingesting<'a>,
-    pub(super) archive: Option<Archive>,
+    pub(super) archives: Archives,
     pub(super) source: Source,
     /// `None` replaces all that a payload made.
     pub(super) days: Option<Days>,
@@ -173,7 +182,7 @@ impl Replay<'_> {
         let mut open: BTreeSet<&String> = files.iter().collect();
         let mut tarballs = Vec::new();
         for kept in kept {
-            let Some(kept) = self.found(kept) else {
+            let Some(kept) = self.archives.find(kept)? else {
                 continue;
             };
             let before = open.len();
@@ -186,15 +195,6 @@ impl Replay<'_> {
             true => Ok(Replayable { holder, tarballs }),
             false => Err(holder),
         })
-    }
-
-    /// The tarball where it was put, or where the pipeline says that archives are.
-    fn found(&self, kept: Kept) -> Option<Kept> {
-        if kept.path().is_file() {
-            return Some(kept);
-        }
-        let moved = self.archive.as_ref()?.kept(kept);
-        moved.path().is_file().then_some(moved)
     }
 
     /// Replays a payload; returns the run and what it changed.
@@ -248,7 +248,9 @@ impl Replay<'_> {
         let mut payloads = Vec::new();
         for kept in &replayable.tarballs {
             kept.verify()?;
-            payloads.push(Payload::open(&kept.path(), None)?);
+            let payload = Payload::open(&kept.path()?, None)?;
+            self.is_of(&payload, &replayable.holder)?;
+            payloads.push(payload);
         }
         let Some(first) = payloads.first() else {
             return Err(Failure::run("its manifest lists no file"));
@@ -262,7 +264,7 @@ impl Replay<'_> {
             run_id,
             &report::say,
         ))?;
-        let result = self.replace(&mut upload, &payloads, run_id, sums);
+        let result = self.replace(&mut upload, &payloads, &replayable.holder, run_id, sums);
         match result {
             Ok(days) => {
                 runtime.block_on(upload.close());
@@ -278,10 +280,37 @@ impl Replay<'_> {
         }
     }
 
+    /// Whether an archived payload is that of the upload it is recorded for: a record may
+    /// name the bytes of another, of another cluster even.
+    fn is_of(&self, payload: &Payload, holder: &Holder) -> Result<()> {
+        let Manifest {
+            uuid, cluster_id, ..
+        } = &payload.manifest;
+        let shown = payload.path.display();
+        let refused = if uuid.to_string() != holder.assembly_id {
+            format!(
+                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
+                 recorded",
+                holder.assembly_id
+            )
+        } else if *cluster_id != self.source.cluster_id {
+            format!(
+                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
+                 which it is recorded",
+                self.source.cluster_id
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::run(refused)
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
+    }
+
     fn replace(
         &self,
         upload: &mut Upload,
         payloads: &[Payload],
+        holder: &Holder,
         run_id: i64,
         sums: &mut RunSums,
     ) -> Result<Vec<DayDifference>> {
@@ -323,6 +352,18 @@ impl Replay<'_> {
             })?;
             files.extend(ingested);
             taken.extend(here);
+        }
+        if let Some(missing) = upload
+            .known_files()
+            .iter()
+            .find(|file| !taken.contains(*file))
+        {
+            return Err(Failure::run(format!(
+                "the archived payload of upload {} lacks file `{missing}`, which its record says \
+                 it has",
+                holder.assembly_id
+            ))
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"));
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {

@@ -72,7 +72,7 @@ impl<'a> Runner<'a> {
         let workers = workers();
         // One more for the lock of the source.
         let database = open(runtime, arguments, connections(workers) + 1)?;
-        let archive = archive_of(plan, &database)?;
+        let archive = archive_of(plan, &database, runtime)?;
         Ok(Self {
             plan,
             runtime,

@@ -1,0 +1,58 @@
+//! `gristmill archive`: whose an archive is.
+
+use tokio::runtime::Runtime;
+
+use super::{default_archive, open};
+use crate::archive::{self, Adopted};
+use crate::cli::{AdoptArguments, ArchiveCommand};
+use crate::failure::Result;
+use crate::report;
+
+/// # Errors
+/// The database cannot be reached, or the archive not be written.
+pub fn execute(command: &ArchiveCommand, runtime: &Runtime) -> Result<()> {
+    match command {
+        ArchiveCommand::Adopt(arguments) => adopt(arguments, runtime),
+    }
+}
+
+fn adopt(arguments: &AdoptArguments, runtime: &Runtime) -> Result<()> {
+    let database = open(runtime, &arguments.database, 1)?;
+    let directory = match &arguments.directory {
+        Some(directory) => directory.clone(),
+        None => default_archive(),
+    };
+    let adopted = runtime.block_on(archive::adopt(&database, &directory))?;
+    match arguments.json {
+        true => report::json(&adopted),
+        false => tell(&adopted),
+    }
+    Ok(())
+}
+
+fn tell(adopted: &Adopted) {
+    let shown = adopted.directory.display();
+    report::say(&match (&adopted.former_owner, adopted.was_ours) {
+        (_, true) => format!("archive `{shown}` is this database's, as before"),
+        (Some(former), _) => format!(
+            "archive `{shown}` is this database's from now on; {former}, whose it was, is refused"
+        ),
+        (None, _) => format!("archive `{shown}` is this database's from now on"),
+    });
+    report::say(&format!(
+        "{} archived payloads of this database are in it",
+        adopted.payloads_there
+    ));
+    if adopted.payloads_moved > 0 {
+        report::say(&format!(
+            "{} of them were recorded in another folder",
+            adopted.payloads_moved
+        ));
+    }
+    if adopted.payloads_missing > 0 {
+        report::say(&format!(
+            "{} more are recorded and not there; `gristmill run` of a payload puts it back",
+            adopted.payloads_missing
+        ));
+    }
+}

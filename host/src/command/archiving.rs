@@ -1,0 +1,163 @@
+//! A payload on its way into the archive while it is loaded. What of it is not in the
+//! records at the end is removed.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::ingesting::Ingesting;
+use crate::archive::{Archive, Found, Keeping, Kept, Written};
+use crate::failure::{Failure, Result};
+use crate::payload::Payload;
+use crate::publish::{Archived, Upload};
+use crate::report;
+
+/// What of a payload is in the archive so far.
+#[derive(Debug, Default)]
+pub(super) struct Archiving {
+    keeping: Option<Keeping>,
+    written: Option<Written>,
+}
+
+impl Archiving {
+    /// Begins with a payload that has something new.
+    ///
+    /// # Errors
+    /// The archive is another's or cannot be written, or the database fails.
+    pub(super) fn begin(
+        archive: Option<&Archive>,
+        ingesting: &Ingesting<'_>,
+        payload: &Payload,
+        upload: &mut Upload,
+    ) -> Result<Self> {
+        let keeping = archive
+            // What was loaded before is in the archive, but for accidents.
+            .filter(|_| !upload.open_files.is_empty())
+            .map(|archive| {
+                let begun = upload.begin_keeping(archive, payload);
+                ingesting.runtime.block_on(begun)
+            })
+            .transpose()?;
+        Ok(Self {
+            keeping,
+            written: None,
+        })
+    }
+
+    /// Does the work while the payload is written, which is the disk's work more than a
+    /// processor's.
+    ///
+    /// # Errors
+    /// The work fails, or the archive cannot be written.
+    pub(super) fn beside<T>(
+        &mut self,
+        payload: &Payload,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let Some(keeping) = &self.keeping else {
+            return work();
+        };
+        let stop = AtomicBool::new(false);
+        let (worked, written) = thread::scope(|scope| {
+            let writing = scope.spawn(|| keeping.write(payload, &stop));
+            let worked = work();
+            stop.store(worked.is_err(), Ordering::Relaxed);
+            let written = writing.join();
+            (worked, written.unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let worked = worked?;
+        self.written = Some(written?);
+        Ok(worked)
+    }
+
+    /// Puts the payload in its place, unless its files are there, whole, already. `here`
+    /// are those that it brings.
+    ///
+    /// # Errors
+    /// The archive cannot be written, or the database fails.
+    pub(super) fn place(
+        &mut self,
+        archive: Option<&Archive>,
+        ingesting: &Ingesting<'_>,
+        payload: &Payload,
+        upload: &mut Upload,
+        here: Vec<String>,
+    ) -> Result<Option<Archived<'_>>> {
+        let Some(archive) = archive else {
+            return Ok(None);
+        };
+        let runtime = ingesting.runtime;
+        let held = archive.held(ingesting.database, upload.manifest_id, &here);
+        let held = runtime.block_on(held)?;
+        if held.covers {
+            return Ok(None);
+        }
+        let keeping = match self.keeping.take() {
+            Some(keeping) => keeping,
+            None => runtime.block_on(upload.begin_keeping(archive, payload))?,
+        };
+        let keeping = self.keeping.insert(keeping);
+        let written = match self.written.take() {
+            Some(written) => written,
+            None => keeping.write(payload, &AtomicBool::new(false))?,
+        };
+        let written = self.written.insert(written);
+        let kept = runtime.block_on(upload.place(keeping, written, payload, here))?;
+        for (bad, found) in &held.bad {
+            report::say(&healed(bad, found, &kept));
+        }
+        let superseded = held.superseded_by(&kept);
+        Ok(Some(Archived {
+            keeping,
+            kept,
+            superseded,
+        }))
+    }
+
+    /// The payload is in the records.
+    pub(super) fn recorded(&mut self) {
+        self.keeping = None;
+    }
+
+    /// Removes what is not in the records; `result` is what came of the payload.
+    ///
+    /// # Errors
+    /// That of the payload; or it cannot be removed.
+    pub(super) fn end<T>(
+        self,
+        ingesting: &Ingesting<'_>,
+        upload: &mut Upload,
+        result: Result<T>,
+    ) -> Result<T> {
+        let Some(keeping) = self.keeping else {
+            return result;
+        };
+        let discarded = upload.discard(keeping);
+        match (result, ingesting.runtime.block_on(discarded)) {
+            (Ok(came), discarded) => discarded.map(|()| came),
+            (Err(failure), Ok(())) => Err(failure),
+            (Err(failure), Err(also)) => Err(with_cause(failure, &also)),
+        }
+    }
+}
+
+fn with_cause(mut failure: Failure, also: &Failure) -> Failure {
+    failure.causes.push(also.to_string());
+    failure
+}
+
+/// What was done about an archived payload that was not what was put there.
+fn healed(bad: &Kept, found: &Found, kept: &Kept) -> String {
+    let shown = match bad.path() {
+        Ok(path) => path.display().to_string(),
+        Err(_) => bad.payload.clone(),
+    };
+    let was = match found {
+        Found::Damaged(reason) => format!("was damaged ({reason})"),
+        _ => "was missing".to_string(),
+    };
+    match bad.digest == kept.digest {
+        true => format!("archived payload `{shown}` {was}; its bytes are put back"),
+        false => format!("archived payload `{shown}` {was}; this payload is kept in its place"),
+    }
+}
