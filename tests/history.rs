@@ -250,11 +250,13 @@ fn every_index_of_ours_is_used() {
         ),
         (
             "reporting_ocpusagepodlabel_summary_place_key",
-            &format!("SELECT refresh_pod_label_summary('{{2026-01-10}}', 1, {source})"),
+            &format!("SELECT refresh_pod_label_summary('{{2026-01-10}}', 1, {source}, '{{app}}')"),
         ),
         (
             "reporting_ocpstoragevolumelabel_summary_place_key",
-            &format!("SELECT refresh_volume_label_summary('{{2026-01-10}}', 1, {source})"),
+            &format!(
+                "SELECT refresh_volume_label_summary('{{2026-01-10}}', 1, {source}, '{{app}}')"
+            ),
         ),
         (
             "gristmill_generation_manifest_id_index",

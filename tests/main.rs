@@ -86,6 +86,8 @@ mod stage_test;
 mod status;
 /// Every table that a consumer reads, against the existing product's.
 mod tables;
+/// Where the values of tags were seen, after any history.
+mod tag_values;
 /// Which label keys become tags.
 mod tags;
 /// Uploads that repeat hours of earlier ones.

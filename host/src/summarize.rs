@@ -34,6 +34,19 @@ pub async fn days(
     }
 }
 
+/// Has the next summary make the values of all tags anew, of all label summaries: who
+/// asks for summaries again wants all of them right, whatever happened to them.
+///
+/// # Errors
+/// The database fails.
+pub async fn distrust_tags_values(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("SELECT distrust_tags_values()")
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| SqlError(error).failure("cannot have the tags' values made anew"))
+}
+
 /// A row of the daily summary, as far as it is shown.
 #[derive(Clone, Debug)]
 pub struct SummaryRow {

@@ -12,6 +12,7 @@ use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
 use super::{archive_of, difference, engine, open, plan};
 use crate::archive::{self, Archive, Kept};
 use crate::cli::ReplayArguments;
+use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
@@ -25,6 +26,7 @@ use crate::quarantine;
 use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
+use crate::summarize;
 
 /// What a replay came to.
 #[derive(Debug, Serialize)]
@@ -71,6 +73,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
         days: Some(days),
     };
     let replayables = replay.replayables(days)?;
+    runtime.block_on(distrust_tags_values(&database))?;
     let started = Instant::now();
     let mut replayed = Replayed {
         cluster_id: replay.source.cluster_id.clone(),
@@ -119,6 +122,16 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             replayables.len()
         )))
     })
+}
+
+/// Once, and not with each payload: the first of them makes the values of all tags anew.
+async fn distrust_tags_values(database: &Database) -> Result<()> {
+    let mut connection = database
+        .pool()
+        .acquire()
+        .await
+        .map_err(|error| SqlError(error).failure("cannot reach the database"))?;
+    summarize::distrust_tags_values(&mut connection).await
 }
 
 pub(super) struct Replay<'a> {

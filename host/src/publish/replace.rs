@@ -242,6 +242,8 @@ pub async fn summarize_again(
             .await
             .map_err(failed)?;
     }
+    // By itself: others wait for the end of a transaction that says so.
+    summarize::distrust_tags_values(&mut lock).await?;
     let mut transaction = lock.begin().await.map_err(failed)?;
     let before = difference::totals(&mut transaction, source_uuid, &staged).await?;
     summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
