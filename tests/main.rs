@@ -24,6 +24,8 @@ mod custom_stage;
 mod definitions;
 /// The example sites, with a stage in each language.
 mod examples;
+/// Values at the ends of what tables can hold, and beyond.
+mod extremes;
 /// Noise in place of what is read from outside.
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
