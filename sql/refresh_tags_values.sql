@@ -7,7 +7,7 @@
 -- Writes  gristmill_tag_key                    one row per key that was ever in a label summary
 -- Writes  reporting_ocptags_values             one row per key and value
 --
--- period        integer  the report period whose label summaries were made
+-- period        integer  the report period whose label summaries were made; of no matter without a changed key
 -- changed_keys  text[]   the keys of which that changed anything
 -- enabled_keys  text[]   the keys that are enabled, as the label summaries were told
 --

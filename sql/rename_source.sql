@@ -5,6 +5,7 @@
 -- Writes  reporting_tenant_api_provider   one row per source
 -- Writes  reporting_ocp_clusters          one row per source
 -- Writes  reporting_ocpusagereportperiod  one row per source and month
+-- Writes  as distrust_tags_values does
 --
 -- source_uuid    uuid  the source
 -- cluster_alias  text  its new alias, at most 256 characters: no summary holds more
@@ -39,5 +40,8 @@ BEGIN
     UPDATE reporting_ocpusagereportperiod AS period
     SET cluster_alias = rename_source.cluster_alias
     WHERE period.provider_id = rename_source.source_uuid;
+
+    -- They list clusters by alias, too, and are of all months.
+    PERFORM distrust_tags_values();
 END
 $$;

@@ -36,6 +36,7 @@ const OTHERS: &[&str] = &[
     "rename_source",
     // What makes them anew: `tag_values`.
     "distrust_tags_values",
+    "restore_tags_values",
     // Categories and mappings anew: `replay`.
     "recategorize_day",
     "reclassify_days",

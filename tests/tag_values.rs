@@ -123,6 +123,8 @@ enum Event {
     Forget(usize),
     /// `team` is known as `app`, or under its own name.
     Map(bool),
+    /// A cluster has another alias.
+    Rename(usize, u8),
 }
 
 /// What must not matter once the month was summarized again.
@@ -144,6 +146,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             .prop_map(|((cluster, month), damage)| Event::Summarize(cluster, month, DAMAGES[damage])),
         1 => (0..2_usize).prop_map(Event::Forget),
         1 => any::<bool>().prop_map(Event::Map),
+        1 => (0..CLUSTERS.len(), any::<u8>()).prop_map(|(cluster, alias)| Event::Rename(cluster, alias)),
     ];
     prop::collection::vec(event, EVENTS)
 }
@@ -194,7 +197,7 @@ fn happens(database: &TestDatabase, events: &[Event]) {
             }
             Event::Summarize(cluster, month, damage) => {
                 database.execute(&format!(
-                    "{damage}; SELECT distrust_tags_values(); {}",
+                    "{damage}; {}; SELECT restore_tags_values()",
                     summarize(*cluster, *month)
                 ));
                 check(database, &after);
@@ -213,6 +216,10 @@ fn happens(database: &TestDatabase, events: &[Event]) {
                 }
                 false => "DELETE FROM reporting_tagmapping",
             }),
+            Event::Rename(cluster, alias) => database.execute(&format!(
+                "SELECT rename_source('00000000-0000-4000-8000-00000000000{}', 'number {alias}')",
+                CLUSTERS[*cluster]
+            )),
         }
     }
 }

@@ -73,7 +73,6 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
         days: Some(days),
     };
     let replayables = replay.replayables(days)?;
-    runtime.block_on(distrust_tags_values(&database))?;
     let started = Instant::now();
     let mut replayed = Replayed {
         cluster_id: replay.source.cluster_id.clone(),
@@ -108,6 +107,17 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             break;
         }
     }
+    if replayed.payloads > 0
+        && let Err(also) = runtime.block_on(restore_tags_values(&database))
+    {
+        match &mut failure {
+            Some(failure) => failure.causes.push(also.to_string()),
+            None => {
+                replayed.error = Some(also.to_string());
+                failure = Some(also);
+            }
+        }
+    }
     replayed.days = changes::joined(replayed.days);
     replayed.seconds = started.elapsed().as_secs_f64();
     if arguments.json {
@@ -124,14 +134,14 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     })
 }
 
-/// Once, and not with each payload: the first of them makes the values of all tags anew.
-async fn distrust_tags_values(database: &Database) -> Result<()> {
+/// Once, and not with each payload: it reads all months.
+async fn restore_tags_values(database: &Database) -> Result<()> {
     let mut connection = database
         .pool()
         .acquire()
         .await
         .map_err(|error| SqlError(error).failure("cannot reach the database"))?;
-    summarize::distrust_tags_values(&mut connection).await
+    summarize::restore_tags_values(&mut connection).await
 }
 
 pub(super) struct Replay<'a> {

@@ -242,12 +242,11 @@ pub async fn summarize_again(
             .await
             .map_err(failed)?;
     }
-    // By itself: others wait for the end of a transaction that says so.
-    summarize::distrust_tags_values(&mut lock).await?;
     let mut transaction = lock.begin().await.map_err(failed)?;
     let before = difference::totals(&mut transaction, source_uuid, &staged).await?;
     summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
     let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
+    summarize::restore_tags_values(&mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     step::passed(Step::PublishCommitted);
     let _ = lock.close().await;
