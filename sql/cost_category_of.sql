@@ -12,5 +12,10 @@ STABLE
 AS $$
 SELECT max(pattern.cost_category_id)
 FROM reporting_ocp_cost_category_namespace AS pattern
-WHERE cost_category_of.namespace LIKE pattern.namespace;
+WHERE
+    cost_category_of.namespace LIKE CASE
+        -- A backslash at the end escapes nothing, which would be an error: it stands for itself.
+        WHEN pattern.namespace ~ '(^|[^\\])(\\\\)*\\$' THEN pattern.namespace || '\'
+        ELSE pattern.namespace
+    END;
 $$;

@@ -18,24 +18,36 @@ RETURNS TABLE (usage_day date, hours integer, rows bigint, manifest_ids integer[
 LANGUAGE sql
 STABLE
 AS $$
-WITH parts AS (
+WITH candidates AS (
+    -- Each branch by its index: a source has many manifests.
+    SELECT asked.id, true AS is_asked
+    FROM reporting_common_costusagereportmanifest AS asked
+    WHERE asked.id = days_of_manifest.manifest_id
+    UNION ALL
+    SELECT part.id, false
+    FROM reporting_common_costusagereportmanifest AS asked
+    JOIN reporting_common_costusagereportmanifest AS part
+        ON part.provider_id = asked.provider_id
+        AND part.id <> asked.id
+        AND part.is_additive
+        AND part.completed_datetime IS NOT NULL
+    WHERE
+        asked.id = days_of_manifest.manifest_id
+        AND asked.is_additive
+),
+parts AS (
     -- The manifests that may take part, the latest with the largest rank.
     SELECT
         part.id,
-        part.id = asked.id AS is_asked,
-        CASE part.id WHEN asked.id THEN days_of_manifest.coverage_report ELSE part.coverage_report END
+        candidate.is_asked,
+        CASE WHEN candidate.is_asked THEN days_of_manifest.coverage_report ELSE part.coverage_report END
             AS coverage_report,
         row_number() OVER (
             ORDER BY COALESCE(part.manifest_date, '-infinity'), part.assembly_id COLLATE "C"
         ) AS rank
-    FROM reporting_common_costusagereportmanifest AS asked
+    FROM candidates AS candidate
     JOIN reporting_common_costusagereportmanifest AS part
-        ON part.provider_id = asked.provider_id
-        AND (
-            part.id = asked.id
-            OR (asked.is_additive AND part.is_additive AND part.completed_datetime IS NOT NULL)
-        )
-    WHERE asked.id = days_of_manifest.manifest_id
+        ON part.id = candidate.id
 ),
 covered_hours AS (
     SELECT

@@ -1,6 +1,7 @@
 -- Removes the report periods that are past retention, with the tags of their
--- months, and values of tags that no month has any more.
+-- months, and what these months alone had of the tags' values.
 --
+-- Reads   gristmill_tag_key                        one row per key that was ever in a label summary
 -- Writes  reporting_ocpusagereportperiod           one row per source and month
 -- Writes  reporting_ocpusagepodlabel_summary       one row per report period, key, namespace and node
 -- Writes  reporting_ocpstoragevolumelabel_summary  one row per report period, key, namespace and node
@@ -20,6 +21,7 @@ DECLARE
     next_month CONSTANT timestamp := date_trunc('month', cutoff_month::timestamp) + interval '1 month';
     this_month CONSTANT timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
     old_periods integer[];
+    forgotten_keys text[];
 BEGIN
     IF cutoff_month IS NULL OR next_month >= this_month THEN
         RAISE EXCEPTION 'cannot forget report periods up to %: % is the last month that may go',
@@ -48,11 +50,23 @@ BEGIN
         RETURN;
     END IF;
 
-    DELETE FROM reporting_ocpusagepodlabel_summary AS label
-    WHERE label.report_period_id = ANY (old_periods);
-
-    DELETE FROM reporting_ocpstoragevolumelabel_summary AS label
-    WHERE label.report_period_id = ANY (old_periods);
+    WITH pod_labels AS (
+        DELETE FROM reporting_ocpusagepodlabel_summary AS label
+        WHERE label.report_period_id = ANY (old_periods)
+        RETURNING label.key
+    ),
+    volume_labels AS (
+        DELETE FROM reporting_ocpstoragevolumelabel_summary AS label
+        WHERE label.report_period_id = ANY (old_periods)
+        RETURNING label.key
+    )
+    SELECT array_agg(forgotten.key)
+    INTO forgotten_keys
+    FROM (
+        SELECT label.key FROM pod_labels AS label
+        UNION
+        SELECT label.key FROM volume_labels AS label
+    ) AS forgotten;
 
     DELETE FROM reporting_ocpusagereportperiod AS period
     WHERE period.id = ANY (old_periods);
@@ -60,18 +74,13 @@ BEGIN
     -- One at a time, as in refresh_tags_values.
     PERFORM pg_advisory_xact_lock(hashtextextended('refresh_tags_values ' || current_schema(), 0));
 
-    DELETE FROM reporting_ocptags_values AS orphan
-    WHERE (orphan.key, orphan.value) IN (
-        SELECT known.key, known.value
-        FROM reporting_ocptags_values AS known
-        EXCEPT
-        SELECT pod.key, pod_value.value
-        FROM reporting_ocpusagepodlabel_summary AS pod
-        CROSS JOIN LATERAL unnest(pod.values) AS pod_value (value)
-        EXCEPT
-        SELECT volume.key, volume_value.value
-        FROM reporting_ocpstoragevolumelabel_summary AS volume
-        CROSS JOIN LATERAL unnest(volume.values) AS volume_value (value)
-    );
+    -- A disabled key has no values, though its labels stay to the end of their months.
+    PERFORM remake_tags_values(ARRAY(
+        SELECT forgotten.key
+        FROM unnest(forgotten_keys) AS forgotten (key)
+        LEFT JOIN gristmill_tag_key AS known
+            ON known.key = forgotten.key
+        WHERE known.values_state IS DISTINCT FROM 'removed'
+    ));
 END
 $$;

@@ -45,7 +45,12 @@ BEGIN
             staged.mig_profile,
             staged.mig_strategy,
             max(staged.gpu_memory_capacity_mib_e6) * 1e-6 AS memory_capacity_mib,
-            (max(staged.gpu_max_slices_e6) * 1e-6)::integer AS max_slices
+            -- Rows of before there was a limit may hold more than an integer does.
+            (
+                max(staged.gpu_max_slices_e6) FILTER (
+                    WHERE staged.gpu_max_slices_e6 BETWEEN -2147483648000000 AND 2147483647000000
+                ) * 1e-6
+            )::integer AS max_slices
         FROM held_days(days, source) AS held
         JOIN reporting_ocpusagelineitem_gpu_staging AS staged
             ON staged.generation = ANY (held.generations)
@@ -69,7 +74,8 @@ BEGIN
             reported.*,
             reported.mig_profile <> '' AS has_profile,
             COALESCE(reported.max_slices, gpu_slices_max(reported.model_name)) AS known_max_slices,
-            regexp_match(reported.mig_profile, '^([0-9]+)g\.([0-9]+)gb$', 'i')::integer[] AS profile_sizes
+            -- Sizes that are no sizes of a card, because they have more digits, are not known.
+            regexp_match(reported.mig_profile, '^([0-9]{1,9})g\.([0-9]{1,9})gb$', 'i')::bigint[] AS profile_sizes
         FROM reported
     ),
     cards AS (

@@ -1,45 +1,35 @@
--- Adds the tags that volumes had on some days to those of their month. Returns how
--- many rows that changed.
+-- Adds the tags that volumes had on some days to those of their month. Returns the
+-- keys of which that changed anything, each once.
 --
--- Reads   reporting_enabledtagkeys                  one row per key and kind of provider
 -- Reads   reporting_ocpusagelineitem_daily_summary  one row per contribution
 -- Writes  reporting_ocpstoragevolumelabel_summary   one row per report period, key, namespace and node
 --
--- days    date[]   the UTC days
--- period  integer  the report period of their month
--- source  uuid     the source
+-- days          date[]   the UTC days
+-- period        integer  the report period of their month
+-- source        uuid     the source
+-- enabled_keys  text[]   the keys that are enabled
 --
 -- A value stays to the end of the month, even if its day is made anew without it.
 -- A key that is no longer enabled goes.
 
-CREATE OR REPLACE FUNCTION refresh_volume_label_summary(days date[], period integer, source uuid)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION refresh_volume_label_summary(
+    days date[],
+    period integer,
+    source uuid,
+    enabled_keys text[]
+)
+RETURNS text[]
 LANGUAGE plpgsql
 -- Nobody has counted the rows that were just made, and the planner guesses a few.
 SET enable_sort = off
 SET enable_nestloop = off
 AS $$
 DECLARE
-    -- Few, and at hand: keys that were only ever seen may be many, and looking
-    -- through them for every row takes their number times that of the rows.
-    enabled_keys CONSTANT text[] := ARRAY(
-        SELECT tag.key
-        FROM reporting_enabledtagkeys AS tag
-        WHERE
-            tag.provider_type = 'OCP'
-            AND tag.enabled
-    );
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);
-    rows_deleted bigint;
-    rows_written bigint;
+    changed_keys text[];
 BEGIN
-    DELETE FROM reporting_ocpstoragevolumelabel_summary AS known
-    WHERE
-        known.report_period_id = period
-        AND known.key <> ALL (enabled_keys);
-
-    GET DIAGNOSTICS rows_deleted = ROW_COUNT;
-
+    -- Few keys, and at hand: those that were only ever seen may be many, and looking
+    -- through them for every row takes their number times that of the rows.
     WITH places AS MATERIALIZED (
         -- In the order of the index, which then grows at its end alone. A node that is
         -- missing is one, too.
@@ -105,7 +95,7 @@ BEGIN
             seen.namespace,
             seen.node,
             seen.values,
-            known.uuid AS known_uuid
+            known.uuid IS NOT NULL AS is_known
         FROM seen_lists AS seen
         LEFT JOIN reporting_ocpstoragevolumelabel_summary AS known
             ON known.report_period_id = period
@@ -117,12 +107,27 @@ BEGIN
             known.uuid IS NULL
             OR NOT known.values @> seen.values
     ),
+    removed AS (
+        DELETE FROM reporting_ocpstoragevolumelabel_summary AS known
+        WHERE
+            known.report_period_id = period
+            AND known.key <> ALL (enabled_keys)
+        RETURNING known.key
+    ),
     extended AS (
-        UPDATE reporting_ocpstoragevolumelabel_summary AS known
-        SET values = unite_arrays(known.values, news.values)
+        -- Each finds its row by the place key, and reads no other.
+        INSERT INTO reporting_ocpstoragevolumelabel_summary AS known (key, values, namespace, node, report_period_id)
+        SELECT
+            news.key,
+            news.values,
+            news.namespace,
+            news.node,
+            period
         FROM news
-        WHERE known.uuid = news.known_uuid
-        RETURNING true
+        WHERE news.is_known
+        ON CONFLICT (report_period_id, namespace, node, key) DO UPDATE
+            SET values = unite_arrays(known.values, EXCLUDED.values)
+        RETURNING known.key
     ),
     added AS (
         INSERT INTO reporting_ocpstoragevolumelabel_summary (uuid, key, values, namespace, node, report_period_id)
@@ -134,12 +139,19 @@ BEGIN
             news.node,
             period
         FROM news
-        WHERE news.known_uuid IS NULL
-        RETURNING true
+        WHERE NOT news.is_known
+        RETURNING key
     )
-    SELECT (SELECT count(*) FROM extended) + (SELECT count(*) FROM added)
-    INTO rows_written;
+    SELECT array_agg(changed.key)
+    INTO changed_keys
+    FROM (
+        SELECT removed.key FROM removed
+        UNION
+        SELECT extended.key FROM extended
+        UNION
+        SELECT added.key FROM added
+    ) AS changed;
 
-    RETURN rows_deleted + rows_written;
+    RETURN COALESCE(changed_keys, '{}');
 END
 $$;

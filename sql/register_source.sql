@@ -7,7 +7,7 @@
 --
 -- source_uuid    uuid  what the source's rows will carry
 -- cluster_id     text  what its manifests call it, at most 50 characters
--- cluster_alias  text  what people call it
+-- cluster_alias  text  what people call it, at most 256 characters
 
 CREATE OR REPLACE FUNCTION register_source(source_uuid uuid, cluster_id text, cluster_alias text)
 RETURNS void
@@ -19,6 +19,9 @@ DECLARE
 BEGIN
     IF length(cluster_id) NOT BETWEEN 1 AND 50 THEN
         RAISE EXCEPTION 'cluster id `%` has % characters, expected 1 to 50', cluster_id, length(cluster_id)
+            USING ERRCODE = 'string_data_right_truncation';
+    ELSIF length(cluster_alias) NOT BETWEEN 1 AND 256 THEN
+        RAISE EXCEPTION 'an alias has % characters, expected 1 to 256', length(cluster_alias)
             USING ERRCODE = 'string_data_right_truncation';
     END IF;
 

@@ -10,6 +10,8 @@ SELECT
     false,
     'OCP'
 FROM unnest($1::text[]) AS seen (key)
-WHERE length(seen.key) BETWEEN 1 AND 512
+WHERE
+    length(seen.key) BETWEEN 1 AND 512
+    AND octet_length(seen.key) <= 640
 ORDER BY seen.key
 ON CONFLICT (key, provider_type) DO NOTHING;

@@ -3,9 +3,10 @@
 --
 -- Reads   gristmill_source                          one row per source
 -- Reads   held_days                                 one row per day that can be summarised
+-- Reads   reporting_enabledtagkeys                  one row per key and kind of provider
 -- Writes  reporting_ocpusagelineitem_daily_summary  as populate_daily_summary_from_staging does
 -- Writes  reporting_ocp_*_summary_p                 as the refresh_… functions do
--- Writes  reporting_ocp*label_summary, reporting_ocptags_values
+-- Writes  reporting_ocp*label_summary, reporting_ocptags_values, gristmill_tag_key
 -- Writes  gristmill_cloud_hint                      one row per source
 --
 -- start_date   date  the first UTC day, inclusive
@@ -28,7 +29,8 @@ DECLARE
     cluster record;
     period integer;
     days date[];
-    labels_changed bigint;
+    enabled_keys text[];
+    changed_keys text[];
 BEGIN
     SELECT
         known.cluster_id,
@@ -61,9 +63,18 @@ BEGIN
         source
     ) AS held;
 
+    -- One view of them, whoever changes them meanwhile.
+    enabled_keys := ARRAY(
+        SELECT tag.key
+        FROM reporting_enabledtagkeys AS tag
+        WHERE
+            tag.provider_type = 'OCP'
+            AND tag.enabled
+    );
+
     -- Label summaries show keys as they were reported.
-    labels_changed := refresh_pod_label_summary(days, period, source)
-        + refresh_volume_label_summary(days, period, source);
+    changed_keys := refresh_pod_label_summary(days, period, source, enabled_keys)
+        || refresh_volume_label_summary(days, period, source, enabled_keys);
     PERFORM apply_tag_mapping(days, source);
 
     PERFORM refresh_ui_summaries(days, source);
@@ -72,9 +83,7 @@ BEGIN
     PERFORM refresh_cloud_hint(days, source);
 
     -- Last, because other sources wait from here on.
-    IF labels_changed > 0 THEN
-        PERFORM refresh_tags_values(period);
-    END IF;
+    PERFORM refresh_tags_values(period, changed_keys, enabled_keys);
 
     RETURN NEXT;
 END

@@ -34,6 +34,9 @@ const OTHERS: &[&str] = &[
     "ensure_report_period",
     "register_source",
     "rename_source",
+    // What makes them anew: `tag_values`.
+    "distrust_tags_values",
+    "restore_tags_values",
     // Categories and mappings anew: `replay`.
     "recategorize_day",
     "reclassify_days",

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use crate::sql;
 use crate::support::command::run;
@@ -87,7 +89,14 @@ const HISTORY: &str = "
     CROSS JOIN generate_series(date '2025-10-12', '2026-01-09', '1 day') AS day
     CROSS JOIN generate_series(1, 200) AS pod;
 
-    -- The tags of other months.
+    -- The tags of other months, and of this one.
+    INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type) VALUES ('app', true, 'OCP');
+    INSERT INTO gristmill_tag_key (key, values_state) VALUES ('app', 'complete');
+    INSERT INTO reporting_ocptags_values (key, value, cluster_ids, cluster_aliases, namespaces, nodes)
+    SELECT 'app', 'shop-' || number, '{other}', '{other}', '{namespace}', '{node}'
+    FROM generate_series(1, 10000) AS number;
+    INSERT INTO reporting_ocpusagepodlabel_summary (key, values, report_period_id, namespace, node)
+    SELECT 'app', '{none}', 1, 'app', 'n1';
     INSERT INTO reporting_ocpusagepodlabel_summary (key, values, report_period_id, namespace, node)
     SELECT 'app', '{shop}', 1000 + number % 20, 'namespace-' || number, 'node-' || number
     FROM generate_series(1, 10000) AS number;
@@ -95,6 +104,10 @@ const HISTORY: &str = "
     SELECT key, values, report_period_id, namespace, node
     FROM reporting_ocpusagepodlabel_summary
     WHERE report_period_id >= 1000;
+    INSERT INTO gristmill_label_set (id, labels)
+    SELECT number, jsonb_build_object('app', number) FROM generate_series(1, 5000) AS number;
+    INSERT INTO gristmill_name (id, name)
+    SELECT 1000 + number, 'name-' || number FROM generate_series(1, 5000) AS number;
 
     WITH manifests AS (
         INSERT INTO reporting_common_costusagereportmanifest (
@@ -118,6 +131,19 @@ const HISTORY: &str = "
     FROM reporting_common_costusagereportmanifest AS manifest
     JOIN gristmill_run AS run ON run.id = manifest.id
     WHERE manifest.assembly_id LIKE 'history-%';
+
+    INSERT INTO reporting_common_costusagereportstatus (manifest_id, report_name, report, generation, status)
+    SELECT manifest_id, 'history.csv', 'pod-usage', id, 1 FROM gristmill_generation WHERE run_id > 2;
+    INSERT INTO gristmill_coverage (generation, report, interval_start, rows)
+    SELECT id, 'pod-usage', timestamptz '2025-10-12Z' + make_interval(hours => id::integer), 1
+    FROM gristmill_generation
+    WHERE run_id > 2;
+    INSERT INTO gristmill_hour_read (generation, report, interval_start, rows_read, digest)
+    SELECT generation, report, interval_start, rows, decode(repeat('00', 16), 'hex')
+    FROM gristmill_coverage
+    ON CONFLICT DO NOTHING;
+    INSERT INTO gristmill_archive (manifest_id, digest, source_uuid, payload, files, bytes, directory)
+    SELECT manifest_id, id, source_uuid, 'history', '{}', 1, 'nowhere' FROM gristmill_generation WHERE run_id > 2;
 
     INSERT INTO gristmill_quarantine (
         run_id, generation, report, file, stage, component_digest, code, message, raw
@@ -154,8 +180,13 @@ const HISTORY: &str = "
 
 /// A database with that history, and with the usual payload.
 fn database() -> &'static TestDatabase {
-    static DATABASE: OnceLock<TestDatabase> = OnceLock::new();
-    DATABASE.get_or_init(|| {
+    &databases().0
+}
+
+/// That one, and another with the same in it for what changes it.
+fn databases() -> &'static (TestDatabase, TestDatabase) {
+    static DATABASES: OnceLock<(TestDatabase, TestDatabase)> = OnceLock::new();
+    DATABASES.get_or_init(|| {
         let database = TestDatabase::migrated();
         let folder = tempfile::tempdir().expect("a folder");
         let load = |number: u32, hours: u32| {
@@ -170,7 +201,8 @@ fn database() -> &'static TestDatabase {
         load(2, 4);
         // What autovacuum does on a server that is not a test's.
         database.execute("VACUUM (ANALYZE)");
-        database
+        let copy = database.copy();
+        (database, copy)
     })
 }
 
@@ -234,6 +266,63 @@ fn a_publish_reads_the_days_that_it_changes() {
     assert!(whole.is_empty(), "it reads a whole month: {whole:#?}");
 }
 
+/// Of tables that grow with every month and are not partitioned.
+#[test]
+fn a_publish_reads_no_table_of_history_from_end_to_end() {
+    let database = &databases().1;
+    let folder = tempfile::tempdir().expect("a folder");
+    // A place that has the key already, and one that has it not.
+    let report = Report::pods()
+        .hours(0..4)
+        .row(4, &[("pod_labels", "label_app:shop-7")])
+        .row(5, &[("namespace", "new"), ("pod_labels", "label_app:new")]);
+    let payload = Payload::numbered(3)
+        .file("pods.csv", report.text())
+        .write(folder.path(), "payload.tar.gz");
+    run(database, "pipelines/ocp.toml", &[payload])
+        .env("GRISTMILL_DATA", folder.path())
+        .succeeds();
+    // Sessions tell what they read when they end.
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while database.query_value(sessions).as_deref() != Some("0") {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let tables = database.query_rows(
+        "SELECT pg_class.relname, seq_tup_read::text, coalesce(idx_scan, 0)::text
+        FROM pg_stat_user_tables AS counted
+        JOIN pg_class ON pg_class.oid = counted.relid
+        WHERE relkind = 'r' AND NOT relispartition AND reltuples >= 1000
+        ORDER BY 1",
+    );
+    let large: Vec<&str> = tables.iter().filter_map(|row| row[0].as_deref()).collect();
+    assert!(large.len() >= 12, "{large:?}");
+    let read: Vec<_> = tables
+        .iter()
+        .filter(|row| row[1].as_deref() != Some("0"))
+        .collect();
+    assert!(read.is_empty(), "it reads all of {read:?}");
+    for table in [
+        "reporting_ocpusagepodlabel_summary",
+        "reporting_ocptags_values",
+        "gristmill_generation",
+    ] {
+        let used = tables
+            .iter()
+            .any(|row| row[0].as_deref() == Some(table) && row[2].as_deref() != Some("0"));
+        assert!(used, "nothing was counted of `{table}`");
+    }
+
+    let values = "SELECT string_agg(value || ' ' || cluster_ids::text, ', ' ORDER BY value)
+        FROM reporting_ocptags_values
+        WHERE 'test-cluster' = ANY (cluster_ids)";
+    let values = database.query_value(values);
+    assert_eq!(
+        values.as_deref(),
+        Some("new {test-cluster}, none {test-cluster}, shop-7 {other,test-cluster}")
+    );
+}
+
 #[test]
 fn forgetting_a_generation_finds_its_rows_by_the_index_of_each_staging_table() {
     let plans = plans("SELECT forget_generation(-21465)");
@@ -287,11 +376,13 @@ fn every_index_of_ours_is_used() {
         ),
         (
             "reporting_ocpusagepodlabel_summary_place_key",
-            &format!("SELECT refresh_pod_label_summary('{{2026-01-10}}', 1, {source})"),
+            &format!("SELECT refresh_pod_label_summary('{{2026-01-10}}', 1, {source}, '{{app}}')"),
         ),
         (
             "reporting_ocpstoragevolumelabel_summary_place_key",
-            &format!("SELECT refresh_volume_label_summary('{{2026-01-10}}', 1, {source})"),
+            &format!(
+                "SELECT refresh_volume_label_summary('{{2026-01-10}}', 1, {source}, '{{app}}')"
+            ),
         ),
         (
             "gristmill_generation_manifest_id_index",

@@ -30,6 +30,8 @@ mod definitions;
 mod equal_rejects;
 /// The example sites, with a stage in each language.
 mod examples;
+/// Values at the ends of what tables can hold, and beyond.
+mod extremes;
 /// Noise in place of what is read from outside.
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
@@ -98,6 +100,8 @@ mod status;
 mod strangers;
 /// Every table that a consumer reads, against the existing product's.
 mod tables;
+/// Where the values of tags were seen, after any history.
+mod tag_values;
 /// Which label keys become tags.
 mod tags;
 /// Uploads that repeat hours of earlier ones.

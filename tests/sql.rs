@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use gristmill::staging::{NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage};
+use gristmill::cluster_name::{ALIAS_CHARACTERS_MAX, ID_CHARACTERS_MAX};
+use gristmill::staging::{Counts, NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage};
 
 use crate::support::command::file;
 use crate::support::server::TestDatabase;
@@ -70,6 +71,86 @@ fn the_staging_tables_are_as_read_from_the_migrations() {
             .map(|column| (column.name, stored_as(column.storage), column.required))
             .collect();
         assert_eq!(read, actual, "{name}");
+    }
+}
+
+/// A limit that the host does not read would fail the COPY of all rows.
+#[test]
+fn the_limits_of_staged_columns_are_as_read_from_the_migrations() {
+    let database = TestDatabase::migrated();
+    let actual: Vec<String> = database
+        .query_rows(
+            "SELECT format(
+                '%s: %s',
+                relname,
+                regexp_replace(pg_get_constraintdef(pg_constraint.oid), '[()]|''|::bigint', '', 'g')
+            )
+            FROM pg_constraint
+            JOIN pg_class ON pg_class.oid = conrelid
+            WHERE contype = 'c' AND relkind = 'p' AND relname LIKE '%\\_staging'
+            ORDER BY 1",
+        )
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    let mut read = Vec::new();
+    for (name, table) in gristmill::staging::tables(gristmill::database::migrations()) {
+        for column in table.columns {
+            if let Storage::FixedPoint { counts, .. } = column.storage
+                && counts != Counts::ALL
+            {
+                read.push(format!(
+                    "{name}: CHECK {column} >= {} AND {column} <= {} NOT VALID",
+                    counts.least,
+                    counts.most,
+                    column = column.name
+                ));
+            }
+        }
+    }
+    assert_eq!(read, actual);
+    assert!(!read.is_empty());
+}
+
+/// What is staged and what a cluster may be called fits wherever it is shown.
+#[test]
+fn no_summary_has_less_room_than_what_is_staged() {
+    let database = TestDatabase::migrated();
+    let mut rooms: BTreeMap<String, Option<usize>> = BTreeMap::from([
+        ("cluster_id".into(), Some(ID_CHARACTERS_MAX)),
+        ("cluster_alias".into(), Some(ALIAS_CHARACTERS_MAX)),
+    ]);
+    for table in gristmill::staging::tables(gristmill::database::migrations()).into_values() {
+        for column in table.columns {
+            let room = match column.storage {
+                Storage::Text { characters_max } => characters_max,
+                Storage::Name { characters_max } => Some(characters_max),
+                _ => continue,
+            };
+            let known = rooms.entry(column.batch_name().to_string()).or_insert(room);
+            *known = known.zip(room).map(|(known, room)| known.max(room));
+        }
+    }
+    let narrow: Vec<Vec<Option<String>>> = database.query_rows(
+        "SELECT table_name, column_name, character_maximum_length
+            FROM information_schema.columns
+            JOIN pg_class ON relname = table_name AND NOT relispartition
+            WHERE
+                table_schema = 'gristmill'
+                AND table_name LIKE 'reporting\\_%'
+                AND table_name NOT LIKE '%\\_staging%'
+                AND character_maximum_length IS NOT NULL",
+    );
+    assert!(narrow.len() > 20, "{narrow:?}");
+    for column in narrow {
+        let text = |index: usize| column[index].as_deref().expect("a value");
+        let room: usize = text(2).parse().expect("a number");
+        match rooms.get(text(1)) {
+            Some(staged) => assert!(staged.is_some_and(|staged| staged <= room), "{column:?}"),
+            // The summary writes this one itself.
+            None => assert_eq!(text(1), "data_source", "{column:?}"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod case;
 pub mod chain;
 pub mod cli;
+pub mod cluster_name;
 pub mod command;
 pub mod database;
 pub mod days;

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sqlparser::ast::{ColumnOption, DataType, Statement};
+use sqlparser::ast::{
+    AlterTable, AlterTableOperation, ColumnOption, CreateTable, DataType, Expr, Statement,
+    TableConstraint,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
@@ -45,6 +48,7 @@ pub enum Storage {
     /// A number as a whole count of 10^-scale, so that sums are exact.
     FixedPoint {
         scale: u32,
+        counts: Counts,
     },
     Timestamp,
     Text {
@@ -56,6 +60,25 @@ pub enum Storage {
     Name {
         characters_max: usize,
     },
+}
+
+/// The counts that a column of whole counts holds, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub least: i64,
+    pub most: i64,
+}
+
+impl Counts {
+    /// What the column's type holds.
+    pub const ALL: Counts = Counts {
+        least: i64::MIN,
+        most: i64::MAX,
+    };
+
+    pub fn hold(self, count: i64) -> bool {
+        (self.least..=self.most).contains(&count)
+    }
 }
 
 impl StagingTable {
@@ -102,7 +125,7 @@ impl Storage {
     /// What batches call a column that is stored so.
     pub fn batch_name(self, column: &str) -> &str {
         let stem = match self {
-            Self::FixedPoint { scale } => column.strip_suffix(&format!("_e{scale}")),
+            Self::FixedPoint { scale, .. } => column.strip_suffix(&format!("_e{scale}")),
             Self::LabelSet => column.strip_suffix("_id"),
             Self::Name { .. } => column.strip_suffix(NAME_SUFFIX),
             _ => None,
@@ -141,7 +164,7 @@ impl fmt::Display for Storage {
             Self::Boolean => formatter.write_str("boolean"),
             Self::Int64 => formatter.write_str("int64"),
             Self::Float64 => formatter.write_str("float64"),
-            Self::FixedPoint { scale } => write!(formatter, "whole count of 1e-{scale}"),
+            Self::FixedPoint { scale, .. } => write!(formatter, "whole count of 1e-{scale}"),
             Self::Timestamp => formatter.write_str("timestamp"),
             Self::Text {
                 characters_max: None,
@@ -157,47 +180,106 @@ impl fmt::Display for Storage {
     }
 }
 
-/// Every staging table, by name, as the last migration that makes it says.
+/// Every staging table, by name, as the last migration that makes it says, with the
+/// limits that later ones set.
 ///
 /// # Panics
 /// Never with the migrations of this tree: a test reads them all.
 pub fn tables<'a>(migrations: impl Iterator<Item = &'a str>) -> BTreeMap<String, StagingTable> {
-    migrations
-        .filter(|text| text.contains("_staging ("))
+    let mut tables = BTreeMap::new();
+    for statement in migrations
+        .filter(|text| text.contains("_staging"))
         .flat_map(statements)
-        .filter_map(|statement| match statement {
-            Statement::CreateTable(table) => Some(table),
-            _ => None,
+    {
+        match statement {
+            Statement::CreateTable(created) => {
+                let table = table(&created);
+                if table.name.ends_with("_staging") {
+                    tables.insert(table.name.clone(), table);
+                }
+            }
+            Statement::AlterTable(altered) => limit(&mut tables, &altered),
+            _ => {}
+        }
+    }
+    tables
+}
+
+fn table(created: &CreateTable) -> StagingTable {
+    let columns = created
+        .columns
+        .iter()
+        .filter(|column| !SYSTEM_COLUMNS.contains(&column.name.value.as_str()))
+        .filter_map(|column| {
+            let name = column.name.value.clone();
+            let has = |wanted: fn(&ColumnOption) -> bool| {
+                column.options.iter().any(|option| wanted(&option.option))
+            };
+            Some(StagingColumn {
+                storage: storage(&name, &column.data_type)?,
+                required: has(|option| matches!(option, ColumnOption::NotNull))
+                    && !has(|option| matches!(option, ColumnOption::Default(_))),
+                name,
+            })
         })
-        .map(|table| {
-            let name = table.name.to_string();
-            let columns = table
-                .columns
-                .iter()
-                .filter(|column| !SYSTEM_COLUMNS.contains(&column.name.value.as_str()))
-                .filter_map(|column| {
-                    let name = column.name.value.clone();
-                    let has = |wanted: fn(&ColumnOption) -> bool| {
-                        column.options.iter().any(|option| wanted(&option.option))
-                    };
-                    Some(StagingColumn {
-                        storage: storage(&name, &column.data_type)?,
-                        required: has(|option| matches!(option, ColumnOption::NotNull))
-                            && !has(|option| matches!(option, ColumnOption::Default(_))),
-                        name,
-                    })
-                })
-                .collect();
-            (name.clone(), StagingTable { name, columns })
-        })
-        .collect()
+        .collect();
+    StagingTable {
+        name: created.name.to_string(),
+        columns,
+    }
+}
+
+/// Limits the columns of which the statement says `CHECK (column BETWEEN least AND most)`.
+fn limit(tables: &mut BTreeMap<String, StagingTable>, altered: &AlterTable) {
+    let Some(table) = tables.get_mut(&altered.name.to_string()) else {
+        return;
+    };
+    for operation in &altered.operations {
+        let AlterTableOperation::AddConstraint {
+            constraint: TableConstraint::Check(check),
+            ..
+        } = operation
+        else {
+            continue;
+        };
+        let Some((name, limits)) = between(&check.expr) else {
+            continue;
+        };
+        for column in &mut table.columns {
+            if column.name == name
+                && let Storage::FixedPoint { counts, .. } = &mut column.storage
+            {
+                *counts = limits;
+            }
+        }
+    }
+}
+
+/// The column and the counts of `column BETWEEN least AND most`.
+fn between(expression: &Expr) -> Option<(String, Counts)> {
+    let Expr::Between {
+        expr,
+        negated: false,
+        low,
+        high,
+    } = expression
+    else {
+        return None;
+    };
+    let counts = Counts {
+        least: low.to_string().parse().ok()?,
+        most: high.to_string().parse().ok()?,
+    };
+    Some((expr.to_string(), counts))
 }
 
 fn statements(text: &str) -> Vec<Statement> {
     // The storage parameters of an index are beyond the parser, and only the
     // tables matter here: each statement is read by itself.
     text.split_inclusive(";\n")
-        .filter(|statement| statement.contains("CREATE TABLE"))
+        .filter(|statement| {
+            statement.contains("CREATE TABLE") || statement.contains("ADD CONSTRAINT")
+        })
         .flat_map(|statement| {
             Parser::parse_sql(&PostgreSqlDialect {}, statement).unwrap_or_default()
         })
@@ -218,7 +300,10 @@ fn storage(name: &str, data_type: &DataType) -> Option<Storage> {
         });
     }
     match (data_type.as_str(), scale) {
-        ("bigint", Some(scale)) => Some(Storage::FixedPoint { scale }),
+        ("bigint", Some(scale)) => Some(Storage::FixedPoint {
+            scale,
+            counts: Counts::ALL,
+        }),
         ("bigint", None) if name.ends_with("_labels_id") => Some(Storage::LabelSet),
         ("bigint", None) if name.ends_with(NAME_SUFFIX) => Some(Storage::Name {
             characters_max: NAME_CHARACTERS_MAX,

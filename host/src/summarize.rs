@@ -34,6 +34,20 @@ pub async fn days(
     }
 }
 
+/// Makes the values of all tags anew, of all label summaries: who asks for summaries
+/// again wants all of them right, whatever happened to them. Others wait for the end of
+/// the caller's transaction, so it comes last in one.
+///
+/// # Errors
+/// The statement fails.
+pub async fn restore_tags_values(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("SELECT restore_tags_values()")
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|error| SqlError(error).failure("cannot make the values of tags anew"))
+}
+
 /// A row of the daily summary, as far as it is shown.
 #[derive(Clone, Debug)]
 pub struct SummaryRow {

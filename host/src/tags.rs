@@ -17,6 +17,10 @@ pub const ENABLED_MAX: usize = 200;
 /// Characters of a key, as consumers hold it.
 pub const KEY_CHARACTERS_MAX: usize = 512;
 
+/// Bytes of a key: an index entry of the label summaries has room for no more beside a
+/// namespace and a node.
+pub const KEY_BYTES_MAX: usize = 640;
+
 /// A label key that is known.
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub struct Tag {
@@ -217,7 +221,11 @@ async fn select(connection: &mut PgConnection) -> Result<Vec<Tag>> {
 fn check(key: &str) -> Result<()> {
     let characters = key.chars().count();
     match characters {
-        1..=KEY_CHARACTERS_MAX => Ok(()),
+        1..=KEY_CHARACTERS_MAX if key.len() <= KEY_BYTES_MAX => Ok(()),
+        1..=KEY_CHARACTERS_MAX => Err(Failure::definition(format!(
+            "a tag key has at most {KEY_BYTES_MAX} bytes, and this one has {}",
+            key.len()
+        ))),
         0 => Err(Failure::definition("a tag key cannot be empty")),
         _ => Err(Failure::definition(format!(
             "a tag key has at most {KEY_CHARACTERS_MAX} characters, and this one has {characters}"

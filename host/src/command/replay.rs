@@ -12,7 +12,7 @@ use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
 use super::{archive_of, difference, engine, open, plan};
 use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
-use crate::database::Database;
+use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
@@ -27,6 +27,7 @@ use crate::quarantine::{self, Rejecting};
 use crate::report;
 use crate::run_record::{self, RunState, RunSums};
 use crate::source::{self, Source};
+use crate::summarize;
 
 /// What a replay came to.
 #[derive(Debug, Serialize)]
@@ -107,6 +108,17 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             break;
         }
     }
+    if replayed.payloads > 0
+        && let Err(also) = runtime.block_on(restore_tags_values(&database))
+    {
+        match &mut failure {
+            Some(failure) => failure.causes.push(also.to_string()),
+            None => {
+                replayed.error = Some(also.to_string());
+                failure = Some(also);
+            }
+        }
+    }
     replayed.days = changes::joined(replayed.days);
     replayed.seconds = started.elapsed().as_secs_f64();
     if arguments.json {
@@ -128,6 +140,16 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
 pub(super) fn archives_of(plan: &Plan, database: &Database, runtime: &Runtime) -> Result<Archives> {
     let archive = archive_of(plan, database, runtime)?;
     runtime.block_on(Archives::of(database, archive.as_ref()))
+}
+
+/// Once, and not with each payload: it reads all months.
+async fn restore_tags_values(database: &Database) -> Result<()> {
+    let mut connection = database
+        .pool()
+        .acquire()
+        .await
+        .map_err(|error| SqlError(error).failure("cannot reach the database"))?;
+    summarize::restore_tags_values(&mut connection).await
 }
 
 pub(super) struct Replay<'a> {

@@ -19,12 +19,15 @@ use crate::ingest::connections;
 use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
 use crate::report::{self, grouped};
-use crate::summarize;
+use crate::{cluster_name, summarize};
 
 /// # Errors
-/// The pipeline has problems, the database cannot be reached, or a payload failed;
+/// No cluster has such an id, the pipeline has problems, the database cannot be reached, or a payload failed;
 /// the other payloads have been run all the same.
 pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
+    if let Some(cluster_id) = &arguments.cluster_id {
+        cluster_name::checked_id("--cluster-id", cluster_id)?;
+    }
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
     let (runner, results, failures) = thread::scope(|scope| {

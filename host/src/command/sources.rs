@@ -5,10 +5,10 @@ use tokio::runtime::Runtime;
 use super::open;
 use crate::cli::SourcesCommand;
 use crate::failure::Result;
-use crate::{report, source};
+use crate::{cluster_name, report, source};
 
 /// # Errors
-/// The database cannot be reached, or refuses the change.
+/// A name is too long, the database cannot be reached, or it refuses the change.
 pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
     match command {
         SourcesCommand::List { json, database } => {
@@ -41,9 +41,11 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             uuid,
             database,
         } => {
+            cluster_name::checked_id("--cluster-id", cluster_id)?;
+            let alias = alias.as_deref().unwrap_or(cluster_id);
+            cluster_name::checked_alias("--alias", alias)?;
             let database = open(runtime, database, 1)?;
             let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
-            let alias = alias.as_deref().unwrap_or(cluster_id);
             runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
             report::data(&uuid.to_string());
         }
@@ -52,6 +54,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             alias,
             database,
         } => {
+            cluster_name::checked_alias("--alias", alias)?;
             let database = open(runtime, database, 1)?;
             runtime.block_on(source::rename(&database, cluster_id, alias))?;
             report::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));

@@ -167,7 +167,7 @@ impl<'b> ColumnBytes<'b> {
             ids.map(|id| eight_bytes(id.unwrap_or_default())).collect()
         };
         let cells = match (values, storage) {
-            (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+            (Values::Float64(numbers), Storage::FixedPoint { scale, .. }) => {
                 let factor = power_of_ten(scale);
                 let fixed = |number: &f64| scaled(*number, factor).unwrap_or_default();
                 let numbers = numbers.values().iter();

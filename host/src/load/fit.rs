@@ -9,7 +9,7 @@ use super::month_of;
 use super::stored_texts::KnownIds;
 use crate::batch::{Batch, RejectedRow, Values, instant};
 use crate::plan::{LoadPlan, Target};
-use crate::staging::Storage;
+use crate::staging::{Counts, Storage};
 
 /// Bytes of a label's value. Kubernetes has 63; an index entry of Postgres, which
 /// tag values are found by, has room for some 2,700 with the key.
@@ -101,9 +101,10 @@ fn label_sets_fit<'i>(
 /// Whether a column is quickly seen to fit, in every row; else each is looked at.
 fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
     match (values, target.storage) {
-        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
-            // Far enough from the end of the range for any rounding.
-            let most = i64::MAX as f64 / power_of_ten(scale) * 0.999;
+        (Values::Float64(numbers), Storage::FixedPoint { scale, counts }) => {
+            // Far enough from the nearer end of the range for any rounding.
+            let nearer = counts.most.min(counts.least.saturating_neg()) as f64;
+            let most = nearer / power_of_ten(scale) * 0.999;
             numbers.null_count() == 0
                 && numbers
                     .values()
@@ -134,15 +135,19 @@ fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit
         });
     }
     match (values, target.storage) {
-        (Values::Float64(numbers), Storage::FixedPoint { scale }) => {
+        (Values::Float64(numbers), Storage::FixedPoint { scale, counts }) => {
             let number = numbers.value(row);
-            fixed_point(number, scale).is_none().then(|| {
+            (!fits(number, scale, counts)).then(|| {
+                let end = |count: i64| format!("{:.0}", count as f64 / power_of_ten(scale));
+                let held = match counts {
+                    Counts::ALL => format!("up to {}", end(counts.most)),
+                    _ => format!("{} to {}", end(counts.least), end(counts.most)),
+                };
                 (
                     "out-of-range",
                     format!(
-                        "{number} does not fit `{}`, which holds up to {:.0}",
-                        target.column,
-                        i64::MAX as f64 / power_of_ten(scale)
+                        "{number} does not fit `{}`, which holds {held}",
+                        target.column
                     ),
                 )
             })
@@ -215,6 +220,10 @@ fn unfit_labels(text: &str) -> Option<Unfit> {
     ))
 }
 
+fn fits(number: f64, scale: u32, counts: Counts) -> bool {
+    fixed_point(number, scale).is_some_and(|count| counts.hold(count))
+}
+
 /// A number as a whole count of 10^-scale; `None` when that does not fit.
 fn fixed_point(number: f64, scale: u32) -> Option<i64> {
     scaled(number, power_of_ten(scale))
@@ -275,6 +284,26 @@ mod tests {
             fit(&[Some(2), Some(3), Some(1), Some(1), Some(2)]),
             ([true, true], words(&[]))
         );
+    }
+
+    #[test]
+    fn a_column_holds_what_its_limits_say() {
+        let counts = Counts {
+            least: -2_000_000,
+            most: 7_000_000,
+        };
+        for (number, expected) in [
+            (7.0, true),
+            (7.0000004, true),
+            (7.0000006, false),
+            (-2.0, true),
+            (-2.000001, false),
+            (9.3e12, false),
+            (f64::NAN, false),
+        ] {
+            assert_eq!(fits(number, 6, counts), expected, "{number}");
+        }
+        assert!(fits(9_223_372_036_854.0, 6, Counts::ALL));
     }
 
     #[test]

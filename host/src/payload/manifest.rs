@@ -11,9 +11,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::archive::is_flat;
+use crate::cluster_name::{ID_CHARACTERS_MAX, is_id};
 
-/// Characters of a cluster's id, as the tables hold it.
-const CLUSTER_ID_MAX: usize = 50;
 /// Characters of a report's name, as the status table holds it.
 const FILE_NAME_MAX: usize = 128;
 /// Names in one list: as many as a tarball may have members.
@@ -195,11 +194,11 @@ impl Manifest {
 }
 
 fn check_cluster_id(cluster_id: &str) -> Result<(), ManifestError> {
-    if is_flat(cluster_id) && cluster_id.chars().count() <= CLUSTER_ID_MAX {
+    if is_id(cluster_id) {
         return Ok(());
     }
     Err(ManifestError(format!(
-        "`cluster_id` is `{}`, not a plain name of at most {CLUSTER_ID_MAX} characters",
+        "`cluster_id` is `{}`, not a plain name of at most {ID_CHARACTERS_MAX} characters",
         shown(cluster_id)
     )))
 }

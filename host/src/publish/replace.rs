@@ -244,6 +244,7 @@ pub async fn summarize_again(
     let before = difference::totals(&mut transaction, source_uuid, &staged).await?;
     summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
     let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
+    summarize::restore_tags_values(&mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     step::passed(Step::PublishCommitted);
     let _ = lock.close().await;
