@@ -1,6 +1,9 @@
 //! The ids of names and label sets, which are stored once. They are made with a secret
 //! of the schema, and are nothing that somebody from outside could make collide.
 
+use std::thread;
+
+use crate::local_server::wait_until;
 use crate::support::command::gristmill;
 use crate::support::payload::{Payload, Report};
 use crate::support::scene::{Scene, check_quarantine, later};
@@ -217,4 +220,36 @@ fn a_lost_secret_is_told() {
     let words =
         "table `gristmill_secret` has lost its row, without which no text gets the id that it had";
     assert!(ended.stderr.contains(words), "{ended}");
+}
+
+/// A statement does not see what another load stores beside it.
+#[test]
+fn a_text_that_another_load_stores_meanwhile_is_found() {
+    let scene = Scene::new();
+    let another = scene.database.session();
+    another.execute(
+        "BEGIN;
+        INSERT INTO gristmill.gristmill_name
+        SELECT gristmill.text_id(secret, 'new'), 'new' FROM gristmill.gristmill_secret",
+    );
+    let report = Report::pods().hours(0..9).row(9, &[("node", "new")]);
+    let ended = thread::scope(|scope| {
+        let load = scope.spawn(|| scene.load(&later(&report)));
+        wait_until("the load waits for the other one", || {
+            let waiting = scene.database.query_value(
+                "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            );
+            waiting.as_deref() == Some("1") || load.is_finished()
+        });
+        another.execute("COMMIT");
+        load.join().expect("the load")
+    });
+    assert_eq!(ended.code, Some(0), "{ended}");
+    check_quarantine(&scene.database, &[]);
+    let expected = [["n1", "4.5"], ["new", "0.5"]];
+    assert_eq!(
+        scene.database.query_rows(NODES),
+        expected.map(|row| row.map(|cell| Some(cell.to_string())))
+    );
 }

@@ -323,11 +323,12 @@ fn root_goes_no_way_that_others_can_change() {
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
 
-/// Lays links and pipes in the place of everything that is written, again and again.
+/// Lays links and pipes in the place of what we open to write, again and again. Not in that
+/// of the settings themselves: the server would wait for a pipe there, which is its user's.
 const RESTLESS: &str = r#"
     cd "$1" || exit
     while :; do
-        for place in server.log data/gristmill.conf data/gristmill.conf.new; do
+        for place in server.log data/gristmill.conf.new; do
             rm -rf "$place"
             ln -s "$2" "$place"
             rm -rf "$place"

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -58,6 +58,15 @@ impl Folder {
     /// Whether this is the folder with that metadata.
     pub(super) fn is(&self, metadata: &Metadata) -> bool {
         (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        for entry in Dir::read_from(&self.handle)? {
+            if ![c".", c".."].contains(&entry?.file_name()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The beginning of a file, if there is one.
@@ -267,9 +276,11 @@ mod tests {
         let (before, after) = (parent.path().join("before"), parent.path().join("after"));
         fs::create_dir(&before).unwrap();
         let folder = open(&before);
+        assert!(folder.is_empty().unwrap());
         fs::rename(&before, &after).unwrap();
         fs::create_dir(&before).unwrap();
         folder.replace("file", "ours").unwrap();
+        assert!(!folder.is_empty().unwrap());
         assert!(after.join("file").exists());
         assert!(!before.join("file").exists());
         assert!(folder.is(&fs::metadata(&after).unwrap()));

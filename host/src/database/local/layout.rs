@@ -199,9 +199,8 @@ impl Layout {
 
     /// Whether a process was killed between creating the folder and giving it away.
     fn abandoned(&self, home: &Home) -> Result<bool, DatabaseError> {
-        let path = &self.home;
-        home.act(format!("read folder {}", path_text(path)), |_| {
-            Ok(std::fs::read_dir(path)?.next().is_none())
+        home.act(format!("read folder {}", path_text(&self.home)), |folder| {
+            folder.is_empty()
         })
     }
 
