@@ -1,34 +1,64 @@
--- Stores label sets that are not stored yet, and says which ids were taken by
--- another set.
+-- Stores label sets that are not stored yet, and says which id each of them has.
 --
+-- Reads   gristmill_secret     its one row
 -- Reads   gristmill_label_set  one row per distinct set of labels
 -- Writes  gristmill_label_set
 --
--- $1  ids     bigint[]  digests of the canonical texts
--- $2  labels  text[]    the canonical texts, in the same order
+-- $1  label_sets  text[]  the canonical texts, each once
 --
--- Returns the ids that stand for other labels than given; none, unless two
--- digests are equal by chance.
+-- Returns one row per set, in their order: its id. There is none when that id stands
+-- for other labels, and none when another load has stored the set in the meantime:
+-- this statement does not see that, the next one does.
+-- Returns no row at all without a secret.
 
-WITH given AS (
-    -- One row per set of this call, sorted so that two loads cannot deadlock.
+WITH given AS MATERIALIZED (
+    -- One row per set of this call.
     SELECT
-        pairs.id,
-        pairs.labels::jsonb AS labels
-    FROM unnest($1::bigint[], $2::text[]) AS pairs (id, labels)
-    ORDER BY pairs.id
+        numbered.position,
+        numbered.labels::jsonb AS labels,
+        text_id(secret.secret, numbered.labels) AS id,
+        -- That of a set from before there was a secret. Rows are grouped by ids, so
+        -- it keeps the one that it has.
+        text_id(''::bytea, numbered.labels) AS early_id
+    FROM unnest($1::text[]) WITH ORDINALITY AS numbered (labels, position)
+    CROSS JOIN gristmill_secret AS secret
+),
+found AS (
+    -- What is stored of each.
+    SELECT
+        given.position,
+        given.labels,
+        given.id,
+        holder.labels AS labels_of_id,
+        early.id AS early_id
+    FROM given
+    LEFT JOIN gristmill_label_set AS holder
+        ON holder.id = given.id
+    LEFT JOIN gristmill_label_set AS early
+        ON early.id = given.early_id
+        AND early.labels = given.labels
 ),
 inserted AS (
-    -- What was new.
+    -- What was new, sorted so that two loads cannot deadlock.
     INSERT INTO gristmill_label_set (id, labels)
     SELECT
-        given.id,
-        given.labels
-    FROM given
+        found.id,
+        found.labels
+    FROM found
+    WHERE
+        found.labels_of_id IS NULL
+        AND found.early_id IS NULL
+    ORDER BY found.id
     ON CONFLICT (id) DO NOTHING
+    RETURNING id, labels
 )
-SELECT given.id
-FROM given
-JOIN gristmill_label_set AS stored
-    ON stored.id = given.id
-WHERE stored.labels <> given.labels;
+SELECT
+    CASE
+        WHEN found.labels_of_id = found.labels OR inserted.id IS NOT NULL THEN found.id
+        ELSE found.early_id
+    END AS id
+FROM found
+LEFT JOIN inserted
+    ON inserted.id = found.id
+    AND inserted.labels = found.labels
+ORDER BY found.position;

@@ -3,6 +3,9 @@
 //! Each test has a data directory of its own and so a server of its own. The
 //! servers are durable ones, so a test takes a second or two.
 
+/// What others put into its folder.
+mod planted;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};

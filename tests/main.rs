@@ -108,6 +108,8 @@ mod tags;
 mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
+/// The ids of texts that are stored once.
+mod text_ids;
 /// Stages that are shown each text once.
 mod texts;
 /// House rules that no compiler knows.

@@ -47,7 +47,7 @@ pub(crate) const ALL: Compared = Compared {
     tables: "relname NOT IN
         ('gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_generation',
         'gristmill_hour_read', 'gristmill_archive_owner', 'gristmill_archive_pending',
-        '_sqlx_migrations')",
+        'gristmill_secret', '_sqlx_migrations')",
     without: &[],
 };
 
@@ -215,8 +215,26 @@ fn rows_of(table: &str, columns: &[&str], compared: Compared) -> String {
     } else {
         ""
     };
+    // Ids of texts are made with a secret of the schema.
+    let texts: String = columns
+        .iter()
+        .filter_map(|column| {
+            let (table, text) = if column.ends_with("_name_id") {
+                ("gristmill_name", "name")
+            } else if column.ends_with("_labels_id") {
+                ("gristmill_label_set", "labels")
+            } else {
+                return None;
+            };
+            Some(format!(
+                "|| jsonb_build_object('{column}', (
+                    SELECT stored.{text} FROM {table} AS stored WHERE stored.id = contents.{column}
+                ))"
+            ))
+        })
+        .collect();
     format!(
-        "SELECT (to_jsonb(contents) - '{{{}}}'::text[] {upload})::text
+        "SELECT (to_jsonb(contents) - '{{{}}}'::text[] {upload} {texts})::text
         FROM {table} AS contents",
         left_out.join(",")
     )

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
+use super::local::Refused;
 use crate::failure::Failure;
 
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub enum DatabaseError {
     },
     /// The data directory is another user's.
     NotOurs { directory: PathBuf, owner: u32 },
+    /// We are root, and somebody else can change a folder that the data directory is in.
+    Untrusted { path: PathBuf, reason: String },
     /// We are root, Postgres refuses root, and no other user can get there.
     NotReachable { directory: PathBuf, user: String },
     /// No folder whose socket path fits the kernel's limit could be used.
@@ -109,6 +112,9 @@ impl DatabaseError {
             DatabaseError::NotOurs { .. } => {
                 "set GRISTMILL_DATA to a folder of your own, or give --database-url".to_owned()
             }
+            DatabaseError::Untrusted { .. } => {
+                "what is root's must be where nobody else can change the way to it; set GRISTMILL_DATA to such a folder, take it from others with `chown` and `chmod go-w`, or give --database-url".to_owned()
+            }
             DatabaseError::NotReachable { user, .. } => format!(
                 "set GRISTMILL_DATA to a folder that user `{user}` can enter, run as another user than root, or give --database-url"
             ),
@@ -123,6 +129,9 @@ impl DatabaseError {
             }
             DatabaseError::LocalServerStop { .. } => {
                 "a session may be busy; try again when other gristmill processes have ended".to_owned()
+            }
+            DatabaseError::System { source, .. } if is_refused(source) => {
+                "gristmill did not put it there; look at it, and move it away if it is none of yours".to_owned()
             }
             DatabaseError::ServerProgram { .. } | DatabaseError::System { .. } => return None,
         };
@@ -178,6 +187,13 @@ impl fmt::Display for DatabaseError {
                 "data directory `{}` belongs to another user (uid {owner})",
                 directory.display()
             ),
+            DatabaseError::Untrusted { path, reason } => {
+                write!(
+                    formatter,
+                    "`{}` is not to be trusted: {reason}",
+                    path.display()
+                )
+            }
             DatabaseError::NotReachable { directory, user } => write!(
                 formatter,
                 "Postgres cannot run as root, and user `{user}` cannot enter `{}`",
@@ -291,6 +307,11 @@ impl fmt::Display for Block<'_> {
             .filter(|line| !line.trim().is_empty())
             .try_for_each(|line| write!(formatter, "\n  {}", line.trim_end()))
     }
+}
+
+/// Whether something in the local server's folder was not what it must be.
+fn is_refused(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|reason| reason.is::<Refused>())
 }
 
 /// The line of `sql` at which Postgres found the error.

@@ -4,6 +4,7 @@
 //! A row that a table cannot hold is rejected here, before it is sent. What is
 //! loaded carries its generation and stays invisible until `publish` says so.
 
+mod clash;
 mod encode;
 mod fit;
 mod stored_texts;
@@ -139,29 +140,21 @@ impl ReportLoad<'_> {
         if batch.rows == 0 {
             return Ok(Vec::new());
         }
-        let unlike = |reason: String| {
-            Failure::run(format!("cannot load into `{}`", self.plan.table))
-                .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
-        };
         if batch.schema != *self.plan.output() {
-            return Err(unlike("its columns are not those of the plan".into()));
+            return Err(self.unlike("its columns are not those of the plan"));
         }
         let encoder = Encoder::new(batch, self.plan);
         let known = self.known_ids(&encoder);
-        match fit::check(batch, self.plan, &known).map_err(unlike)? {
-            None => {
-                self.send_fit(&encoder, batch.rows, known)?;
-                Ok(Vec::new())
-            }
-            Some((fit, rejects)) => {
-                if fit.rows > 0 {
-                    let encoder = Encoder::new(&fit, self.plan);
-                    let known = self.known_ids(&encoder);
-                    self.send_fit(&encoder, fit.rows, known)?;
-                }
-                Ok(rejects)
-            }
+        let checked = fit::check(batch, self.plan, &known).map_err(|why| self.unlike(&why))?;
+        let Some((fit, mut rejects)) = checked else {
+            return self.send_fit(&encoder, batch, known);
+        };
+        if fit.rows > 0 {
+            let encoder = Encoder::new(&fit, self.plan);
+            let known = self.known_ids(&encoder);
+            rejects.append(&mut self.send_fit(&encoder, &fit, known)?);
         }
+        Ok(rejects)
     }
 
     fn known_ids(&self, encoder: &Encoder<'_>) -> KnownIds {
@@ -176,8 +169,49 @@ impl ReportLoad<'_> {
         })
     }
 
-    /// Sends rows that the table can hold.
-    fn send_fit(&mut self, encoder: &Encoder<'_>, rows: usize, known: KnownIds) -> Result<()> {
+    /// Stores what is new of the texts; one that cannot be stored has no id.
+    fn stored_ids(&self, encoder: &Encoder<'_>, known: KnownIds) -> Result<KnownIds> {
+        let Loader {
+            label_sets, names, ..
+        } = &self.loader;
+        let stored = self.runtime.block_on(async {
+            Ok(KnownIds {
+                label_sets: label_sets
+                    .ids(encoder.texts(Kind::LabelSet), known.label_sets)
+                    .await?,
+                names: names.ids(encoder.texts(Kind::Name), known.names).await?,
+            })
+        });
+        stored.map_err(|error| self.database_failure(error))
+    }
+
+    /// Sends rows that the table can hold; returns those with a text that cannot be
+    /// stored.
+    fn send_fit(
+        &mut self,
+        encoder: &Encoder<'_>,
+        batch: &Batch,
+        known: KnownIds,
+    ) -> Result<Vec<RejectedRow>> {
+        let ids = self.stored_ids(encoder, known)?;
+        let checked = clash::check(batch, self.plan, &ids).map_err(|why| self.unlike(&why))?;
+        let Some((stored, rejects)) = checked else {
+            self.send_stored(encoder, batch.rows, ids)?;
+            return Ok(Vec::new());
+        };
+        if stored.rows > 0 {
+            let encoder = Encoder::new(&stored, self.plan);
+            let ids = self.stored_ids(&encoder, self.known_ids(&encoder))?;
+            self.send_stored(&encoder, stored.rows, ids)?;
+        }
+        Ok(rejects)
+    }
+
+    /// Sends rows whose texts are stored.
+    fn send_stored(&mut self, encoder: &Encoder<'_>, rows: usize, ids: KnownIds) -> Result<()> {
+        let text_ids = ids
+            .complete()
+            .ok_or_else(|| self.unlike("a text of it is not stored"))?;
         let months = encoder.months();
         let loader = self.loader.clone();
         let prepared = self.runtime.block_on(async {
@@ -185,15 +219,9 @@ impl ReportLoad<'_> {
             for month in &months {
                 periods.insert(*month, loader.period(*month).await?);
             }
-            let label_sets = encoder.texts(Kind::LabelSet);
-            let names = encoder.texts(Kind::Name);
-            let ids = TextIds {
-                label_sets: loader.label_sets.ids(label_sets, known.label_sets).await?,
-                names: loader.names.ids(names, known.names).await?,
-            };
-            Ok((periods, ids))
+            Ok(periods)
         });
-        let (periods, text_ids) = prepared.map_err(|error| self.database_failure(error))?;
+        let periods = prepared.map_err(|error| self.database_failure(error))?;
         if self
             .copy
             .as_ref()
@@ -279,6 +307,11 @@ impl ReportLoad<'_> {
         }
         self.rows += rows;
         Ok(())
+    }
+
+    fn unlike(&self, reason: &str) -> Failure {
+        Failure::run(format!("cannot load into `{}`", self.plan.table))
+            .because(anyhow::anyhow!("a batch does not fit the plan: {reason}"))
     }
 
     fn database_failure(&self, error: sqlx::Error) -> Failure {

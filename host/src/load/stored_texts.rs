@@ -1,9 +1,9 @@
-//! Texts that are stored once and referred to from staging: a text gets its id by
-//! digest, so that parallel loads need not ask for one.
+//! Texts that are stored once and referred to from staging. A text gets its id by a
+//! digest with the tenant's secret, which the database makes: parallel loads agree on
+//! it without asking each other, and the secret stays where it is.
 
 use std::collections::HashMap;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::database::Database;
@@ -13,6 +13,10 @@ use crate::step::{self, Step};
 
 /// Texts remembered as stored.
 const KNOWN_MAX: usize = 100_000;
+
+/// How often a text is asked for. A statement does not see what another load stores
+/// beside it, the next one does; what has no id then has none.
+const LOOKS_MAX: u32 = 2;
 
 /// Which table they are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +51,12 @@ impl Kind {
         }
     }
 
-    fn clash(self, id: i64) -> sqlx::Error {
-        let these = match self {
-            Self::LabelSet => "label sets",
-            Self::Name => "names",
-        };
-        sqlx::Error::Protocol(format!(
-            "two {these} have the id {id}; one of them cannot be stored"
-        ))
+    /// What it is called for users.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::LabelSet => "label set",
+            Self::Name => "name",
+        }
     }
 }
 
@@ -67,6 +69,16 @@ pub(super) struct TextIds<I = i64> {
 
 /// Their ids, as far as the texts are known to be stored.
 pub(super) type KnownIds = TextIds<Option<i64>>;
+
+impl KnownIds {
+    /// `None` unless all of them have one.
+    pub(super) fn complete(self) -> Option<TextIds> {
+        Some(TextIds {
+            label_sets: self.label_sets.into_iter().collect::<Option<_>>()?,
+            names: self.names.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
 
 pub(super) struct StoredTexts {
     database: Database,
@@ -91,73 +103,58 @@ impl StoredTexts {
     }
 
     /// The ids of texts, in the order of these; what is not in `known` is stored, if
-    /// it is not yet.
+    /// it is not yet. A text has none when what would be its id is another's.
     ///
     /// # Errors
-    /// The database refuses them, or two texts have one digest.
+    /// The database refuses them, or has lost its secret.
     pub(super) async fn ids<'t>(
         &self,
         texts: impl Iterator<Item = &'t str>,
-        known: Vec<Option<i64>>,
-    ) -> Result<Vec<i64>, sqlx::Error> {
-        // The statement sees what was stored before it, not what it stores.
-        let mut new: HashMap<i64, &str> = HashMap::new();
-        let mut ids = Vec::with_capacity(known.len());
-        for (text, id) in texts.zip(known) {
-            let id = match id {
-                Some(id) => id,
-                None => {
-                    let id = id_of(text);
-                    if *new.entry(id).or_insert(text) != text {
-                        return Err(self.kind.clash(id));
-                    }
-                    id
-                }
-            };
-            ids.push(id);
-        }
-        if new.is_empty() {
+        mut ids: Vec<Option<i64>>,
+    ) -> Result<Vec<Option<i64>>, sqlx::Error> {
+        let missing: Vec<(usize, &str)> = texts
+            .enumerate()
+            .filter(|(place, _)| ids[*place].is_none())
+            .collect();
+        if missing.is_empty() {
             return Ok(ids);
         }
         let mut known = self.known.lock().await;
         // What another worker has stored in the meantime; mostly both have the same ones.
-        new.retain(|_, text| known.get(text).is_none());
-        if new.is_empty() {
-            return Ok(ids);
+        let mut found: HashMap<&str, Option<i64>> = missing
+            .iter()
+            .map(|(_, text)| (*text, known.get(text).copied()))
+            .collect();
+        for _ in 0..LOOKS_MAX {
+            let new: Vec<&str> = found
+                .iter()
+                .filter_map(|(text, id)| id.is_none().then_some(*text))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            let stored: Vec<Option<i64>> = sqlx::query_scalar(self.kind.insert())
+                .bind(&new)
+                .fetch_all(self.database.pool())
+                .await?;
+            step::passed(self.kind.stored());
+            if stored.len() != new.len() {
+                return Err(sqlx::Error::Protocol(
+                    "table `gristmill_secret` has lost its row, without which no text gets \
+                     the id that it had; restore it from a backup"
+                        .into(),
+                ));
+            }
+            for (text, id) in new.into_iter().zip(stored) {
+                if let Some(id) = id {
+                    known.insert(text, id);
+                    found.insert(text, Some(id));
+                }
+            }
         }
-        let (new_ids, new_texts): (Vec<i64>, Vec<&str>) = new.into_iter().unzip();
-        let clashes: Vec<i64> = sqlx::query_scalar(self.kind.insert())
-            .bind(&new_ids)
-            .bind(&new_texts)
-            .fetch_all(self.database.pool())
-            .await?;
-        step::passed(self.kind.stored());
-        if let Some(clash) = clashes.first() {
-            return Err(self.kind.clash(*clash));
-        }
-        for (text, id) in new_texts.into_iter().zip(new_ids) {
-            known.insert(text, id);
+        for (place, text) in missing {
+            ids[place] = found[text];
         }
         Ok(ids)
-    }
-}
-
-/// The first eight bytes of the text's SHA-256.
-fn id_of(text: &str) -> i64 {
-    let digest = Sha256::digest(text.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    i64::from_be_bytes(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_of_a_text_never_changes() {
-        // Staged rows refer to texts by these ids.
-        assert_eq!(id_of("{}"), 0x4413_6fa3_55b3_678a);
-        assert_ne!(id_of(r#"{"app":"a"}"#), id_of(r#"{"app":"b"}"#));
     }
 }

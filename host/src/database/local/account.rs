@@ -3,7 +3,8 @@
 //! Postgres refuses to run as root. Root's server therefore runs as a user
 //! without rights, or, where that user cannot reach the data directory, as
 //! ourselves in a user namespace in which we are somebody else. Data that is
-//! already there decides by its owner.
+//! already there decides by its owner. Whoever is that user can put anything into the
+//! server's folder, so root does nothing there with its own rights.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,12 +13,19 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
-use super::layout;
-use crate::database::error::{DatabaseError, path_text};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use super::folder::Folder;
+use crate::database::error::DatabaseError;
 
 /// The users to run root's server as, in order of preference.
 const USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// Where users are listed.
+const PASSWD: &str = "/etc/passwd";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Account {
@@ -40,24 +48,6 @@ pub(super) fn we_are_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Refuses a folder that another user owns, unless we are root.
-pub(super) fn check_ownership(directory: &Path) -> Result<(), DatabaseError> {
-    let ours = rustix::process::geteuid();
-    match layout::owner(directory) {
-        Ok(Some((owner, _))) if owner != ours.as_raw() && !ours.is_root() => {
-            Err(DatabaseError::NotOurs {
-                directory: directory.to_owned(),
-                owner,
-            })
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(DatabaseError::system(format!(
-            "look at {}",
-            path_text(directory)
-        ))(error)),
-    }
-}
-
 impl Account {
     /// The account for a server whose files are to lie in `directory`.
     pub(super) fn for_new(directory: &Path) -> Result<Account, DatabaseError> {
@@ -74,31 +64,57 @@ impl Account {
             })
     }
 
-    /// The account that owns the server's `home`.
-    pub(super) fn of_existing(home: &Path) -> Result<Account, DatabaseError> {
-        check_ownership(home)?;
-        if !we_are_root() {
-            return Ok(Account::Ourselves);
-        }
-        let owner = layout::owner(home).map_err(DatabaseError::system(format!(
-            "look at {}",
-            path_text(home)
-        )))?;
-        let account = match owner {
-            None | Some((0, _)) => Account::Namespace(unprivileged_user()?),
-            Some((user_id, group_id)) => Account::User(User {
-                name: format!("uid {user_id}"),
-                user_id,
-                group_id,
+    /// The account that owns the server's folder.
+    pub(super) fn owning(home: &Folder, path: &Path) -> Result<Account, DatabaseError> {
+        let ours = rustix::process::geteuid();
+        match home.owner {
+            _ if ours.is_root() && home.owner != 0 => {
+                Ok(Account::User(user_of(home.owner, home.group)?))
+            }
+            _ if ours.is_root() => Ok(Account::Namespace(unprivileged_user()?)),
+            owner if owner == ours.as_raw() => Ok(Account::Ourselves),
+            owner => Err(DatabaseError::NotOurs {
+                directory: path.to_owned(),
+                owner,
             }),
-        };
-        let name = account.name();
-        account
-            .reaching(home)
+        }
+    }
+
+    /// The account, if it can enter its folder.
+    pub(super) fn entering(self, path: &Path) -> Result<Account, DatabaseError> {
+        if self == Account::Ourselves {
+            return Ok(self);
+        }
+        let name = self.name();
+        self.reaching(path)
             .ok_or_else(|| DatabaseError::NotReachable {
-                directory: home.to_owned(),
+                directory: path.to_owned(),
                 user: name,
             })
+    }
+
+    /// Does something with no other rights than the account has.
+    ///
+    /// On a thread that has them for itself: the kernel has rights by thread. The thread
+    /// stays root's by its real user, so that the account cannot send it signals.
+    pub(super) fn acting<T: Send>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        let Account::User(user) = self else {
+            return work();
+        };
+        let acting = || {
+            // Groups first: who is no longer root cannot set them.
+            set_thread_groups(&[])?;
+            set_thread_res_gid(None, Gid::from_raw(user.group_id), None)?;
+            set_thread_res_uid(None, Uid::from_raw(user.user_id), None)?;
+            work()
+        };
+        thread::scope(|scope| {
+            let acted = scope.spawn(acting).join();
+            acted.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// A command that runs `program` as this account, with a clean environment:
@@ -134,13 +150,15 @@ impl Account {
         command
     }
 
-    /// Makes a file or folder that we created the account's own.
-    pub(super) fn adopt(&self, path: &Path) -> io::Result<()> {
+    /// Gives it the folder that was made for its server.
+    pub(super) fn adopt(&self, home: &Folder) -> io::Result<()> {
         match self {
             Account::Ourselves | Account::Namespace(_) => Ok(()),
-            Account::User(user) => {
-                std::os::unix::fs::lchown(path, Some(user.user_id), Some(user.group_id))
-            }
+            Account::User(user) => Ok(rustix::fs::fchown(
+                home,
+                Some(Uid::from_raw(user.user_id)),
+                Some(Gid::from_raw(user.group_id)),
+            )?),
         }
     }
 
@@ -150,6 +168,11 @@ impl Account {
             Account::User(user) => user.user_id,
             Account::Ourselves | Account::Namespace(_) => rustix::process::geteuid().as_raw(),
         }
+    }
+
+    /// Whether it is another user than we are.
+    pub(super) fn is_another(&self) -> bool {
+        matches!(self, Account::User(_))
     }
 
     fn name(&self) -> String {
@@ -175,48 +198,85 @@ impl Account {
 }
 
 fn unprivileged_user() -> Result<User, DatabaseError> {
-    let path = "/etc/passwd";
-    let passwd =
-        fs::read_to_string(path).map_err(DatabaseError::system(format!("read `{path}`")))?;
+    let passwd = passwd()?;
     USERS
         .iter()
-        .find_map(|name| find_user(&passwd, name))
+        .find_map(|name| find_user(&passwd, |user| user.name == *name))
         .ok_or_else(|| {
             DatabaseError::system("find a user to run Postgres as")(io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("`{path}` has neither `postgres` nor `nobody`"),
+                format!("`{PASSWD}` has neither `postgres` nor `nobody`"),
             ))
         })
 }
 
-fn find_user(passwd: &str, name: &str) -> Option<User> {
+/// The user of this id. The group is that of the user and not that of a file, whose
+/// group may be anything; unless the user is known elsewhere than here.
+fn user_of(user_id: u32, group_id: u32) -> Result<User, DatabaseError> {
+    let known = find_user(&passwd()?, |user| user.user_id == user_id);
+    Ok(known.unwrap_or_else(|| User {
+        name: format!("uid {user_id}"),
+        user_id,
+        group_id,
+    }))
+}
+
+fn passwd() -> Result<String, DatabaseError> {
+    fs::read_to_string(PASSWD).map_err(DatabaseError::system(format!("read `{PASSWD}`")))
+}
+
+fn find_user(passwd: &str, wanted: impl Fn(&User) -> bool) -> Option<User> {
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        let user_id: u32 = fields.get(2)?.parse().ok()?;
-        let group_id = fields.get(3)?.parse().ok()?;
-        (fields[0] == name && user_id != 0).then(|| User {
-            name: name.to_owned(),
-            user_id,
-            group_id,
-        })
+        let user = User {
+            user_id: fields.get(2)?.parse().ok()?,
+            group_id: fields.get(3)?.parse().ok()?,
+            name: fields[0].to_owned(),
+        };
+        (wanted(&user) && user.user_id != 0).then_some(user)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbroken\nnobody:x:65534:65533:nobody:/:/usr/sbin/nologin\nfake:x:0:0::/:/bin/sh\n";
+    const TEXT: &str = "root:x:0:0:root:/root:/bin/bash\nbroken\nnobody:x:65534:65533:nobody:/:/usr/sbin/nologin\nfake:x:0:0::/:/bin/sh\n";
+
+    fn named(name: &str) -> Option<User> {
+        find_user(TEXT, |user| user.name == name)
+    }
+
+    /// Only root can be somebody else; the tests of the local server try it for everybody.
+    #[test]
+    fn who_acts_has_no_other_rights() {
+        if !we_are_root() {
+            return;
+        }
+        let private = tempfile::tempdir().unwrap();
+        let mode = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(private.path(), mode).unwrap();
+        let nobody = Account::User(unprivileged_user().unwrap());
+        let read = || fs::read_dir(private.path()).map(drop);
+        let refusal = nobody.acting(read).unwrap_err();
+        assert_eq!(refusal.kind(), io::ErrorKind::PermissionDenied);
+        let real = nobody.acting(|| Ok(rustix::process::getuid())).unwrap();
+        assert!(real.is_root(), "signals of the account would reach it");
+        read().unwrap();
+        assert!(we_are_root());
+    }
 
     #[test]
     fn a_user_is_found_by_name() {
-        let nobody = find_user(PASSWD, "nobody").unwrap();
+        let nobody = named("nobody").unwrap();
         assert_eq!((nobody.user_id, nobody.group_id), (65534, 65533));
-        assert_eq!(find_user(PASSWD, "postgres"), None);
+        assert_eq!(named("postgres"), None);
     }
 
     #[test]
     fn a_user_with_the_rights_of_root_is_none() {
-        assert_eq!(find_user(PASSWD, "fake"), None);
+        assert_eq!(named("fake"), None);
     }
 }

@@ -1,17 +1,14 @@
 //! Creating a server's data and starting the server on it.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
 use super::binaries::Binaries;
-use super::layout::Layout;
+use super::layout::{DATA, Home, Layout};
 use super::postmaster::Postmaster;
 use super::settings::{self, Durability};
 use super::{LocalServer, NAME, POLL, PORT, START_SECONDS_MAX, socket};
@@ -33,14 +30,14 @@ impl Layout {
     /// so that a process killed meanwhile leaves nothing that looks finished.
     pub(super) fn initialise(
         &self,
-        account: &Account,
+        home: &Home,
         binaries: &Binaries,
         durability: Durability,
     ) -> Result<(), DatabaseError> {
-        self.remove_unfinished()?;
-        let unfinished = self
-            .home
-            .join(format!("{UNFINISHED}{}", std::process::id()));
+        self.remove_unfinished(home)?;
+        let account = &home.account;
+        let name = format!("{UNFINISHED}{}", std::process::id());
+        let unfinished = self.home.join(&name);
 
         let mut initdb = account.command(&binaries.program("initdb"));
         initdb
@@ -59,71 +56,66 @@ impl Layout {
         run(single, &format!("CREATE DATABASE {NAME};\n"))?;
 
         let include = format!("\ninclude_if_exists = '{}'\n", settings::FILE_NAME);
-        append(&unfinished.join("postgresql.conf"), &include)?;
+        let configuration = unfinished.join("postgresql.conf");
+        home.act(format!("write {}", path_text(&configuration)), |folder| {
+            let unfinished = folder.folder(&name)?.ok_or(std::io::ErrorKind::NotFound)?;
+            let mut file = unfinished.appended("postgresql.conf")?;
+            file.write_all(include.as_bytes())
+        })?;
 
         if durability == Durability::Durable {
             let mut sync = account.command(&binaries.program("initdb"));
             sync.arg("--sync-only").arg("--pgdata").arg(&unfinished);
             run(sync, "")?;
         }
-        fs::rename(&unfinished, &self.data)
-            .and_then(|()| File::open(&self.home)?.sync_all())
-            .map_err(DatabaseError::system(format!(
-                "create {}",
-                path_text(&self.data)
-            )))
+        home.act(format!("create {}", path_text(&self.data)), |folder| {
+            folder.rename(&name, DATA)?;
+            folder.sync()
+        })
     }
 
     /// Removes what initialisations that were killed have left.
-    fn remove_unfinished(&self) -> Result<(), DatabaseError> {
-        let doing = || DatabaseError::system(format!("read folder {}", path_text(&self.home)));
-        for entry in fs::read_dir(&self.home).map_err(doing())? {
-            let entry = entry.map_err(doing())?;
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                // An initdb that outlived its killed parent may still write here;
-                // then it fails by itself, and the rest goes the next time.
-                let _ = fs::remove_dir_all(entry.path());
+    fn remove_unfinished(&self, home: &Home) -> Result<(), DatabaseError> {
+        let path = &self.home;
+        home.act(format!("read folder {}", path_text(path)), |_| {
+            for entry in fs::read_dir(path)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                    // An initdb that outlived its killed parent may still write here;
+                    // then it fails by itself, and the rest goes the next time.
+                    let _ = fs::remove_dir_all(entry.path());
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Clears what a killed server left in the way, and writes the settings anew,
     /// so that a newer gristmill's apply to old data.
-    pub(super) fn prepare(
-        &self,
-        account: &Account,
-        durability: Durability,
-    ) -> Result<(), DatabaseError> {
-        let socket_directory = socket::choose(&self.home, account)?;
-        Postmaster::clear_stale(&self.data, &socket_directory)?;
+    pub(super) fn prepare(&self, home: &Home, durability: Durability) -> Result<(), DatabaseError> {
+        let socket_directory = socket::choose(&self.home, home)?;
+        Postmaster::clear_stale(self, home, &socket_directory)?;
         let text = settings::text(&socket_directory, PORT, durability);
         let path = self.data.join(settings::FILE_NAME);
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .and_then(|()| account.adopt(&path))
-            .map_err(DatabaseError::system(format!("write {}", path_text(&path))))
+        home.act(format!("write {}", path_text(&path)), |folder| {
+            let data = folder.folder(DATA)?.ok_or(std::io::ErrorKind::NotFound)?;
+            data.replace(settings::FILE_NAME, &text)
+        })
     }
 
     /// Starts the server, detached from our terminal and from our life.
     pub(super) fn launch(
         &self,
-        account: &Account,
+        home: &Home,
         binaries: &Binaries,
     ) -> Result<LocalServer, DatabaseError> {
         let deadline = Instant::now() + Duration::from_secs(REMAINS_SECONDS_MAX);
         loop {
-            let log = self.open_log(account)?;
-            let log_start = log.metadata().map_or(0, |metadata| metadata.len());
+            let (log, log_start) = self.open_log(home)?;
             let log_too = log
                 .try_clone()
                 .map_err(DatabaseError::system("share the server's log"))?;
-            let mut start = account.command(&binaries.program("pg_ctl"));
+            let mut start = home.account.command(&binaries.program("pg_ctl"));
             if env::var_os(LIBC_SETTINGS).is_none() {
                 start.env(LIBC_SETTINGS, HUGE_PAGES);
             }
@@ -140,10 +132,10 @@ impl Layout {
                 .map_err(DatabaseError::system("run `pg_ctl`"))?;
 
             // Ours, or one that a killed predecessor had just started.
-            if let Some(server) = self.settle()? {
+            if let Some((server, _)) = self.settle(home)? {
                 return Ok(server);
             }
-            let output = self.log_tail(log_start);
+            let output = self.log_tail(home, log_start);
             let remains = ["lock file", "pre-existing shared memory block"]
                 .iter()
                 .any(|obstacle| output.contains(obstacle));
@@ -156,14 +148,6 @@ impl Layout {
             thread::sleep(POLL * 10);
         }
     }
-}
-
-fn append(path: &Path, text: &str) -> Result<(), DatabaseError> {
-    OpenOptions::new()
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(DatabaseError::system(format!("write {}", path_text(path))))
 }
 
 /// Runs a server program to its end with `input`, and keeps its words for the error.

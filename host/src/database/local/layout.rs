@@ -2,17 +2,31 @@
 //!
 //! Creates folders and takes the lock; starting and stopping are elsewhere.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::{self, Account};
-use super::postmaster::Postmaster;
-use super::{LocalServer, POLL, START_SECONDS_MAX};
+use rustix::fs::{Mode, mkdirat};
+use rustix::io::Errno;
+
+use super::account::Account;
+use super::folder::{Folder, private_file};
+use super::postmaster::{Postmaster, Process};
+use super::{LocalServer, POLL, START_SECONDS_MAX, trusted};
 use crate::database::error::{DatabaseError, path_text};
+
+/// The server's folder, in the data directory.
+const HOME: &str = "postgres";
+
+/// What the server is started on, in its folder.
+pub(super) const DATA: &str = "data";
+
+const LOCK: &str = "postgres.lock";
+const LOG: &str = "server.log";
+const LOG_BEFORE: &str = "server.log.old";
 
 /// As long as another process may take to create, recover and start a server.
 const LOCK_SECONDS_MAX: u64 = 180;
@@ -20,6 +34,41 @@ const LOCK_SECONDS_MAX: u64 = 180;
 /// What of a failed start's log goes into the error.
 const LOG_TAIL_LINES: usize = 8;
 const LOG_BYTES_MAX: u64 = 8 << 20;
+const LOG_TAIL_BYTES: u64 = 64 << 10;
+
+/// A version is a number and a line's end.
+const VERSION_BYTES_MAX: u64 = 64;
+
+/// The server's folder, held open, and whose it is.
+pub(super) struct Home {
+    pub(super) account: Account,
+    folder: Folder,
+}
+
+impl Home {
+    /// Does something in the folder, with no other rights than its owner's.
+    pub(super) fn act<T: Send>(
+        &self,
+        doing: String,
+        work: impl FnOnce(&Folder) -> io::Result<T> + Send,
+    ) -> Result<T, DatabaseError> {
+        let folder = &self.folder;
+        self.account
+            .acting(|| work(folder))
+            .map_err(DatabaseError::system(doing))
+    }
+
+    /// The same in the folder of the data; nothing where there is none.
+    pub(super) fn act_in_data<T: Send>(
+        &self,
+        doing: String,
+        work: impl FnOnce(&Folder) -> io::Result<T> + Send,
+    ) -> Result<Option<T>, DatabaseError> {
+        self.act(doing, |folder| {
+            folder.folder(DATA)?.map(|data| work(&data)).transpose()
+        })
+    }
+}
 
 /// The files of one local server.
 pub(super) struct Layout {
@@ -37,115 +86,128 @@ impl Layout {
             "find folder {}",
             path_text(data_directory)
         )))?;
-        let home = base.join("postgres");
+        let home = base.join(HOME);
         Ok(Layout {
-            lock: base.join("postgres.lock"),
-            data: home.join("data"),
-            log: home.join("server.log"),
+            lock: base.join(LOCK),
+            data: home.join(DATA),
+            log: home.join(LOG),
             home,
             base,
         })
     }
 
-    /// The server, when it runs and takes connections.
-    pub(super) fn running(&self) -> Result<Option<LocalServer>, DatabaseError> {
-        account::check_ownership(&self.home)?;
-        let Some(postmaster) = Postmaster::read(&self.data)? else {
+    /// The data directory, if there is one.
+    pub(super) fn open_base(&self) -> Result<Option<OwnedFd>, DatabaseError> {
+        trusted::enter(&self.base, false)
+    }
+
+    /// Creates the data directory, where the lock will be.
+    pub(super) fn create_base(&self) -> Result<OwnedFd, DatabaseError> {
+        trusted::enter(&self.base, true)?.ok_or_else(|| {
+            DatabaseError::system(format!("create folder {}", path_text(&self.base)))(
+                io::ErrorKind::NotFound.into(),
+            )
+        })
+    }
+
+    /// The server's folder, if there is one. Call again after a wait: another process
+    /// may have made it.
+    pub(super) fn open_home(&self, base: &OwnedFd) -> Result<Option<Home>, DatabaseError> {
+        let doing = format!("open folder {}", path_text(&self.home));
+        let Some(folder) = Folder::open(base, HOME).map_err(DatabaseError::system(doing))? else {
             return Ok(None);
         };
-        if !postmaster.answers() {
+        let account = Account::owning(&folder, &self.home)?;
+        Ok(Some(Home { account, folder }))
+    }
+
+    /// The server, when it runs and takes connections.
+    pub(super) fn running(
+        &self,
+        home: &Home,
+    ) -> Result<Option<(LocalServer, Process)>, DatabaseError> {
+        let Some(postmaster) = Postmaster::read(self, home)? else {
+            return Ok(None);
+        };
+        let Some(process) = postmaster.process(home)? else {
+            return Ok(None);
+        };
+        if !postmaster.answers(home)? {
             return Ok(None);
         }
-        Ok(Some(LocalServer {
+        let server = LocalServer {
             process: postmaster.process,
             directory: self.home.clone(),
             socket_directory: postmaster.socket_directory,
-        }))
+        };
+        Ok(Some((server, process)))
     }
 
     /// As `running`, but waits for a server that is starting or stopping, which
     /// a killed predecessor may have left. Call under the lock.
-    pub(super) fn settle(&self) -> Result<Option<LocalServer>, DatabaseError> {
+    pub(super) fn settle(
+        &self,
+        home: &Home,
+    ) -> Result<Option<(LocalServer, Process)>, DatabaseError> {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         loop {
-            if let Some(server) = self.running()? {
+            if let Some(server) = self.running(home)? {
                 return Ok(Some(server));
             }
-            let Some(postmaster) = Postmaster::read(&self.data)? else {
+            let Some(postmaster) = Postmaster::read(self, home)? else {
                 return Ok(None);
             };
-            if !postmaster.lives(&self.data) {
+            if postmaster.process(home)?.is_none() {
                 return Ok(None);
             }
             if Instant::now() > deadline {
                 return Err(DatabaseError::LocalServerStart {
                     log: self.log.clone(),
-                    output: self.log_tail(0),
+                    output: self.log_tail(home, 0),
                 });
             }
             thread::sleep(POLL);
         }
     }
 
-    /// Creates the data directory, where the lock will be.
-    pub(super) fn create_base(&self) -> Result<(), DatabaseError> {
-        // Root's server runs as another user, who must get through.
-        let mode = if account::we_are_root() { 0o711 } else { 0o700 };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(&self.base)
-            .map_err(DatabaseError::system(format!(
-                "create folder {}",
-                path_text(&self.base)
-            )))
-    }
-
     /// Creates the server's folder, private to the account that the server is to
     /// run as. Call under the lock.
-    pub(super) fn create_home(&self) -> Result<Account, DatabaseError> {
-        if exists(&self.home)? && !self.abandoned()? {
-            return Account::of_existing(&self.home);
+    pub(super) fn create_home(&self, base: &OwnedFd) -> Result<Home, DatabaseError> {
+        if let Some(home) = self.open_home(base)?
+            && !self.abandoned(&home)?
+        {
+            let Home { account, folder } = home;
+            let account = account.entering(&self.home)?;
+            return Ok(Home { account, folder });
         }
         let account = Account::for_new(&self.base)?;
-        match DirBuilder::new().mode(0o700).create(&self.home) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => account.adopt(&self.home),
-        }
-        .map_err(DatabaseError::system(format!(
-            "create folder {}",
-            path_text(&self.home)
-        )))?;
-        Ok(account)
+        let create = || {
+            match mkdirat(base, HOME, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let folder = Folder::open(base, HOME)?.ok_or(io::ErrorKind::NotFound)?;
+            account.adopt(&folder)?;
+            // Opened once more, as what it is now.
+            Ok(Folder::open(base, HOME)?.ok_or(io::ErrorKind::NotFound)?)
+        };
+        let folder = create().map_err(|error: io::Error| {
+            DatabaseError::system(format!("create folder {}", path_text(&self.home)))(error)
+        })?;
+        Ok(Home { account, folder })
     }
 
     /// Whether a process was killed between creating the folder and giving it away.
-    fn abandoned(&self) -> Result<bool, DatabaseError> {
-        fs::read_dir(&self.home)
-            .map(|mut entries| entries.next().is_none())
-            .map_err(DatabaseError::system(format!(
-                "read folder {}",
-                path_text(&self.home)
-            )))
+    fn abandoned(&self, home: &Home) -> Result<bool, DatabaseError> {
+        home.act(format!("read folder {}", path_text(&self.home)), |folder| {
+            folder.is_empty()
+        })
     }
 
     /// Holds off other processes until dropped, or until this process dies.
-    pub(super) fn lock(&self) -> Result<File, DatabaseError> {
+    pub(super) fn lock(&self, base: &OwnedFd) -> Result<File, DatabaseError> {
         let doing = || DatabaseError::system(format!("lock {}", path_text(&self.lock)));
-        // Ours alone: whoever can read it could hold it for ever.
-        let file = match File::open(&self.lock) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&self.lock),
-            opened => opened,
-        }
-        .and_then(ours_alone)
-        .map_err(doing())?;
-
+        let file = private_file(base, LOCK).map_err(doing())?;
         let deadline = Instant::now() + Duration::from_secs(LOCK_SECONDS_MAX);
         loop {
             match file.try_lock() {
@@ -163,70 +225,40 @@ impl Layout {
     }
 
     /// The major version of the Postgres that made the data, if there is any.
-    pub(super) fn data_version(&self) -> Result<Option<u32>, DatabaseError> {
+    pub(super) fn data_version(&self, home: &Home) -> Result<Option<u32>, DatabaseError> {
         let path = self.data.join("PG_VERSION");
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim().parse().ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DatabaseError::system(format!("read {}", path_text(&path)))(
-                error,
-            )),
-        }
+        let text = home.act_in_data(format!("read {}", path_text(&path)), |data| {
+            data.read("PG_VERSION", VERSION_BYTES_MAX)
+        })?;
+        Ok(text.flatten().and_then(|text| text.trim().parse().ok()))
     }
 
-    pub(super) fn open_log(&self, account: &Account) -> Result<File, DatabaseError> {
-        let too_long = fs::metadata(&self.log).is_ok_and(|found| found.len() > LOG_BYTES_MAX);
-        if too_long {
-            // One old log is kept; failing to keep it is no reason not to start.
-            let _ = fs::rename(&self.log, self.log.with_extension("log.old"));
-        }
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.log)
-            .and_then(|log| account.adopt(&self.log).map(|()| log))
-            .map_err(DatabaseError::system(format!(
-                "open {}",
-                path_text(&self.log)
-            )))
+    /// The log, to write to; with its length.
+    pub(super) fn open_log(&self, home: &Home) -> Result<(File, u64), DatabaseError> {
+        home.act(format!("open {}", path_text(&self.log)), |folder| {
+            if folder
+                .length(LOG)?
+                .is_some_and(|length| length > LOG_BYTES_MAX)
+            {
+                // One old log is kept; failing to keep it is no reason not to start.
+                let _ = folder.rename(LOG, LOG_BEFORE);
+            }
+            let log = folder.appended(LOG)?;
+            let length = log.metadata()?.len();
+            Ok((log, length))
+        })
     }
 
-    /// The last lines of the log written after `start`.
-    pub(super) fn log_tail(&self, start: u64) -> String {
-        let read = || -> io::Result<String> {
-            let mut log = File::open(&self.log)?;
-            log.seek(SeekFrom::Start(start))?;
-            let mut bytes = Vec::new();
-            log.read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
+    /// The last lines of the log written after `start`, or why they cannot be read.
+    pub(super) fn log_tail(&self, home: &Home, start: u64) -> String {
+        let read = home.act(format!("read {}", path_text(&self.log)), |folder| {
+            folder.read_end(LOG, start, LOG_TAIL_BYTES)
+        });
+        let text = match read {
+            Ok(text) => text.unwrap_or_default(),
+            Err(error) => error.to_string(),
         };
-        let text = read().unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
-}
-
-pub(super) fn exists(path: &Path) -> Result<bool, DatabaseError> {
-    path.try_exists().map_err(DatabaseError::system(format!(
-        "look at {}",
-        path_text(path)
-    )))
-}
-
-/// The owner of a file, not following a symbolic link.
-pub(super) fn owner(path: &Path) -> io::Result<Option<(u32, u32)>> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some((metadata.uid(), metadata.gid()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Takes from others what they were given of a file before.
-fn ours_alone(file: File) -> io::Result<File> {
-    if file.metadata()?.mode() & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
 }

@@ -3,24 +3,25 @@
 //! It lives in `postgres/` of the data directory, listens on a unix socket in a
 //! private folder and nowhere else, and outlives the command that started it, so
 //! that the next command finds it running. It is an ordinary durable server;
-//! only the tests ask for a throw-away one. Everything here waits and blocks: a
+//! only the tests ask for a throw-away one. Root's runs as another user, whose folder
+//! root does not trust: see `account` and `folder`. Everything here waits and blocks: a
 //! running server costs a few file reads, a start about a tenth of a second.
 
 mod account;
 mod binaries;
+mod folder;
 mod launch;
 mod layout;
 mod postmaster;
 mod settings;
 mod socket;
+mod trusted;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use self::layout::Layout;
@@ -29,6 +30,7 @@ use super::error::{DatabaseError, path_text};
 
 pub use self::binaries::Binaries;
 pub(super) use self::binaries::VERSION_MIN;
+pub(super) use self::folder::Refused;
 pub use self::settings::Durability;
 
 /// Name of the server's superuser and of its one database.
@@ -79,19 +81,24 @@ pub(super) fn start(
     say: &dyn Fn(&str),
 ) -> Result<LocalServer, DatabaseError> {
     let layout = Layout::of(data_directory)?;
-    if let Some(server) = layout.running()? {
+    if let Some(base) = layout.open_base()?
+        && let Some(home) = layout.open_home(&base)?
+        && let Some((server, _)) = layout.running(&home)?
+    {
         return Ok(server);
     }
 
-    layout.create_base()?;
-    let _lock = layout.lock()?;
+    let base = layout.create_base()?;
+    let _lock = layout.lock(&base)?;
     // Another process may have started it while we waited.
-    if let Some(server) = layout.settle()? {
+    if let Some(home) = layout.open_home(&base)?
+        && let Some((server, _)) = layout.settle(&home)?
+    {
         return Ok(server);
     }
 
-    let account = layout.create_home()?;
-    let binaries = match layout.data_version()? {
+    let home = layout.create_home(&base)?;
+    let binaries = match layout.data_version(&home)? {
         Some(data_version) => Binaries::find_version(data_version)?.ok_or_else(|| {
             DatabaseError::ServerProgramsMismatch {
                 directory: layout.data.clone(),
@@ -105,7 +112,7 @@ pub(super) fn start(
                 binaries.version,
                 path_text(&layout.home)
             ));
-            layout.initialise(&account, &binaries, durability)?;
+            layout.initialise(&home, &binaries, durability)?;
             binaries
         }
     };
@@ -114,24 +121,33 @@ pub(super) fn start(
         binaries.version,
         path_text(&layout.home)
     ));
-    layout.prepare(&account, durability)?;
-    layout.launch(&account, &binaries)
+    layout.prepare(&home, durability)?;
+    layout.launch(&home, &binaries)
 }
 
 /// Stops the server of this data directory; says whether there was one.
 pub(super) fn stop(data_directory: &Path) -> Result<bool, DatabaseError> {
     let layout = Layout::of(data_directory)?;
-    if !layout::exists(&layout.data)? {
-        return Ok(false);
-    }
-    let _lock = layout.lock()?;
-    let Some(server) = layout.settle()? else {
+    let Some(base) = layout.open_base()? else {
         return Ok(false);
     };
-    // The fast shutdown: sessions are ended, what they committed is kept.
-    send(server.process, Signal::INT)?;
+    if layout.open_home(&base)?.is_none() {
+        return Ok(false);
+    }
+    let _lock = layout.lock(&base)?;
+    // Another process may have removed or made it while we waited.
+    let Some(home) = layout.open_home(&base)? else {
+        return Ok(false);
+    };
+    let Some((server, process)) = layout.settle(&home)? else {
+        return Ok(false);
+    };
+    process.shut_down(&home)?;
     let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS_MAX);
-    while Postmaster::read(&layout.data)?.is_some_and(|found| found.process == server.process) {
+    while let Some(found) = Postmaster::read(&layout, &home)?
+        && found.process == server.process
+        && found.process(&home)?.is_some()
+    {
         if Instant::now() > deadline {
             return Err(DatabaseError::LocalServerStop {
                 process: server.process,
@@ -141,14 +157,7 @@ pub(super) fn stop(data_directory: &Path) -> Result<bool, DatabaseError> {
         thread::sleep(POLL);
     }
     // Only of interest in /tmp, where it would be litter.
-    let _ = fs::remove_dir(&server.socket_directory);
+    let folder = &server.socket_directory;
+    let _ = home.account.acting(|| fs::remove_dir(folder));
     Ok(true)
-}
-
-fn send(process: i32, signal: Signal) -> Result<(), DatabaseError> {
-    let sent = match Pid::from_raw(process) {
-        Some(process) => kill_process(process, signal).map_err(io::Error::from),
-        None => Err(io::ErrorKind::InvalidInput.into()),
-    };
-    sent.map_err(DatabaseError::system(format!("signal process {process}")))
 }

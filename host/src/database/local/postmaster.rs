@@ -1,20 +1,29 @@
 //! What a running server says of itself in `postmaster.pid`, and whether to believe it.
 //!
 //! The file outlives a server that was killed, and after a reboot its process
-//! id may be anybody's. So a server runs when it also answers on its socket, which is
-//! in a folder that only its owner can enter.
+//! id may be anybody's; and whoever is the server's user can write what he likes into it.
+//! So a server runs when the process is that user's, runs a `postgres`, works in the
+//! data, and answers on a socket in a folder that only its owner can enter.
 
 use std::fs;
-use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 
-use super::PORT;
+use super::account::Account;
+use super::folder::Folder;
+use super::layout::{Home, Layout};
+use super::{PORT, socket};
 use crate::database::error::{DatabaseError, path_text};
 
 const FILE_NAME: &str = "postmaster.pid";
+
+/// The file has eight short lines and two paths.
+const BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Postmaster {
@@ -24,19 +33,35 @@ pub(super) struct Postmaster {
     ready: bool,
 }
 
-impl Postmaster {
-    pub(super) fn read(data: &Path) -> Result<Option<Postmaster>, DatabaseError> {
-        Postmaster::read_file(&data.join(FILE_NAME))
-    }
+/// The process of a server, held: its number may become another's, this does not.
+#[derive(Debug)]
+pub(super) struct Process {
+    number: i32,
+    handle: OwnedFd,
+}
 
-    fn read_file(path: &Path) -> Result<Option<Postmaster>, DatabaseError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Postmaster::parse(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DatabaseError::system(format!("read {}", path_text(path)))(
-                error,
-            )),
-        }
+impl Process {
+    /// The fast shutdown: sessions are ended, what they committed is kept. Sent with the
+    /// rights of the server's user, who can end only what is his.
+    pub(super) fn shut_down(&self, home: &Home) -> Result<(), DatabaseError> {
+        let doing = format!("signal process {}", self.number);
+        home.act(doing, |_| {
+            match pidfd_send_signal(&self.handle, Signal::INT) {
+                // It has ended meanwhile.
+                Err(Errno::SRCH) => Ok(()),
+                sent => Ok(sent?),
+            }
+        })
+    }
+}
+
+impl Postmaster {
+    pub(super) fn read(layout: &Layout, home: &Home) -> Result<Option<Postmaster>, DatabaseError> {
+        let path = layout.data.join(FILE_NAME);
+        let text = home.act_in_data(format!("read {}", path_text(&path)), |data| {
+            data.read(FILE_NAME, BYTES_MAX)
+        })?;
+        Ok(text.flatten().and_then(|text| Postmaster::parse(&text)))
     }
 
     /// The lines are: process, data directory, start time, port, socket folder,
@@ -46,7 +71,9 @@ impl Postmaster {
         let lines: Vec<&str> = text.lines().collect();
         let line = |index: usize| lines.get(index).copied().unwrap_or_default();
         Some(Postmaster {
-            process: line(0).trim().parse().ok()?,
+            // That of a server for a single session is negative; to the kernel, such a
+            // number would be a group of processes.
+            process: line(0).trim().parse().ok().filter(|number| *number > 0)?,
             port: line(3).trim().parse().unwrap_or_default(),
             socket_directory: PathBuf::from(line(4)),
             ready: line(7).trim() == "ready",
@@ -54,54 +81,125 @@ impl Postmaster {
     }
 
     /// Whether the server takes connections.
-    pub(super) fn answers(&self) -> bool {
-        let socket = self
-            .socket_directory
-            .join(format!(".s.PGSQL.{}", self.port));
-        self.ready && UnixStream::connect(socket).is_ok()
+    pub(super) fn answers(&self, home: &Home) -> Result<bool, DatabaseError> {
+        if !self.ready {
+            return Ok(false);
+        }
+        let folder = &self.socket_directory;
+        let owner = home.account.owner();
+        home.act(
+            format!("look at the socket in {}", path_text(folder)),
+            |_| socket::answers(folder, self.port, self.process, owner),
+        )
     }
 
-    /// Whether the process exists and is a server of this data.
-    pub(super) fn lives(&self, data: &Path) -> bool {
-        self.process_exists() && self.works_in(data)
+    /// The process, if it is the server of this data.
+    pub(super) fn process(&self, home: &Home) -> Result<Option<Process>, DatabaseError> {
+        let doing = || format!("look at process {}", self.process);
+        let Some(number) = Pid::from_raw(self.process) else {
+            return Ok(None);
+        };
+        // Held before it is looked at: should the number become another's in between,
+        // what is held is gone, and takes no signal.
+        let handle = match pidfd_open(number, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            // It has ended, or is a thread.
+            Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(DatabaseError::system(doing())(error.into())),
+        };
+        let is_server =
+            home.act_in_data(doing(), |data| Ok(self.is_server(data, &home.account)))?;
+        Ok((is_server == Some(true)).then_some(Process {
+            number: self.process,
+            handle,
+        }))
     }
 
     /// Removes the lock files of a server that is no more. Postgres does so itself,
     /// but not while any process bears the recorded number: another one after a
     /// reboot, or the killed server until it is buried.
-    pub(super) fn clear_stale(data: &Path, socket_directory: &Path) -> Result<(), DatabaseError> {
-        let socket_lock = socket_directory.join(format!(".s.PGSQL.{PORT}.lock"));
-        // The lock of a socket has the same lines.
-        for path in [data.join(FILE_NAME), socket_lock] {
-            match Postmaster::read_file(&path)? {
-                Some(found) if found.process_exists() && !found.works_in(data) => {
-                    fs::remove_file(&path).map_err(DatabaseError::system(format!(
-                        "remove {}",
-                        path_text(&path)
-                    )))?;
+    pub(super) fn clear_stale(
+        layout: &Layout,
+        home: &Home,
+        socket_directory: &Path,
+    ) -> Result<(), DatabaseError> {
+        let path = layout.data.join(FILE_NAME);
+        let socket_lock = format!(".s.PGSQL.{PORT}.lock");
+        home.act_in_data(format!("remove {}", path_text(&path)), |data| {
+            // The lock of a socket has the same lines.
+            let sockets = Folder::open(rustix::fs::CWD, socket_directory)?;
+            let files = sockets
+                .iter()
+                .map(|sockets| (sockets, socket_lock.as_str()));
+            for (folder, name) in [(data, FILE_NAME)].into_iter().chain(files) {
+                let found = folder.read(name, BYTES_MAX)?;
+                let found = found.and_then(|text| Postmaster::parse(&text));
+                if found.is_some_and(|found| found.process_exists() && !found.works_in(data)) {
+                    folder.remove(name)?;
                 }
-                _ => {}
             }
-        }
+            Ok(())
+        })?;
         Ok(())
     }
 
+    /// Whether the process exists. Who acts for the account may not signal others, which
+    /// is another answer than that there are none.
     fn process_exists(&self) -> bool {
         Pid::from_raw(self.process)
-            .is_some_and(|process| test_kill_process(process) != Err(rustix::io::Errno::SRCH))
+            .is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH))
+    }
+
+    /// Whether the process is the account's, runs the server's program, and works in
+    /// the data. To be asked with the account's rights: then the system shows what is
+    /// the account's, and hides all else.
+    fn is_server(&self, data: &Folder, account: &Account) -> bool {
+        if !account.is_another() && !processes_show() {
+            return true;
+        }
+        let owner = account.owner().to_string();
+        let status = fs::read_to_string(self.shown("status")).unwrap_or_default();
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        // The real user, and those that its rights are, were and are of files.
+        let is_account = users.is_some_and(|users| {
+            let mut users = users.split_whitespace().peekable();
+            users.peek().is_some() && users.all(|user| user == owner)
+        });
+        is_account && self.runs_postgres(account) && self.works_in(data)
+    }
+
+    fn runs_postgres(&self, account: &Account) -> bool {
+        let Ok(program) = fs::read_link(self.shown("exe")) else {
+            return false;
+        };
+        let name = program.file_name().unwrap_or_default().as_bytes();
+        // Some systems wrap it. One that was replaced since has more behind its name.
+        let name = name.strip_prefix(b".").unwrap_or(name);
+        let metadata = fs::metadata(self.shown("exe"));
+        // Whoever can write the program can have it called as he likes.
+        let is_forged = |metadata: fs::Metadata| metadata.uid() == account.owner();
+        name.starts_with(b"postgres") && !(account.is_another() && metadata.is_ok_and(is_forged))
     }
 
     /// Whether the process's working directory is the data, as a server's always
     /// is. Who hides it is another user's process, or dead and not yet buried.
-    fn works_in(&self, data: &Path) -> bool {
-        if !Path::new("/proc/self/cwd").exists() {
+    fn works_in(&self, data: &Folder) -> bool {
+        if !processes_show() {
             return true;
         }
-        match fs::read_link(format!("/proc/{}/cwd", self.process)) {
-            Ok(directory) => fs::canonicalize(data).is_ok_and(|data| data == directory),
-            Err(_) => false,
-        }
+        fs::metadata(self.shown("cwd")).is_ok_and(|directory| data.is(&directory))
     }
+
+    /// Where the system shows something of the process.
+    fn shown(&self, what: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{what}", self.process))
+    }
+}
+
+/// Whether the system shows processes at all.
+fn processes_show() -> bool {
+    // The link itself: what it leads to may be hidden from the account.
+    fs::symlink_metadata("/proc/self").is_ok()
 }
 
 #[cfg(test)]
@@ -124,11 +222,20 @@ mod tests {
     fn a_starting_server_is_not_ready() {
         let starting = Postmaster::parse("4711\n/data\n1767225600\n5432\n").unwrap();
         assert!(!starting.ready);
-        assert!(!starting.answers());
     }
 
     #[test]
-    fn an_empty_file_is_no_server() {
-        assert_eq!(Postmaster::parse(""), None);
+    fn what_names_no_process_is_no_server() {
+        for text in [
+            "",
+            "\n",
+            "0\n",
+            "-1\n",
+            "-4711\n",
+            "99999999999\n",
+            "postgres\n",
+        ] {
+            assert_eq!(Postmaster::parse(text), None, "{text:?}");
+        }
     }
 }

@@ -7,14 +7,20 @@
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
+};
 use sha2::{Digest, Sha256};
 
 use super::PORT;
-use super::account::{self, Account};
+use super::account;
+use super::folder::refused;
+use super::layout::Home;
 use crate::database::error::{DatabaseError, path_text};
 use crate::digest::hexadecimal;
 
@@ -25,15 +31,16 @@ const PATH_BYTES_MAX: usize = 107;
 const NAMES_MAX: u32 = 16;
 
 /// Returns a folder that exists, is the account's alone and has a short enough path.
-pub(super) fn choose(home: &Path, account: &Account) -> Result<PathBuf, DatabaseError> {
+pub(super) fn choose(path: &Path, home: &Home) -> Result<PathBuf, DatabaseError> {
     let runtime_directory = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         // Root's belongs to root, and the server is somebody else.
         .filter(|directory| directory.is_absolute() && !account::we_are_root());
 
     let mut refusal = None;
-    for candidate in candidates(home, runtime_directory.as_deref()) {
-        match make_private(&candidate, account) {
+    let owner = home.account.owner();
+    for candidate in candidates(path, runtime_directory.as_deref()) {
+        match home.account.acting(|| make_private(&candidate, owner)) {
             Ok(()) => return Ok(candidate),
             Err(error) => refusal = Some(format!("{}: {error}", path_text(&candidate))),
         }
@@ -62,23 +69,49 @@ fn candidates(home: &Path, runtime_directory: Option<&Path>) -> Vec<PathBuf> {
     folders
 }
 
-/// Makes the folder, or checks that the one there is the account's alone: in
+/// Makes the folder, or checks that the one there is the owner's alone: in
 /// `/tmp` somebody else may have been first.
-fn make_private(folder: &Path, account: &Account) -> io::Result<()> {
+fn make_private(folder: &Path, owner: u32) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => return account.adopt(folder),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
+    match is_private(folder, owner)? {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it exists and is not private",
+        )),
+    }
+}
+
+/// Whether it is a folder, and no link, that the owner alone can enter.
+fn is_private(folder: &Path, owner: u32) -> io::Result<bool> {
     let metadata = fs::symlink_metadata(folder)?;
     let private = metadata.is_dir() && metadata.mode() & 0o077 == 0;
-    if private && metadata.uid() == account.owner() {
-        return Ok(());
+    Ok(private && metadata.uid() == owner)
+}
+
+/// Whether a process of that number and owner listens in a folder of the owner's alone.
+/// One that does not take connections is not waited for.
+pub(super) fn answers(folder: &Path, port: u16, process: i32, owner: u32) -> io::Result<bool> {
+    match is_private(folder, owner) {
+        Ok(true) => {}
+        Ok(false) => return Err(refused("others than the server's user can change it")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "it exists and is not private",
-    ))
+    let path = folder.join(format!(".s.PGSQL.{port}"));
+    let Ok(address) = SocketAddrUnix::new(&path) else {
+        return Ok(false);
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    if connect(&socket, &address).is_err() {
+        return Ok(false);
+    }
+    let peer = sockopt::socket_peercred(&socket)?;
+    Ok(peer.uid.as_raw() == owner && peer.pid.as_raw_nonzero().get() == process)
 }
 
 /// The path as a URL parameter that both libpq and sqlx read.
@@ -100,6 +133,10 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
 
     #[test]
     fn a_short_path_keeps_the_socket_at_home() {
@@ -132,11 +169,11 @@ mod tests {
         let folder = parent.path().join("socket");
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = make_private(&folder, &Account::Ourselves).unwrap_err();
+        let error = make_private(&folder, me()).unwrap_err();
         assert_eq!(error.to_string(), "it exists and is not private");
 
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-        make_private(&folder, &Account::Ourselves).unwrap();
+        make_private(&folder, me()).unwrap();
     }
 
     #[test]
@@ -146,7 +183,27 @@ mod tests {
         let target = parent.path().join("target");
         DirBuilder::new().mode(0o700).create(&target).unwrap();
         symlink(&target, &link).unwrap();
-        assert!(make_private(&link, &Account::Ourselves).is_err());
+        assert!(make_private(&link, me()).is_err());
+    }
+
+    #[test]
+    fn only_the_process_that_is_meant_answers() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let ours = i32::try_from(std::process::id()).unwrap();
+        assert!(!answers(parent.path(), PORT, ours, me()).unwrap());
+        let path = parent.path().join(format!(".s.PGSQL.{PORT}"));
+        let _listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        assert!(answers(parent.path(), PORT, ours, me()).unwrap());
+        assert!(!answers(parent.path(), PORT, ours + 1, me()).unwrap());
+        assert!(answers(parent.path(), PORT, ours, me() + 1).is_err());
+        assert!(!answers(&parent.path().join("none"), PORT, ours, me()).unwrap());
+
+        let link = parent.path().join("link");
+        symlink(parent.path(), &link).unwrap();
+        assert!(answers(&link, PORT, ours, me()).is_err());
+        fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(answers(parent.path(), PORT, ours, me()).is_err());
     }
 
     #[test]
