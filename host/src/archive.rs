@@ -20,6 +20,7 @@ use crate::digest::hexadecimal;
 use crate::failure::{Failure, Result};
 use crate::payload::Payload;
 use crate::step::{self, Step};
+use crate::transience;
 
 /// Where payloads of one schema are kept.
 #[derive(Clone, Debug)]
@@ -120,11 +121,12 @@ impl Archive {
     /// The payload cannot be read, or the archive not be written.
     pub fn keep(&self, payload: &Payload, files: Vec<String>) -> Result<Kept> {
         let (digest, bytes) = self.try_keep(payload).map_err(|error| {
-            Failure::run(format!(
+            let message = format!(
                 "cannot archive payload `{}` in `{}`",
                 payload.path.display(),
                 self.directory.display()
-            ))
+            );
+            Failure::hindered(transience::of_our_place(&error), message)
             .because(error)
             .hint("`directory` in `[archive]` names another place; `keep = false` does without, and without `gristmill replay`")
         })?;
