@@ -5,13 +5,16 @@
 //! and making it needs no database.
 
 mod fingerprint;
+mod patience;
 mod resolve;
 mod stages;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 use crate::definition::{BoundSet, LearnedSet};
 use crate::schema::Schema;
@@ -32,6 +35,9 @@ pub struct Plan {
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,
     pub archive: ArchivePlan,
+    /// How long a lock of somebody else is waited for.
+    pub lock_wait: Duration,
+    pub watch: WatchPlan,
     /// Every stage that is defined, in a chain or not.
     pub stages: Vec<StagePlan>,
     pub reports: Vec<ReportPlan>,

@@ -105,6 +105,8 @@ impl<'a> Resolver<'a> {
             chunk_bytes: chunk_bytes? as usize,
             register_sources: definition.sources.register,
             archive: self.archive(),
+            lock_wait: self.lock_wait()?,
+            watch: self.watch()?,
             stages: stages.into_values().collect::<Option<_>>()?,
             reports: reports.into_iter().collect::<Option<_>>()?,
         })

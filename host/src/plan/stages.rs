@@ -89,6 +89,14 @@ impl<'a> Resolver<'a> {
                 "`chunk` is a limit of the pipeline, not of a stage",
             ));
         }
+        if let (Some(limits), Some(own)) = (&stage.limits, own)
+            && own.lock_wait.is_some()
+        {
+            self.report(Problem::new(
+                limits.span(),
+                "`lock-wait` is a limit of the pipeline, not of a stage",
+            ));
+        }
         let limits = self.stage_limits(own)?;
         Some(StagePlan {
             name: name.get_ref().clone(),
@@ -231,8 +239,9 @@ impl<'a> Resolver<'a> {
             return Some(value);
         }
         let unit = match key {
-            "time-per-batch" | "compile-time" => "ms",
+            "time-per-batch" | "compile-time" | "lock-wait" | "patience" => "ms",
             "log-lines" => "lines",
+            "tries" => "tries",
             _ => "bytes",
         };
         let (least, most) = (range.start(), range.end());
