@@ -1,6 +1,11 @@
 //! `gristmill watch`: payloads are run as they appear, and put away with what
 //! became of them.
 
+/// Payloads that are not what they were a moment ago.
+mod swapped;
+/// A database, an archive or a lock that is not to be had.
+mod surroundings;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -9,7 +14,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::command::{Gristmill, gristmill};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::command::{Gristmill, file, gristmill};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::TestDatabase;
 
@@ -17,7 +24,12 @@ use crate::support::server::TestDatabase;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn watch(database: &TestDatabase, inbox: &Path) -> Gristmill {
-    gristmill(["watch", "pipelines/ocp.toml"])
+    watch_by(database, &file("pipelines/ocp.toml"), inbox)
+}
+
+fn watch_by(database: &TestDatabase, pipeline: &Path, inbox: &Path) -> Gristmill {
+    gristmill(["watch"])
+        .argument(pipeline)
         .argument(inbox)
         .arguments(["--poll-milliseconds", "20"])
         .with_stages()
@@ -170,17 +182,28 @@ impl Watching {
 
     #[track_caller]
     fn handles(&self, payload: &str) {
+        let line = self.result(payload);
+        assert_eq!(line["state"], "published", "{line}");
+    }
+
+    /// What is said of the next payload, which is this one.
+    #[track_caller]
+    fn result(&self, payload: &str) -> serde_json::Value {
         let line = self.stdout.recv_timeout(PATIENCE).expect(payload);
         let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
         let path = line["payload"].as_str().unwrap_or("?");
         assert!(path.ends_with(payload), "{line}");
-        assert_eq!(line["state"], "published", "{line}");
+        line
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, signal).expect("a signal");
     }
 
     #[track_caller]
     fn stops(mut self) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("a signal");
+        self.signal(Signal::TERM);
         self.says("stopped");
         let status = self.child.wait().expect("an end");
         assert_eq!(status.code(), Some(0));
