@@ -251,7 +251,14 @@ impl SqlError {
         let hindrance = self.hindrance();
         let failure = Failure::hindered(hindrance, doing);
         match self.state().as_deref() {
-            Some("55P03") => failure.because(self).hint(LOCK_HINT),
+            Some("55P03") => {
+                // The function or the table whose lock it is.
+                let server = self.server();
+                let place = server.and_then(|server| server.r#where().map(str::to_owned));
+                let mut failure = failure.because(self).hint(LOCK_HINT);
+                failure.causes.extend(place);
+                failure
+            }
             _ => failure.because(self),
         }
     }
