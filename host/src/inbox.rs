@@ -28,6 +28,7 @@ pub use self::away::PutAway;
 use self::place::Place;
 use crate::failure::{Failure, Result};
 use crate::payload::{Look, Opened, other_kind};
+use crate::printable;
 use crate::transience;
 
 /// Where loaded payloads go, below the inbox unless said otherwise.
@@ -153,7 +154,10 @@ impl Inbox {
         let passed_over = odd
             .iter()
             .filter(|(name, why)| seen.passed_over.get(*name) != Some(*why))
-            .map(|(name, why)| format!("{}: {why}", self.path.join(name).display()))
+            .map(|(name, why)| {
+                let path = self.path.join(name).display().to_string();
+                format!("{}: {why}", printable::line(&path))
+            })
             .collect();
         *seen = Seen {
             payloads,

@@ -105,7 +105,13 @@ impl Moving<'_> {
         match rename_to_free(self.inbox, from, to, name) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(Tried::Taken),
-            Err(Errno::NOENT) => return Ok(Tried::Not(PutAway::Gone)),
+            // It is the payload that is gone, or the place.
+            Err(Errno::NOENT) => {
+                return match self.is_other()? {
+                    Some(other) => Ok(Tried::Not(other)),
+                    None => Err(Errno::NOENT.into()),
+                };
+            }
             Err(Errno::XDEV) => return self.copy_to(name),
             Err(error) => return Err(error.into()),
         }

@@ -172,7 +172,7 @@ impl Watch<'_> {
                 report::failure(&failure);
                 report::say(&format!(
                     "{}: stays in the inbox, and is tried again in {} s",
-                    work.arrival.path.display(),
+                    printable::line(&work.result.payload),
                     wait.as_secs()
                 ));
             }
@@ -231,7 +231,7 @@ impl Watch<'_> {
         failure: Option<&Failure>,
         put_away: Result<PutAway>,
     ) {
-        let payload = &result.payload;
+        let payload = printable::line(&result.payload);
         let moved_to = match put_away {
             Ok(PutAway::Moved(path)) => Some(path),
             Ok(PutAway::Changed) => {
@@ -298,7 +298,7 @@ impl Watch<'_> {
         };
         report::text(&format!(
             "{}: {}{days}, {} rows loaded, {taken_over}{} quarantined, {:.2} s",
-            result.payload,
+            printable::line(&result.payload),
             result.state,
             grouped(result.rows_loaded),
             grouped(result.rows_rejected),
