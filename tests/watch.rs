@@ -1,10 +1,10 @@
 //! `gristmill watch`: payloads are run as they appear, and put away with what
 //! became of them.
 
-/// Payloads that are not what they were a moment ago.
-mod swapped;
 /// A database, an archive or a lock that is not to be had.
 mod surroundings;
+/// Payloads that are not what they were a moment ago.
+mod swapped;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -22,6 +22,8 @@ use crate::support::server::TestDatabase;
 
 /// Far longer than anything takes; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(crate) use self::swapped::has_stopped;
 
 fn watch(database: &TestDatabase, inbox: &Path) -> Gristmill {
     watch_by(database, &file("pipelines/ocp.toml"), inbox)
@@ -189,11 +191,17 @@ impl Watching {
     /// What is said of the next payload, which is this one.
     #[track_caller]
     fn result(&self, payload: &str) -> serde_json::Value {
-        let line = self.stdout.recv_timeout(PATIENCE).expect(payload);
-        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        let line = self.line();
         let path = line["payload"].as_str().unwrap_or("?");
         assert!(path.ends_with(payload), "{line}");
         line
+    }
+
+    /// What is said of the next payload.
+    #[track_caller]
+    fn line(&self) -> serde_json::Value {
+        let line = self.stdout.recv_timeout(PATIENCE).expect("a payload");
+        serde_json::from_str(&line).expect("a line of JSON")
     }
 
     fn signal(&self, signal: Signal) {
