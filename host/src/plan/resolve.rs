@@ -94,6 +94,8 @@ impl<'a> Resolver<'a> {
             Some(chunk) => self.within("chunk", chunk.span(), chunk.get_ref().0, CHUNK_BYTES_RANGE),
             None => Some(CHUNK_BYTES),
         };
+        let lock_wait = self.lock_wait();
+        let watch = self.watch();
         Some(Plan {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
@@ -105,8 +107,8 @@ impl<'a> Resolver<'a> {
             chunk_bytes: chunk_bytes? as usize,
             register_sources: definition.sources.register,
             archive: self.archive(),
-            lock_wait: self.lock_wait()?,
-            watch: self.watch()?,
+            lock_wait: lock_wait?,
+            watch: watch?,
             stages: stages.into_values().collect::<Option<_>>()?,
             reports: reports.into_iter().collect::<Option<_>>()?,
         })
