@@ -12,12 +12,13 @@ use rustix::io::Errno;
 pub enum Hindrance {
     /// Another transaction was in the way: over once this one is tried again.
     Clash,
-    /// Goes by itself: a lock that is held, memory that others have, a cancelled
-    /// statement.
+    /// Goes by itself: memory that others have, a cancelled statement. What was asked may
+    /// have to do with it.
     Passing,
     /// The connection or the server went away; what was at work may be what kills it.
     Lost,
-    /// Stays until somebody mends it: a full disk, a read-only server, a lost right.
+    /// Stays until somebody mends it or lets go: a full disk, a read-only server, a lost
+    /// right, a lock.
     Lasting,
 }
 
@@ -48,7 +49,7 @@ const STATES: &[(&str, Option<Hindrance>)] = &[
     // Objects in use, locks that were waited for in vain, a recovery under way.
     ("55000", Some(Passing)),
     ("55006", Some(Passing)),
-    ("55P03", Some(Passing)),
+    ("55P03", Some(Lasting)),
     // Operators: a cancelled statement; shutdown, crash, start; a dropped database.
     ("57014", Some(Passing)),
     ("57P04", Some(Lasting)),
@@ -129,7 +130,7 @@ mod tests {
             ("53100", Some(Lasting)),
             ("53200", Some(Passing)),
             ("53300", Some(Lasting)),
-            ("55P03", Some(Passing)),
+            ("55P03", Some(Lasting)),
             ("57014", Some(Passing)),
             ("57P01", Some(Lost)),
             ("57P02", Some(Lost)),

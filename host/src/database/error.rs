@@ -271,7 +271,8 @@ impl SqlError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
-            sqlx::Error::PoolTimedOut => Some(Hindrance::Passing),
+            // The server had no connection for us, or took too long to give one.
+            sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
             _ => transience::of_state(&self.state()?),
         }
     }
