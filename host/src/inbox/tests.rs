@@ -237,12 +237,13 @@ fn one_process_watches_an_inbox_and_nobody_else_can_lock_it() {
 fn folders_outside_of_the_inbox_can_be_named_and_the_inbox_cannot() {
     let scene = Scene::new();
     let elsewhere = scene.state.path().join("new/failed");
-    let folders = |failed| Folders {
-        done: None,
-        failed: Some(failed),
+    let open = |failed: &Path| {
+        let folders = Folders {
+            done: None,
+            failed: Some(failed),
+        };
+        Inbox::open(scene.folder.path(), folders, scene.state.path())
     };
-    let open =
-        |failed: &Path| Inbox::open(scene.folder.path(), folders(failed), scene.state.path());
     let inbox = open(&elsewhere).unwrap();
     scene.write("p.tar.gz", "bad");
     let (arrival, opened) = scene.only(&inbox);

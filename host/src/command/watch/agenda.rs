@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn what_fails_of_itself_is_given_up_after_some_tries_and_an_illness_after_some_time() {
         let mut now = Instant::now();
-        for (hindrance, tries) in [(Hindrance::Passing, 3), (Hindrance::Lasting, 24)] {
+        for (hindrance, tries) in [(Hindrance::Passing, 3), (Hindrance::Lasting, 25)] {
             let mut agenda = agenda(&["a"]);
             let mut waits = Vec::new();
             let given_up = loop {
