@@ -15,8 +15,8 @@ WASM := wasm32-wasip2
 STAGES := csv-parse effective-usage label-filter unit-conversion
 
 # The modules of tests that `make torture` runs.
-TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_parsers:: \
-	hostile_payloads:: fuzzing:: owners:: local_server::planted::
+TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_inbox:: \
+	hostile_parsers:: hostile_payloads:: fuzzing:: owners:: local_server::planted::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml

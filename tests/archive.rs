@@ -187,7 +187,7 @@ fn a_payload_that_cannot_be_kept_is_not_published() {
     let ended = keeping(&database, &data, &[tarball])
         .calling(here.path(), "[FOLDER]")
         .calling(data.path(), "[DATA]")
-        .ends_with(1);
+        .ends_with(3);
     assert!(
         ended.stderr.contains(
             "error: cannot archive payload `[FOLDER]/p.tar.gz` in `[DATA]/archive/gristmill`"

@@ -63,6 +63,7 @@ definitions! {
     wrong_digest => 2,
     refused_config => 2,
     limit_of_the_pipeline => 2,
+    waits_out_of_range => 2,
     misspelt_stage => 2,
     transform_first => 2,
     report_without_stages => 2,

@@ -40,6 +40,8 @@ mod golden;
 mod history;
 /// Files that call themselves stages.
 mod hostile;
+/// A folder of payloads that somebody writes to who is not trusted.
+mod hostile_inbox;
 /// Parsers that break, lie or take too much.
 mod hostile_parsers;
 /// Payloads made to do harm.

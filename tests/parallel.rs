@@ -51,6 +51,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         url: Some(database.url().to_string()),
         schema: "gristmill".parse().expect("a name"),
         data_directory: scratch().join("data"),
+        lock_wait: gristmill::plan::LOCK_WAIT,
     };
     let opened = runtime
         .block_on(Database::open(&target, connections(workers) + 1, &|_| ()))

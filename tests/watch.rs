@@ -1,6 +1,11 @@
 //! `gristmill watch`: payloads are run as they appear, and put away with what
 //! became of them.
 
+/// A database, an archive or a lock that is not to be had.
+mod surroundings;
+/// Payloads that are not what they were a moment ago.
+mod swapped;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -9,15 +14,24 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::command::{Gristmill, gristmill};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::command::{Gristmill, file, gristmill};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::TestDatabase;
 
 /// Far longer than anything takes; a test that needs it has failed.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+pub(crate) use self::swapped::has_stopped;
+
 fn watch(database: &TestDatabase, inbox: &Path) -> Gristmill {
-    gristmill(["watch", "pipelines/ocp.toml"])
+    watch_by(database, &file("pipelines/ocp.toml"), inbox)
+}
+
+fn watch_by(database: &TestDatabase, pipeline: &Path, inbox: &Path) -> Gristmill {
+    gristmill(["watch"])
+        .argument(pipeline)
         .argument(inbox)
         .arguments(["--poll-milliseconds", "20"])
         .with_stages()
@@ -64,15 +78,12 @@ fn an_inbox_is_drained_the_oldest_first() {
         .map(|line| ["payload", "state", "moved_to"].map(|key| line[key].as_str().unwrap_or("?")))
         .collect();
     assert_eq!(told.len(), 3, "{ended}");
-    assert_eq!(
-        told[0],
+    for line in [
         [
             "[INBOX]/z-older.tar.gz",
             "published",
-            "[INBOX]/done/z-older.tar.gz"
-        ]
-    );
-    for line in [
+            "[INBOX]/done/z-older.tar.gz",
+        ],
         [
             "[INBOX]/a-newer.tar.gz",
             "published",
@@ -82,6 +93,16 @@ fn an_inbox_is_drained_the_oldest_first() {
     ] {
         assert!(told.contains(&line), "{ended}");
     }
+    // The bad one is of no source, and may be told of at any time.
+    let of_the_source: Vec<&str> = told
+        .iter()
+        .map(|line| line[0])
+        .filter(|payload| !payload.ends_with("bad.tgz"))
+        .collect();
+    assert_eq!(
+        of_the_source,
+        ["[INBOX]/z-older.tar.gz", "[INBOX]/a-newer.tar.gz"]
+    );
     let last = "error: 1 of 3 payloads failed\n\n\
         hint: they are in `[INBOX]/failed`, each with its reason\n";
     assert!(ended.stderr.ends_with(last), "{ended}");
@@ -170,17 +191,34 @@ impl Watching {
 
     #[track_caller]
     fn handles(&self, payload: &str) {
-        let line = self.stdout.recv_timeout(PATIENCE).expect(payload);
-        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        let line = self.result(payload);
+        assert_eq!(line["state"], "published", "{line}");
+    }
+
+    /// What is said of the next payload, which is this one.
+    #[track_caller]
+    fn result(&self, payload: &str) -> serde_json::Value {
+        let line = self.line();
         let path = line["payload"].as_str().unwrap_or("?");
         assert!(path.ends_with(payload), "{line}");
-        assert_eq!(line["state"], "published", "{line}");
+        line
+    }
+
+    /// What is said of the next payload.
+    #[track_caller]
+    fn line(&self) -> serde_json::Value {
+        let line = self.stdout.recv_timeout(PATIENCE).expect("a payload");
+        serde_json::from_str(&line).expect("a line of JSON")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, signal).expect("a signal");
     }
 
     #[track_caller]
     fn stops(mut self) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("a signal");
+        self.signal(Signal::TERM);
         self.says("stopped");
         let status = self.child.wait().expect("an end");
         assert_eq!(status.code(), Some(0));

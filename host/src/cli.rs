@@ -126,6 +126,20 @@ pub struct WatchArguments {
         value_parser = clap::value_parser!(u64).range(10..=3_600_000)
     )]
     pub poll_milliseconds: u64,
+    /// Run so many payloads at a time, of different sources
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=16)
+    )]
+    pub payloads_at_once: u32,
+    /// Where loaded payloads go; `done` below the inbox when absent
+    #[arg(long, value_name = "DIR")]
+    pub done: Option<PathBuf>,
+    /// Where refused payloads go; `failed` below the inbox when absent
+    #[arg(long, value_name = "DIR")]
+    pub failed: Option<PathBuf>,
     /// Print the result of each payload as a line of JSON
     #[arg(long)]
     pub json: bool,

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::transience::Hindrance;
+
 /// Why the program stops, as told by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -27,6 +29,8 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What to do next, where that is known.
     pub hint: Option<String>,
+    /// What of the surroundings stood in the way, where that is known.
+    pub hindrance: Option<Hindrance>,
 }
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -50,7 +54,28 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            hindrance: None,
         }
+    }
+
+    /// Of the surroundings when something of them stood in the way, else of the run.
+    pub fn hindered(hindrance: Option<Hindrance>, message: impl Into<String>) -> Self {
+        let exit = match hindrance {
+            Some(_) => Exit::Environment,
+            None => Exit::Run,
+        };
+        Self {
+            hindrance,
+            ..Self::new(exit, message)
+        }
+    }
+
+    /// The same, but of the surroundings: this stood in the way.
+    #[must_use]
+    pub fn hindered_by(mut self, hindrance: Hindrance) -> Self {
+        self.exit = Exit::Environment;
+        self.hindrance = Some(hindrance);
+        self
     }
 
     /// Adds an error and the chain of its sources below the message.

@@ -1,276 +1,291 @@
 //! A folder that payloads appear in: which of them are whole, and where they go
 //! when they are done.
 //!
-//! A tarball counts as whole when two looks in a row find it with the same size and
-//! time of change; one that was renamed into the folder is so at once. Hidden files
-//! and files of other kinds are left alone.
+//! A tarball counts as whole when two looks in a row find it the same; one that was
+//! renamed into the folder is so at the second. Hidden files are left alone.
+//!
+//! Whoever uploads may write into the folder, and is not trusted: it is opened once, what
+//! is in it is reached below that handle, no link is followed, and nothing but plain files
+//! with one name is read.
+
+mod away;
+mod lock;
+mod names;
+mod place;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, open, openat, statat};
+use rustix::io::Errno;
+
+pub use self::away::PutAway;
+use self::place::Place;
 use crate::failure::{Failure, Result};
+use crate::payload::{Look, Opened, other_kind};
+use crate::printable;
+use crate::transience;
 
-/// What the names of payloads end with.
-const SUFFIXES: [&str; 2] = [".tar.gz", ".tgz"];
-
-/// Where loaded payloads go, below the inbox.
+/// Where loaded payloads go, below the inbox unless said otherwise.
 const DONE: &str = "done";
 
 /// Where refused ones go, each with a text that says why.
 const FAILED: &str = "failed";
 
-/// What a look tells of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
-    bytes: u64,
-    changed: SystemTime,
+/// Where payloads go, if not below the inbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Folders<'f> {
+    pub done: Option<&'f Path>,
+    pub failed: Option<&'f Path>,
 }
 
 #[derive(Debug)]
 pub struct Inbox {
-    folder: PathBuf,
-    /// What the last look found.
-    seen: BTreeMap<OsString, Look>,
+    path: PathBuf,
+    folder: OwnedFd,
+    done: Place,
+    failed: Place,
     /// Held as long as the inbox is watched.
     _lock: File,
+}
+
+/// A payload as a look found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub name: OsString,
+    /// For people; the file is reached by its name below the inbox.
+    pub path: PathBuf,
+    pub look: Look,
+}
+
+/// What earlier looks found.
+#[derive(Debug, Default)]
+pub struct Seen {
+    payloads: BTreeMap<OsString, Look>,
+    /// What was passed over, and why.
+    passed_over: BTreeMap<OsString, String>,
 }
 
 /// What a look into the inbox came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Looked {
     /// Whole payloads, the oldest first.
-    pub ready: Vec<PathBuf>,
+    pub ready: Vec<Arrival>,
     /// Payloads that changed since the last look, or that it did not find.
     pub changing: usize,
+    /// What is passed over since this look, in words.
+    pub passed_over: Vec<String>,
+}
+
+/// What is under a name.
+enum Found {
+    Payload(Look),
+    /// Something that is never read, and why.
+    Odd(String),
 }
 
 impl Inbox {
+    /// Opens the inbox for this process alone. `state` is a folder of ours for what has
+    /// to be kept from those who can write into the inbox.
+    ///
     /// # Errors
-    /// There is no such folder, another process watches it, or it cannot be written.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let shown = folder.display();
-        if !folder.is_dir() {
+    /// There is no such folder, another process watches it, or what is below it is not
+    /// ours.
+    pub fn open(path: &Path, folders: Folders<'_>, state: &Path) -> Result<Self> {
+        let shown = path.display();
+        if !path.is_dir() {
             return Err(Failure::definition(format!("inbox `{shown}` is no folder")));
         }
-        let unusable = |error: io::Error| {
-            Failure::environment(format!("cannot use inbox `{shown}`")).because(error)
+        let unusable = |error: Errno| {
+            Failure::environment(format!("cannot use inbox `{shown}`"))
+                .because(io::Error::from(error))
         };
-        let lock = File::open(folder).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Failure::definition(format!(
-                    "inbox `{shown}` is watched by another process"
-                ))
-                .hint("one is enough; it takes all payloads in turn"));
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
-        for below in [DONE, FAILED] {
-            fs::create_dir_all(folder.join(below)).map_err(unusable)?;
-        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = open(path, flags, Mode::empty()).map_err(unusable)?;
+        let lock = lock::hold(path, &fstat(&folder).map_err(unusable)?, state)?;
+        let place = |named: Option<&Path>, usual: &str, option: &str| match named {
+            Some(named) => Place::named(named, path, &folder, option),
+            None => Place::below(path, &folder, OsStr::new(usual), option),
+        };
+        let done = place(folders.done, DONE, "--done")?;
+        let failed = place(folders.failed, FAILED, "--failed")?;
         Ok(Self {
-            folder: folder.to_path_buf(),
-            seen: BTreeMap::new(),
+            path: path.to_path_buf(),
+            done,
+            failed,
+            folder,
             _lock: lock,
         })
     }
 
+    /// Where refused payloads go.
+    pub fn failed_folder(&self) -> &Path {
+        self.failed.path()
+    }
+
     /// # Errors
     /// The folder cannot be read.
-    pub fn look(&mut self) -> Result<Looked> {
-        let seen = self.payloads().map_err(|error| {
-            Failure::environment(format!("cannot read inbox `{}`", self.folder.display()))
+    pub fn look(&self, seen: &mut Seen) -> Result<Looked> {
+        let (payloads, odd) = self.found().map_err(|error| {
+            Failure::environment(format!("cannot read inbox `{}`", self.path.display()))
                 .because(error)
         })?;
-        let (ready, changing): (Vec<_>, Vec<_>) = seen
+        let (ready, changing): (Vec<_>, Vec<_>) = payloads
             .iter()
-            .partition(|(name, look)| self.seen.get(*name) == Some(*look));
+            .partition(|(name, look)| seen.payloads.get(*name) == Some(*look));
         let changing = changing.len();
-        let mut ready: Vec<(SystemTime, &OsString)> = ready
+        let mut ready: Vec<Arrival> = ready
             .into_iter()
-            .map(|(name, look)| (look.changed, name))
+            .map(|(name, look)| Arrival {
+                name: name.clone(),
+                path: self.path.join(name),
+                look: *look,
+            })
             .collect();
-        ready.sort();
-        let ready = ready
-            .into_iter()
-            .map(|(_, name)| self.folder.join(name))
+        ready.sort_by(|one, other| {
+            let key = |arrival: &Arrival| (arrival.look.modified, arrival.name.clone());
+            key(one).cmp(&key(other))
+        });
+        let passed_over = odd
+            .iter()
+            .filter(|(name, why)| seen.passed_over.get(*name) != Some(*why))
+            .map(|(name, why)| {
+                let path = self.path.join(name).display().to_string();
+                format!("{}: {why}", printable::line(&path))
+            })
             .collect();
-        self.seen = seen;
-        Ok(Looked { ready, changing })
+        *seen = Seen {
+            payloads,
+            passed_over: odd,
+        };
+        Ok(Looked {
+            ready,
+            changing,
+            passed_over,
+        })
     }
 
-    fn payloads(&self) -> io::Result<BTreeMap<OsString, Look>> {
-        let mut found = BTreeMap::new();
-        for entry in fs::read_dir(&self.folder)? {
+    /// The payloads, and what is called like one and is none.
+    fn found(&self) -> io::Result<(BTreeMap<OsString, Look>, BTreeMap<OsString, String>)> {
+        let (mut payloads, mut odd) = (BTreeMap::new(), BTreeMap::new());
+        for entry in Dir::read_from(&self.folder)? {
             let entry = entry?;
-            let name = entry.file_name();
-            let text = name.to_string_lossy();
-            if text.starts_with('.') || suffix(&text).is_none() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(b".") || names::suffix(name).is_empty() {
                 continue;
             }
-            // A file that goes away meanwhile is none of ours.
-            let Ok(metadata) = fs::metadata(entry.path()) else {
-                continue;
-            };
-            if metadata.is_file() {
-                let look = Look {
-                    bytes: metadata.len(),
-                    changed: metadata.modified()?,
-                };
-                found.insert(name, look);
+            match self.under(name) {
+                Ok(Some(Found::Payload(look))) => {
+                    payloads.insert(name.to_os_string(), look);
+                }
+                Ok(Some(Found::Odd(why))) => {
+                    odd.insert(name.to_os_string(), why);
+                }
+                // A file that goes away meanwhile is none of ours.
+                Ok(None) => {}
+                Err(error) => {
+                    odd.insert(name.to_os_string(), format!("passed over: {error}"));
+                }
             }
         }
-        Ok(found)
+        Ok((payloads, odd))
     }
 
-    /// Puts a loaded payload away.
+    fn under(&self, name: &OsStr) -> io::Result<Option<Found>> {
+        match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Found::of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a payload; `None` when it is no longer as the look found it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn take(&self, arrival: &Arrival) -> Result<Option<Opened>> {
+        let unreadable = |error: io::Error| {
+            let message = format!("cannot read payload `{}`", arrival.path.display());
+            Failure::hindered(transience::of_reading(&error), message).because(error)
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&self.folder, &arrival.name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // Gone, or a link by now.
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(unreadable(error.into())),
+        };
+        let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;
+        match Found::of(&stat) {
+            Found::Payload(look) if look == arrival.look => {
+                Opened::new(file).map(Some).map_err(unreadable)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Puts a loaded payload away. `file` is what was opened of it, if it was.
     ///
     /// # Errors
     /// It cannot be moved.
-    pub fn done(&self, payload: &Path) -> Result<PathBuf> {
-        self.put_away(payload, DONE, None)
+    pub fn done(&self, arrival: &Arrival, file: Option<&Opened>) -> Result<PutAway> {
+        self.put_away(arrival, file, &self.done, None)
     }
 
     /// Puts a refused payload away, and beside it the reason.
     ///
     /// # Errors
     /// It cannot be moved, or the reason not be written.
-    pub fn failed(&self, payload: &Path, reason: &str) -> Result<PathBuf> {
-        self.put_away(payload, FAILED, Some(reason))
+    pub fn failed(
+        &self,
+        arrival: &Arrival,
+        file: Option<&Opened>,
+        reason: &str,
+    ) -> Result<PutAway> {
+        self.put_away(arrival, file, &self.failed, Some(reason))
     }
 
-    fn put_away(&self, payload: &Path, below: &str, reason: Option<&str>) -> Result<PathBuf> {
-        let to = free_place(&self.folder.join(below), payload);
-        // The reason first: a payload without one would tell nobody what to do.
-        let written = match reason {
-            Some(reason) => fs::write(reason_path(&to), reason),
-            None => Ok(()),
+    fn put_away(
+        &self,
+        arrival: &Arrival,
+        file: Option<&Opened>,
+        place: &Place,
+        reason: Option<&str>,
+    ) -> Result<PutAway> {
+        let moving = away::Moving {
+            inbox: &self.folder,
+            arrival,
+            file,
+            place,
         };
-        written
-            .and_then(|()| fs::rename(payload, &to))
-            .map_err(|error| {
-                Failure::environment(format!(
-                    "cannot move `{}` to `{}`",
-                    payload.display(),
-                    to.display()
-                ))
-                .because(error)
-            })?;
-        Ok(to)
+        moving.put_away(reason).map_err(|error| {
+            Failure::environment(format!(
+                "cannot move `{}` to `{}`",
+                arrival.path.display(),
+                place.path().display()
+            ))
+            .because(error)
+        })
     }
 }
 
-/// `NAME.tar.gz.error.txt` of `NAME.tar.gz`.
-fn reason_path(payload: &Path) -> PathBuf {
-    let mut path = payload.as_os_str().to_owned();
-    path.push(".error.txt");
-    PathBuf::from(path)
-}
-
-/// The payload's name in a folder, with a number when it is taken.
-fn free_place(folder: &Path, payload: &Path) -> PathBuf {
-    let name = payload.file_name().unwrap_or_default();
-    let plain = folder.join(name);
-    if !plain.exists() {
-        return plain;
+impl Found {
+    fn of(stat: &Stat) -> Self {
+        match other_kind(stat) {
+            Some(kind) => Self::Odd(format!("passed over, it is {kind} and no plain file")),
+            // Its other name may be in a folder that the uploader cannot read.
+            None if stat.st_nlink > 1 => Self::Odd(
+                "passed over, the file has another name; deliver a copy of its own".to_string(),
+            ),
+            None => Self::Payload(Look::of(stat)),
+        }
     }
-    let text = name.to_string_lossy();
-    let end = suffix(&text).unwrap_or_default();
-    let stem = &text[..text.len() - end.len()];
-    (2_u64..)
-        .map(|number| folder.join(format!("{stem}.{number}{end}")))
-        .find(|place| !place.exists())
-        .unwrap_or(plain)
-}
-
-fn suffix(name: &str) -> Option<&'static str> {
-    SUFFIXES.into_iter().find(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn names(looked: &Looked) -> Vec<String> {
-        let names = looked.ready.iter().map(|path| path.file_name().unwrap());
-        names.map(|name| name.to_string_lossy().into()).collect()
-    }
-
-    fn changed(path: &Path, seconds: u64) {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_modified(time)
-            .unwrap();
-    }
-
-    #[test]
-    fn a_file_is_ready_when_two_looks_agree_and_the_oldest_comes_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut inbox = Inbox::open(folder.path()).unwrap();
-        for name in [
-            "b.tar.gz",
-            "a.tgz",
-            ".hidden.tar.gz",
-            "c.csv",
-            "growing.tar.gz",
-        ] {
-            fs::write(folder.path().join(name), "x").unwrap();
-        }
-        changed(&folder.path().join("a.tgz"), 2_000);
-        changed(&folder.path().join("b.tar.gz"), 1_000);
-        assert_eq!(
-            inbox.look().unwrap(),
-            Looked {
-                ready: Vec::new(),
-                changing: 3
-            }
-        );
-        fs::write(folder.path().join("growing.tar.gz"), "more of it").unwrap();
-        let looked = inbox.look().unwrap();
-        assert_eq!(names(&looked), ["b.tar.gz", "a.tgz"]);
-        assert_eq!(looked.changing, 1);
-        // Written again with the same size: the time tells.
-        changed(&folder.path().join("a.tgz"), 3_000);
-        assert_eq!(
-            names(&inbox.look().unwrap()),
-            ["b.tar.gz", "growing.tar.gz"]
-        );
-    }
-
-    #[test]
-    fn what_is_put_away_replaces_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::open(folder.path()).unwrap();
-        let payload = folder.path().join("p.tar.gz");
-        for expected in ["failed/p.tar.gz", "failed/p.2.tar.gz"] {
-            fs::write(&payload, expected).unwrap();
-            let to = inbox.failed(&payload, "it is bad\n").unwrap();
-            assert_eq!(to, folder.path().join(expected));
-            assert_eq!(fs::read_to_string(&to).unwrap(), expected);
-            let reason = folder.path().join(format!("{expected}.error.txt"));
-            assert_eq!(fs::read_to_string(reason).unwrap(), "it is bad\n");
-        }
-        fs::write(&payload, "good").unwrap();
-        inbox.done(&payload).unwrap();
-        assert!(folder.path().join("done/p.tar.gz").is_file() && !payload.exists());
-    }
-
-    #[test]
-    fn one_process_watches_an_inbox() {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::open(folder.path()).unwrap();
-        let second = Inbox::open(folder.path()).unwrap_err();
-        assert!(second.message.ends_with("is watched by another process"));
-        drop(inbox);
-        Inbox::open(folder.path()).unwrap();
-    }
-}
+mod tests;

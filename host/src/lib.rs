@@ -46,4 +46,5 @@ pub mod step;
 pub mod summarize;
 pub mod tags;
 pub mod takeover;
+pub mod transience;
 pub mod trial;

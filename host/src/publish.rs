@@ -5,10 +5,12 @@
 //! and their summaries. That is one transaction: readers see all of it or nothing.
 
 mod claims;
+mod clash;
 mod generations;
 mod keeping;
 mod recording;
 pub mod replace;
+mod source_lock;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 pub use self::claims::{DayOutcome, Outcome, held_days};
+use self::clash::Tries;
 use self::generations::{forget, insert_manifest, open_generation, take_over};
 pub use self::keeping::Archived;
 use self::recording::UploadIds;
@@ -84,9 +87,13 @@ impl Upload {
         run_id: i64,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
-        let upload = Self::try_begin(database, plan, source, manifest, run_id, say)
+        let failed = |error| SqlError(error).failure("cannot open the upload");
+        let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+        source_lock::take(database, &mut lock, &source, say).await?;
+        step::passed(Step::SourceLocked);
+        let upload = Self::locked(lock, plan, source, manifest, run_id)
             .await
-            .map_err(|error| SqlError(error).failure("cannot open the upload"))?;
+            .map_err(failed)?;
         let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
         if known.collect::<BTreeSet<_>>() != listed.collect() {
             let uuid = manifest.uuid;
@@ -99,31 +106,14 @@ impl Upload {
         Ok(upload)
     }
 
-    async fn try_begin(
-        database: &Database,
+    /// The rest of `begin`, once the session `lock` has the source.
+    async fn locked(
+        mut lock: PgConnection,
         plan: &Plan,
         source: Source,
         manifest: &Manifest,
         run_id: i64,
-        say: &dyn Fn(&str),
     ) -> Result<Self, sqlx::Error> {
-        let mut lock = database.pool().acquire().await?.detach();
-        let locked: bool =
-            sqlx::query_scalar(include_str!("../../sql/gristmill_source.try_lock.sql"))
-                .bind(source.source_uuid.to_string())
-                .fetch_one(&mut lock)
-                .await?;
-        if !locked {
-            say(&format!(
-                "waiting for another run at work on cluster `{}`",
-                source.cluster_id
-            ));
-            sqlx::query(include_str!("../../sql/gristmill_source.lock.sql"))
-                .bind(source.source_uuid.to_string())
-                .execute(&mut lock)
-                .await?;
-        }
-        step::passed(Step::SourceLocked);
         let dead: Vec<i64> = sqlx::query_scalar(include_str!(
             "../../sql/gristmill_generation.select_unfinished.sql"
         ))
@@ -194,11 +184,27 @@ impl Upload {
 
     /// Makes the generation count, and publishes when nothing is missing, together with
     /// what is taken over. `archived` is the payload in the archive, if it is new there:
-    /// nothing is waited for while others wait for us.
+    /// nothing is waited for while others wait for us. A transaction that meets another
+    /// one is tried again.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
     pub async fn complete(
+        &mut self,
+        files: &[IngestedFile],
+        completing: &Completing<'_>,
+        archived: Option<&Archived<'_>>,
+    ) -> Result<Completed> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_complete(files, completing, archived).await {
+                Err(failure) if tries.again(&failure).await => {}
+                completed => return completed,
+            }
+        }
+    }
+
+    async fn try_complete(
         &mut self,
         files: &[IngestedFile],
         completing: &Completing<'_>,

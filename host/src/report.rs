@@ -3,14 +3,14 @@
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -21,6 +21,9 @@ use crate::stage::{LogLevel, LogLine};
 
 /// How often live progress is drawn.
 const PROGRESS_TICK: Duration = Duration::from_millis(100);
+
+/// The lines of live progress.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// One line of standard error: what is going on.
 pub fn say(line: &str) {
@@ -115,7 +118,8 @@ impl Live {
             say(&format!("{name}: running"));
             return Self { done, thread: None };
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        // Each has a line of its own when several payloads are at work.
+        let bar = BARS.add(ProgressBar::no_length());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
@@ -129,6 +133,7 @@ impl Live {
                 thread::sleep(PROGRESS_TICK);
             }
             bar.finish_and_clear();
+            BARS.remove(&bar);
         });
         Self {
             done,

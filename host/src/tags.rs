@@ -204,7 +204,11 @@ async fn begin(database: &Database) -> Result<(Transaction<'static, Postgres>, V
     sqlx::query(include_str!("../../sql/reporting_enabledtagkeys.lock.sql"))
         .execute(&mut *transaction)
         .await
-        .map_err(failed)?;
+        .map_err(failed)
+        .map_err(|failure| match failure.hindrance {
+            Some(_) => failure.within("cannot be alone at changing tag keys and mappings"),
+            None => failure,
+        })?;
     let tags = select(&mut transaction).await?;
     Ok((transaction, tags))
 }

@@ -18,6 +18,7 @@ use crate::digest::hexadecimal;
 use crate::failure::{Failure, Result};
 use crate::payload::Payload;
 use crate::step::{self, Step};
+use crate::transience;
 
 /// A file of the archive that is recorded and not yet part of a payload's record.
 #[derive(Debug)]
@@ -241,11 +242,12 @@ async fn lock(connection: &mut PgConnection, digest: &Digest) -> Result<(), sqlx
 }
 
 fn cannot_keep(payload: &Payload, directory: &Path, error: io::Error) -> Failure {
-    Failure::run(format!(
+    let message = format!(
         "cannot archive payload `{}` in `{}`",
         payload.path.display(),
         directory.display()
-    ))
+    );
+    Failure::hindered(transience::of_our_place(&error), message)
     .because(error)
     .hint("`directory` in `[archive]` names another place; `keep = false` does without, and without `gristmill replay`")
 }

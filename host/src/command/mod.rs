@@ -164,16 +164,31 @@ fn target(arguments: &DatabaseArguments) -> Target {
         url: arguments.database_url.clone().filter(|url| !url.is_empty()),
         schema: arguments.schema.clone(),
         data_directory: database::default_data_directory(),
+        lock_wait: plan::LOCK_WAIT,
     }
 }
 
 fn open(runtime: &Runtime, arguments: &DatabaseArguments, connections: u32) -> Result<Database> {
+    open_target(runtime, &target(arguments), connections)
+}
+
+/// As `open`, and waits for locks as the pipeline says.
+fn open_for(
+    plan: &Plan,
+    runtime: &Runtime,
+    arguments: &DatabaseArguments,
+    connections: u32,
+) -> Result<Database> {
+    let target = Target {
+        lock_wait: plan.lock_wait,
+        ..target(arguments)
+    };
+    open_target(runtime, &target, connections)
+}
+
+fn open_target(runtime: &Runtime, target: &Target, connections: u32) -> Result<Database> {
     runtime
-        .block_on(Database::open(
-            &target(arguments),
-            connections,
-            &report::say,
-        ))
+        .block_on(Database::open(target, connections, &report::say))
         .map_err(|error| unreachable_database(&error))
 }
 

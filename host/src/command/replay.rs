@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
-use super::{archive_of, difference, engine, open, plan};
+use super::{archive_of, difference, engine, open_for, plan};
 use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
 use crate::database::{Database, SqlError};
@@ -58,7 +58,12 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
     let workers = workers();
-    let database = open(runtime, &arguments.database, connections(workers) + 1)?;
+    let database = open_for(
+        &plan,
+        runtime,
+        &arguments.database,
+        connections(workers) + 1,
+    )?;
     let archives = archives_of(&plan, &database, runtime)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
     let replay = Replay {

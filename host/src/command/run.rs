@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::ingesting::{Ingesting, workers};
 use super::payload_run::{PayloadResult, PayloadRun};
-use super::{archive_of, engine, open, plan};
+use super::{archive_of, engine, open_for, plan};
 use crate::archive::Archive;
 use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::Database;
@@ -33,7 +33,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
         let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
-        let mut runner = Runner::open(&plan, runtime, &arguments.database)?;
+        let mut runner = Runner::open(&plan, runtime, &arguments.database, 1)?;
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
@@ -55,7 +55,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     last_word(failures, results.len())
 }
 
-/// All that running payloads needs.
+/// All that running payloads needs, so many of them at a time.
 pub(super) struct Runner<'a> {
     plan: &'a Plan,
     runtime: &'a Runtime,
@@ -71,10 +71,12 @@ impl<'a> Runner<'a> {
         plan: &'a Plan,
         runtime: &'a Runtime,
         arguments: &DatabaseArguments,
+        payloads_at_once: u32,
     ) -> Result<Self> {
         let workers = workers();
         // One more for the lock of the source.
-        let database = open(runtime, arguments, connections(workers) + 1)?;
+        let connections = (connections(workers) + 1) * payloads_at_once;
+        let database = open_for(plan, runtime, arguments, connections)?;
         let archive = archive_of(plan, &database, runtime)?;
         Ok(Self {
             plan,

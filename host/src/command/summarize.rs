@@ -41,7 +41,8 @@ fn reclassify(
     source: &Source,
     days: Days,
 ) -> Result<()> {
-    let reclassified = runtime.block_on(replace::reclassify(database, source, days))?;
+    let reclassified =
+        runtime.block_on(replace::reclassify(database, source, days, &report::say))?;
     if arguments.json {
         report::json(&Reclassified {
             cluster_id: source.cluster_id.clone(),
@@ -83,6 +84,7 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
         &source,
         days,
         AggregationEngine::Postgres,
+        &report::say,
     ))?;
     if again.days.is_empty() {
         let failure = Failure::run(format!(

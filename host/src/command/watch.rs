@@ -1,240 +1,181 @@
 //! `gristmill watch`: payloads of a folder through a pipeline, as they appear.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod agenda;
+mod stop;
+mod worker;
+
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 
-use super::payload_run::PayloadResult;
+use self::agenda::Agenda;
+use self::stop::Stop;
 use super::run::Runner;
-use super::{engine, plan};
+use super::{engine, plan, target};
 use crate::cli::WatchArguments;
-use crate::failure::{Exit, Failure, Result};
-use crate::inbox::Inbox;
-use crate::payload::Payload;
-use crate::plan::Plan;
-use crate::report::{self, grouped};
-
-/// How long the database may stay away before it is tried again: at first, and at
-/// most.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-
-/// A payload that was run, and where it went.
-#[derive(Serialize)]
-struct Handled<'a> {
-    #[serde(flatten)]
-    result: &'a PayloadResult,
-    moved_to: String,
-}
+use crate::database::{self, Target};
+use crate::failure::{Failure, Result};
+use crate::inbox::{Folders, Inbox, Seen};
+use crate::report;
 
 /// # Errors
 /// The pipeline has problems, the inbox cannot be used, or the database cannot be
-/// reached at the start; with `--once` also when it goes away later, or a payload
-/// failed.
+/// reached at the start; with `--once` also when something of the surroundings stands
+/// in the way later, or a payload failed.
 pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
-    let inbox = Inbox::open(&arguments.inbox)?;
-    let stop = Stop::on_signals(runtime)?;
-    let mut watch = Watch {
+    let folders = Folders {
+        done: arguments.done.as_deref(),
+        failed: arguments.failed.as_deref(),
+    };
+    let state = database::default_data_directory();
+    let inbox = Inbox::open(&arguments.inbox, folders, &state)?;
+    let watch = Watch {
         arguments,
-        plan: &plan,
         runtime,
-        stop,
-        runner: Runner::open(&plan, runtime, &arguments.database)?,
-        handled: 0,
-        failed: 0,
+        inbox: &inbox,
+        stop: Stop::on_signals(runtime)?,
+        runner: Runner::open(
+            &plan,
+            runtime,
+            &arguments.database,
+            arguments.payloads_at_once,
+        )?,
+        target: target(&arguments.database),
+        desk: Mutex::new(Desk {
+            agenda: Agenda::new(plan.watch),
+            ending: false,
+            ill: false,
+            handled: 0,
+            failed: 0,
+            hindered: Vec::new(),
+        }),
+        bell: Condvar::new(),
     };
     if !arguments.once {
         report::say(&format!("watching {}", arguments.inbox.display()));
     }
-    watch.until_the_end(inbox)?;
-    match (arguments.once, watch.failed) {
-        (true, 1..) => Err(Failure::run(format!(
-            "{} of {} payloads failed",
-            watch.failed, watch.handled
-        ))
-        .hint(format!(
-            "they are in `{}`, each with its reason",
-            arguments.inbox.join("failed").display()
-        ))),
-        _ => Ok(()),
+    let ended = thread::scope(|scope| {
+        for _ in 0..arguments.payloads_at_once {
+            scope.spawn(|| watch.work());
+        }
+        let ended = watch.until_the_end();
+        watch.desk().ending = true;
+        watch.bell.notify_all();
+        ended
+    });
+    match arguments.once {
+        true => ended.and_then(|()| watch.last_word()),
+        false => {
+            ended?;
+            report::say("stopped");
+            Ok(())
+        }
     }
 }
 
+/// What is shared by the thread that looks and those that work.
 struct Watch<'a> {
     arguments: &'a WatchArguments,
-    plan: &'a Plan,
     runtime: &'a Runtime,
+    inbox: &'a Inbox,
     stop: Stop,
     runner: Runner<'a>,
+    target: Target,
+    desk: Mutex<Desk>,
+    /// Rung when something on the desk has changed.
+    bell: Condvar,
+}
+
+struct Desk {
+    agenda: Agenda,
+    /// Nothing more is begun.
+    ending: bool,
+    /// No payload could be run now.
+    ill: bool,
     handled: usize,
     failed: usize,
+    /// With `--once`: what stood in the way of payloads that stay.
+    hindered: Vec<Failure>,
 }
 
 impl Watch<'_> {
-    fn until_the_end(&mut self, mut inbox: Inbox) -> Result<()> {
+    /// Looks into the folder until there is a reason to end.
+    fn until_the_end(&self) -> Result<()> {
         let poll = Duration::from_millis(self.arguments.poll_milliseconds);
+        let mut seen = Seen::default();
         let mut first = true;
+        let mut readable = true;
         loop {
-            let looked = inbox.look()?;
-            for payload in &looked.ready {
-                if self.stop.is_asked() {
-                    break;
+            match self.inbox.look(&mut seen) {
+                Ok(looked) => {
+                    readable = true;
+                    for line in &looked.passed_over {
+                        report::say(&format!("warning: {line}"));
+                    }
+                    let mut desk = self.desk();
+                    desk.agenda.add(looked.ready);
+                    // Nothing can be ready at the first look.
+                    let drained = !first && desk.agenda.is_empty();
+                    if self.arguments.once && (drained || desk.ending) {
+                        drop(desk);
+                        if looked.changing > 0 {
+                            report::say(&format!(
+                                "{}: {} payloads are still being written; they are left for another time",
+                                self.arguments.inbox.display(),
+                                looked.changing
+                            ));
+                        }
+                        return Ok(());
+                    }
                 }
-                self.handle(payload, &inbox)?;
-            }
-            // Nothing can be ready at the first look.
-            let drained = !first && looked.ready.is_empty();
-            if self.arguments.once && drained {
-                if looked.changing > 0 {
-                    report::say(&format!(
-                        "{}: {} payloads are still being written; they are left for another time",
-                        self.arguments.inbox.display(),
-                        looked.changing
-                    ));
+                Err(failure) if self.arguments.once => return Err(failure),
+                // Its file system may be away for a while.
+                Err(failure) => {
+                    if readable {
+                        report::failure(&failure);
+                        report::say("the inbox is looked into again until it can be read");
+                    }
+                    readable = false;
                 }
-                return Ok(());
             }
+            self.bell.notify_all();
             first = false;
-            if self.stop.is_asked() || self.stop.within(self.runtime, poll) {
-                report::say("stopped");
+            if self.stop.within(poll) {
                 return Ok(());
             }
         }
     }
 
-    /// Runs a payload and puts it away; one that the environment failed stays.
-    fn handle(&mut self, payload: &Path, inbox: &Inbox) -> Result<()> {
-        loop {
-            let (result, failure) = self.runner.run(payload, Payload::open(payload, None));
-            let moved_to = match failure {
-                None => inbox.done(payload)?,
-                Some(failure) if self.is_environments(&failure) => {
-                    if self.arguments.once {
-                        return Err(failure);
-                    }
-                    match self.wait_for_the_environment(&failure) {
-                        true => continue,
-                        false => return Ok(()),
-                    }
-                }
-                // Whoever took it away knows why.
-                Some(_) if !payload.exists() => return Ok(()),
-                Some(failure) => {
-                    self.failed += 1;
-                    report::failure(&failure);
-                    inbox.failed(payload, &reason(&failure))?
-                }
-            };
-            self.handled += 1;
-            self.tell(&result, &moved_to);
-            return Ok(());
+    /// How `--once` ends.
+    fn last_word(&self) -> Result<()> {
+        let mut desk = self.desk();
+        let (handled, failed) = (desk.handled, desk.failed);
+        let mut hindered = std::mem::take(&mut desk.hindered);
+        if failed == 0 && hindered.len() == 1 {
+            return hindered.pop().map_or(Ok(()), Err);
+        }
+        hindered.iter().for_each(report::failure);
+        let shown = self.inbox.failed_folder().display();
+        match (hindered.len(), failed) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(Failure::run(format!("{failed} of {handled} payloads failed"))
+                .hint(format!("they are in `{shown}`, each with its reason"))),
+            (stayed, _) => Err(Failure::environment(format!(
+                "{failed} of {handled} payloads failed, and {stayed} could not be run"
+            ))
+            .hint(format!(
+                "those that failed are in `{shown}`, each with its reason; the others stay in the inbox"
+            ))),
         }
     }
 
-    /// Whether the payload is not at fault: the next one would fail as well.
-    fn is_environments(&self, failure: &Failure) -> bool {
-        failure.exit == Exit::Environment
-            || Runner::open(self.plan, self.runtime, &self.arguments.database).is_err()
-    }
-
-    /// Tries the database until it is back; false when asked to stop before.
-    fn wait_for_the_environment(&mut self, failure: &Failure) -> bool {
-        report::failure(failure);
-        report::say("the payload stays in the inbox until the database is back");
-        let mut backoff = BACKOFF_FIRST;
-        loop {
-            if self.stop.within(self.runtime, backoff) {
-                return false;
-            }
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-            if let Ok(runner) = Runner::open(self.plan, self.runtime, &self.arguments.database) {
-                self.runner = runner;
-                report::say("the database is back");
-                return true;
-            }
-        }
-    }
-
-    fn tell(&self, result: &PayloadResult, moved_to: &Path) {
-        if self.arguments.json {
-            let moved_to = moved_to.display().to_string();
-            report::json_line(&Handled { result, moved_to });
-            return;
-        }
-        let won = result.days.iter().filter(|day| day.outcome == "won");
-        let won: Vec<String> = won.map(|day| day.day.to_string()).collect();
-        let days = match won.as_slice() {
-            [] => String::new(),
-            [day] => format!(" {day}"),
-            [first, .., last] => format!(" {} days, {first} to {last}", won.len()),
-        };
-        let taken_over = match result.rows_taken_over {
-            0 => String::new(),
-            rows => format!("{} taken over, ", grouped(rows)),
-        };
-        report::text(&format!(
-            "{}: {}{days}, {} rows loaded, {taken_over}{} quarantined, {:.2} s",
-            result.payload,
-            result.state,
-            grouped(result.rows_loaded),
-            grouped(result.rows_rejected),
-            result.seconds
-        ));
-    }
-}
-
-fn reason(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("error: {failure}\n\nhint: {hint}\n"),
-        None => format!("error: {failure}\n"),
-    }
-}
-
-/// Whether a signal asked to stop.
-struct Stop {
-    asked: Arc<AtomicBool>,
-    notify: Arc<Notify>,
-}
-
-impl Stop {
-    fn on_signals(runtime: &Runtime) -> Result<Self> {
-        let stop = Self {
-            asked: Arc::default(),
-            notify: Arc::default(),
-        };
-        let _guard = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let mut signals = signal(kind)
-                .map_err(|error| Failure::environment("cannot wait for signals").because(error))?;
-            let (asked, notify) = (Arc::clone(&stop.asked), Arc::clone(&stop.notify));
-            runtime.spawn(async move {
-                signals.recv().await;
-                report::say("stopping after the payload at work, if there is one");
-                asked.store(true, Ordering::Relaxed);
-                notify.notify_one();
-            });
-        }
-        Ok(stop)
-    }
-
-    fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
-    }
-
-    /// Waits so long; true as soon as a signal comes.
-    fn within(&self, runtime: &Runtime, time: Duration) -> bool {
-        runtime.block_on(async {
-            // Whether it was the time or the signal, the flag tells.
-            let _ = tokio::time::timeout(time, self.notify.notified()).await;
-        });
-        self.is_asked()
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
     }
 }

@@ -13,6 +13,11 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::local::Refused;
 use crate::failure::Failure;
+use crate::transience::{self, Hindrance};
+
+/// For whoever waited in vain for a lock of somebody else.
+const LOCK_HINT: &str = "another session holds what this one waits for; `lock-wait` in `[limits]`, \
+     10 min where nothing is said, is how long a lock is waited for";
 
 #[derive(Debug)]
 pub enum DatabaseError {
@@ -24,6 +29,8 @@ pub enum DatabaseError {
     ConnectTimeout { location: String, seconds: u64 },
     /// The server is older than the oldest that we support.
     ServerTooOld { location: String, version: u32 },
+    /// Transactions may not write there.
+    ReadOnly { location: String },
     /// A statement of ours failed.
     Statement { doing: String, source: SqlError },
     /// Another process migrates the schema, or holds a table that a migration needs.
@@ -91,6 +98,9 @@ impl DatabaseError {
             DatabaseError::ConnectTimeout { .. } => {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
             }
+            DatabaseError::ReadOnly { .. } => {
+                "it may be a standby, or be set so by `default_transaction_read_only`".to_owned()
+            }
             DatabaseError::ServerTooOld { .. } => "use Postgres 15 or newer".to_owned(),
             DatabaseError::Statement { source, .. } | DatabaseError::SqlFile { source, .. } => {
                 return server_hint(source);
@@ -156,6 +166,9 @@ impl fmt::Display for DatabaseError {
                     formatter,
                     "{location} is Postgres {version}, which is too old"
                 )
+            }
+            DatabaseError::ReadOnly { location } => {
+                write!(formatter, "{location} takes no writes")
             }
             DatabaseError::Statement { doing, .. } | DatabaseError::System { doing, .. } => {
                 write!(formatter, "could not {doing}")
@@ -248,25 +261,36 @@ impl Error for DatabaseError {
 pub struct SqlError(pub sqlx::Error);
 
 impl SqlError {
-    /// A failure of what was being done: of the environment when the database is
-    /// gone, of the run when it refused a statement.
+    /// A failure of what was being done: of the environment when that stood in the
+    /// way, of the run when the database refused a statement.
     pub fn failure(self, doing: impl Into<String>) -> Failure {
-        let gone = matches!(
-            self.0,
+        let hindrance = self.hindrance();
+        let failure = Failure::hindered(hindrance, doing);
+        match self.state().as_deref() {
+            Some("55P03") => {
+                // The function or the table whose lock it is.
+                let server = self.server();
+                let place = server.and_then(|server| server.r#where().map(str::to_owned));
+                let mut failure = failure.because(self).hint(LOCK_HINT);
+                failure.causes.extend(place);
+                failure
+            }
+            _ => failure.because(self),
+        }
+    }
+
+    /// What of the surroundings the error is about.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        match &self.0 {
             sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-        );
-        // Class 57P is the server's going down or coming up, class 08 the connection.
-        let state = self.state().unwrap_or_default();
-        let gone = gone || state.starts_with("57P") || state.starts_with("08");
-        let failure = match gone {
-            true => Failure::environment(doing),
-            false => Failure::run(doing),
-        };
-        failure.because(self)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
+            // The server had no connection for us, or took too long to give one.
+            sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
+            _ => transience::of_state(&self.state()?),
+        }
     }
 
     /// The five characters by which Postgres names the kind of error.

@@ -64,7 +64,7 @@ pub(super) async fn bring_up_to_date(
         return Ok(Migrated::default());
     }
 
-    lock(connection, schema).await?;
+    lock(connection, schema, say).await?;
     create_schema(connection, schema).await?;
     step::passed(Step::SchemaCreated);
     connection
@@ -349,7 +349,25 @@ fn functions_digest() -> String {
     )
 }
 
-async fn lock(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+async fn lock(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    say: &dyn Fn(&str),
+) -> Result<(), DatabaseError> {
+    const TRY: &str =
+        "SELECT pg_try_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))";
+
+    let locked: bool = sqlx::query_scalar(TRY)
+        .bind(schema.as_str())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(DatabaseError::statement("take the migration lock"))?;
+    if locked {
+        return Ok(());
+    }
+    say(&format!(
+        "waiting for another process that migrates schema `{schema}`"
+    ));
     let locked =
         sqlx::query("SELECT pg_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))")
             .bind(schema.as_str())

@@ -8,6 +8,7 @@
 mod error;
 mod local;
 mod migrate;
+mod probe;
 mod schema_name;
 
 use std::env;
@@ -22,6 +23,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{Binaries, Durability, LocalServer};
 pub use self::migrate::Migrated;
+pub use self::probe::probe;
 pub use self::schema_name::{SchemaName, SchemaNameError};
 
 /// How long a server may take to answer.
@@ -35,6 +37,8 @@ pub struct Target {
     pub schema: SchemaName,
     /// Where the local server lives; see [`default_data_directory`].
     pub data_directory: PathBuf,
+    /// How long a lock of somebody else is waited for.
+    pub lock_wait: Duration,
 }
 
 impl fmt::Debug for Target {
@@ -56,6 +60,7 @@ pub struct Database {
     schema: SchemaName,
     location: String,
     migrated: Migrated,
+    lock_wait: Duration,
 }
 
 impl Database {
@@ -81,13 +86,22 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .connect_lazy_with(session(server.options, &search_path));
+            .connect_lazy_with(patient(
+                session(server.options, &search_path),
+                target.lock_wait,
+            ));
         Ok(Database {
             pool,
             schema: target.schema.clone(),
             location: server.location,
             migrated,
+            lock_wait: target.lock_wait,
         })
+    }
+
+    /// How long a statement waits for a lock of somebody else.
+    pub fn lock_wait(&self) -> Duration {
+        self.lock_wait
     }
 
     /// Connections whose search path is the schema, then `public`.
@@ -290,6 +304,11 @@ fn session(options: PgConnectOptions, search_path: &str) -> PgConnectOptions {
     ])
 }
 
+/// The same, but that no lock is waited for longer than this.
+fn patient(options: PgConnectOptions, lock_wait: Duration) -> PgConnectOptions {
+    options.options([("lock_timeout", format!("{}ms", lock_wait.as_millis()))])
+}
+
 /// The database for messages: built from its parts, so that no password and no
 /// other parameter can slip through.
 fn location(options: &PgConnectOptions) -> String {
@@ -365,6 +384,7 @@ mod tests {
             url: Some("postgres://alice:secret@db/usage".to_owned()),
             schema: SchemaName::default(),
             data_directory: PathBuf::from("/data"),
+            lock_wait: Duration::from_secs(1),
         };
         assert!(!format!("{target:?}").contains("secret"));
     }

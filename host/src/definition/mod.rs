@@ -62,6 +62,9 @@ pub struct Definition {
     /// How long records of payloads are kept.
     #[serde(default)]
     pub retention: RetentionSection,
+    /// How `gristmill watch` goes on when something stands in the way.
+    #[serde(default)]
+    pub watch: WatchSection,
 }
 
 /// What the pipeline is called.
@@ -98,6 +101,9 @@ pub struct Limits {
     /// Bytes of a report file that a parser gets at a time.
     #[schemars(with = "Option<Bytes>")]
     pub chunk: Option<Spanned<Bytes>>,
+    /// Time that a lock of somebody else is waited for.
+    #[schemars(with = "Option<Time>")]
+    pub lock_wait: Option<Spanned<Time>>,
     /// The share of a payload's rows that may go to quarantine, in all or by one
     /// stage; above it the payload fails.
     pub rejected_rows: Option<Share>,
@@ -259,6 +265,19 @@ impl Default for ArchiveSection {
             directory: None,
         }
     }
+}
+
+/// How `gristmill watch` goes on when something of the surroundings stands in the way.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct WatchSection {
+    /// Times that a payload is tried that may itself be what fails, such as by killing
+    /// its session; then it is set aside.
+    #[schemars(with = "Option<u64>")]
+    pub tries: Option<Spanned<u64>>,
+    /// Time for which a payload is tried whatever it is; then it is set aside.
+    #[schemars(with = "Option<Time>")]
+    pub patience: Option<Spanned<Time>>,
 }
 
 /// A column with more to say than its type.

@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType, PaxExtensions};
 
+use super::opened::Opened;
 use crate::failure::Failure;
+use crate::transience;
 
 /// Members of one tarball, of whatever kind: a split payload has at most some
 /// thousand.
@@ -39,6 +39,10 @@ const SKIPPED_BYTES: usize = 256 << 10;
 pub(super) enum Broken {
     /// Reading stopped: not gzip, cut short, damaged.
     Unreadable(io::Error),
+    /// The system gives none of its bytes now, which says nothing about them.
+    Hindered(io::Error),
+    /// A member of a folder cannot be read.
+    Member(String, io::Error),
     /// Something is in it that no payload holds.
     Refused(String),
     NoManifest,
@@ -55,6 +59,10 @@ impl fmt::Display for Broken {
                 "it is not a whole gzip-compressed tar archive: {}",
                 error.to_string().escape_debug()
             ),
+            Self::Hindered(error) => write!(formatter, "{error}"),
+            Self::Member(name, error) => {
+                write!(formatter, "member `{name}` cannot be read: {error}")
+            }
             Self::Refused(reason) => formatter.write_str(reason),
             Self::NoManifest => formatter.write_str("it has no `manifest.json`"),
             Self::Callback(failure) => write!(formatter, "{failure}"),
@@ -64,11 +72,11 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// The bytes of `manifest.json`. The whole archive is read, so that a damaged one
-/// is refused before any of it is loaded.
-pub(super) fn manifest(path: &Path) -> Result<Vec<u8>, Broken> {
+/// The bytes of `manifest.json`, and the SHA-256 of the archive. All of it is read, so
+/// that a damaged one is refused before any of it is loaded.
+pub(super) fn manifest(file: &Opened) -> Result<(Vec<u8>, String), Broken> {
     let mut manifest = None;
-    for_each_file(path, &mut |name, reader| {
+    let digest = for_each_file(file, &mut |name, reader| {
         if name == super::MANIFEST {
             let mut text = Vec::new();
             reader
@@ -79,17 +87,32 @@ pub(super) fn manifest(path: &Path) -> Result<Vec<u8>, Broken> {
         }
         Ok(())
     })?;
-    manifest.ok_or(Broken::NoManifest)
+    let manifest = manifest.ok_or(Broken::NoManifest)?;
+    Ok((manifest, digest))
 }
 
-/// Hands every plain file to `each`, in the order of the archive.
+/// Hands every plain file to `each`, in the order of the archive. Returns the SHA-256
+/// of the archive as it was read.
 pub(super) fn for_each_file(
-    path: &Path,
+    file: &Opened,
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<(), Broken> {
-    let file = File::open(path).map_err(Broken::Unreadable)?;
-    let bytes = file.metadata().map_err(Broken::Unreadable)?.len();
-    read_files(file, bytes, each)
+) -> Result<String, Broken> {
+    let mut bytes = file.reader();
+    let read = read_files(&mut bytes, file.look().bytes as u64, each);
+    let Err(broken) = read else {
+        return bytes.digest().map_err(Broken::Hindered);
+    };
+    let error = bytes.error().and_then(|error| {
+        let again = error.raw_os_error().map(io::Error::from_raw_os_error)?;
+        Some((again, transience::of_reading(error)?))
+    });
+    Err(match (broken, error) {
+        (Broken::Callback(failure), Some((_, hindrance))) => {
+            Broken::Callback(failure.hindered_by(hindrance))
+        }
+        (_, Some((error, _))) => Broken::Hindered(error),
+        (broken, None) => broken,
+    })
 }
 
 /// As `for_each_file`, of a tarball of so many bytes.

@@ -2,21 +2,29 @@
 //!
 //! A payload is read in two passes: the manifest first, wherever it stands, then
 //! the reports one after another as chunks of bytes. Nothing is unpacked to disk
-//! and nothing is held whole in memory. What a report's rows mean is not known
-//! here.
+//! and nothing is held whole in memory. A payload is opened once, and everything goes
+//! by what was opened. What a report's rows mean is not known here.
 
 mod ahead;
 mod archive;
+mod folder;
 mod manifest;
+mod opened;
 mod pack;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FileType, OFlags, fstat};
+
 pub use self::ahead::open_ahead;
+use self::folder::Folder;
 pub use self::manifest::{Manifest, ManifestError};
+pub use self::opened::{Look, Opened, other_kind};
 use crate::failure::{Failure, Result};
+use crate::transience;
 
 /// The member that says what the others are.
 const MANIFEST: &str = "manifest.json";
@@ -24,7 +32,7 @@ const MANIFEST: &str = "manifest.json";
 /// Bytes of a manifest; real ones have some thousands.
 const MANIFEST_BYTES_MAX: u64 = 10 << 20;
 
-/// A payload whose manifest has been read.
+/// A payload that is open, and whose manifest has been read.
 #[derive(Debug)]
 pub struct Payload {
     pub path: PathBuf,
@@ -34,10 +42,14 @@ pub struct Payload {
 
 #[derive(Debug)]
 enum Form {
-    Tarball,
-    Directory,
+    Tarball {
+        file: Opened,
+        /// The SHA-256 of the bytes that the manifest was read from.
+        digest: String,
+    },
+    Directory(Folder),
     /// One report without a manifest.
-    SingleFile,
+    SingleFile(Opened),
 }
 
 impl Payload {
@@ -49,32 +61,85 @@ impl Payload {
     /// The payload cannot be read, or its manifest is missing or lies.
     pub fn open(path: &Path, cluster_id: Option<&str>) -> Result<Self> {
         let shown = path.display();
-        let metadata = std::fs::metadata(path).map_err(|error| {
-            Failure::definition(format!("cannot read payload `{shown}`")).because(error)
-        })?;
-        let (form, manifest) = if metadata.is_dir() {
-            (Form::Directory, manifest_of_directory(path)?)
-        } else if !metadata.is_file() {
-            return Err(Failure::definition(format!(
-                "payload `{shown}` is neither a file nor a folder"
-            )));
-        } else if path.extension().is_some_and(|extension| extension == "csv") {
-            let Some(cluster_id) = cluster_id else {
-                return Err(Failure::definition(format!(
-                    "`{shown}` is a single report without a manifest, so its cluster is unknown"
-                ))
-                .hint("name the cluster with `--cluster-id ID`"));
+        let unreadable = |error: io::Error| {
+            let failure = match transience::of_reading(&error) {
+                hindrance @ Some(_) => {
+                    Failure::hindered(hindrance, format!("cannot read payload `{shown}`"))
+                }
+                None => Failure::definition(format!("cannot read payload `{shown}`")),
             };
-            (Form::SingleFile, manifest_of_file(path, cluster_id)?)
-        } else {
-            let text = archive::manifest(path).map_err(|failure| refuse(path, failure))?;
-            (Form::Tarball, parse_manifest(path, &text)?)
+            failure.because(error)
         };
+        let neither =
+            || Failure::definition(format!("payload `{shown}` is neither a file nor a folder"));
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if !metadata.is_dir() && !metadata.is_file() {
+            return Err(neither());
+        }
+        // A pipe that took its place would otherwise be waited for.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open(path)
+            .map_err(unreadable)?;
+        let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Self::of_folder(path, file),
+            _ => return Err(neither()),
+        }
+        let file = Opened::new(file).map_err(unreadable)?;
+        if path.extension().is_none_or(|extension| extension != "csv") {
+            return Self::of_tarball(path, file);
+        }
+        let Some(cluster_id) = cluster_id else {
+            return Err(Failure::definition(format!(
+                "`{shown}` is a single report without a manifest, so its cluster is unknown"
+            ))
+            .hint("name the cluster with `--cluster-id ID`"));
+        };
+        let manifest =
+            Manifest::of_single_file(cluster_id, &mut file.reader()).map_err(|error| {
+                Failure::run(format!("cannot load report `{shown}`")).because(error)
+            })?;
         Ok(Self {
             path: path.to_path_buf(),
             manifest,
-            form,
+            form: Form::SingleFile(file),
         })
+    }
+
+    /// Reads the manifest of a tarball that is open. `path` is its name for people.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn of_tarball(path: &Path, file: Opened) -> Result<Self> {
+        let (text, digest) = archive::manifest(&file).map_err(|broken| refuse(path, broken))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            manifest: parse_manifest(path, &text)?,
+            form: Form::Tarball { file, digest },
+        })
+    }
+
+    fn of_folder(path: &Path, directory: File) -> Result<Self> {
+        let refused = |broken| refuse(path, broken);
+        let mut folder = Folder::open(directory).map_err(refused)?;
+        let manifest = parse_manifest(path, &folder.manifest)?;
+        folder.note(&manifest.files).map_err(refused)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            manifest,
+            form: Form::Directory(folder),
+        })
+    }
+
+    /// The SHA-256 of a tarball as it was opened; folders and single reports have none.
+    pub fn digest(&self) -> Option<&str> {
+        match &self.form {
+            Form::Tarball { digest, .. } => Some(digest),
+            Form::Directory(_) | Form::SingleFile(_) => None,
+        }
     }
 
     /// Hands every report that the manifest lists and that is here to `each`, in
@@ -86,39 +151,57 @@ impl Payload {
         &self,
         each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
     ) -> Result<()> {
-        match self.form {
-            Form::Tarball => archive::for_each_file(&self.path, &mut |name, reader| {
-                if self.manifest.files.iter().any(|listed| listed == name) {
-                    each(name, reader)
-                } else if name == MANIFEST
-                    || self.manifest.other_files.iter().any(|other| other == name)
-                {
-                    Ok(())
-                } else {
-                    Err(
-                        Failure::run(format!("payload `{}` is refused", self.path.display()))
-                            .because(anyhow::anyhow!(
-                                "it holds `{name}`, which its manifest does not list"
-                            )),
-                    )
+        let refused = |broken| refuse(&self.path, broken);
+        match &self.form {
+            Form::Tarball { file, digest } => {
+                let read = archive::for_each_file(file, &mut |name, reader| {
+                    if self.manifest.files.iter().any(|listed| listed == name) {
+                        each(name, reader)
+                    } else if name == MANIFEST
+                        || self.manifest.other_files.iter().any(|other| other == name)
+                    {
+                        Ok(())
+                    } else {
+                        Err(
+                            Failure::run(format!("payload `{}` is refused", self.path.display()))
+                                .because(anyhow::anyhow!(
+                                    "it holds `{name}`, which its manifest does not list"
+                                )),
+                        )
+                    }
+                });
+                match read.map_err(refused)? == *digest {
+                    true => Ok(()),
+                    false => Err(self.changed()),
                 }
-            })
-            .map_err(|failure| match failure {
-                archive::Broken::Callback(failure) => failure,
-                other => refuse(&self.path, other),
+            }
+            Form::Directory(folder) => self.manifest.files.iter().try_for_each(|name| {
+                let read = folder.member(name, |file| {
+                    each(name, &mut file.reader()).map_err(archive::Broken::Callback)
+                });
+                read.map(drop).map_err(refused)
             }),
-            Form::Directory => self.manifest.files.iter().try_for_each(|name| {
-                let path = self.path.join(name);
-                match plain(&path, name).map_err(|broken| refuse(&self.path, broken))? {
-                    true => read_file(&path, name, each),
-                    false => Ok(()),
+            Form::SingleFile(file) => {
+                each(&self.manifest.files[0], &mut file.reader())?;
+                match file.is_unchanged() {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(self.changed()),
+                    Err(error) => Err(refused(archive::Broken::Hindered(error))),
                 }
-            }),
-            Form::SingleFile => {
-                let name = self.manifest.files[0].clone();
-                read_file(&self.path, &name, each)
             }
         }
+    }
+
+    /// Somebody wrote into the payload between one look at it and the next.
+    fn changed(&self) -> Failure {
+        Failure::run(format!(
+            "payload `{}` was changed while it was run",
+            self.path.display()
+        ))
+        .hint(
+            "nothing of it was published; write payloads under another name and rename them \
+             when they are whole, then run it again",
+        )
     }
 }
 
@@ -138,59 +221,6 @@ pub(crate) fn files_of(tarball: &[u8]) -> Result<Vec<(String, u64)>> {
     Ok(files)
 }
 
-/// Whether a member of a folder is there; a link may lead anywhere, and reading a
-/// pipe may never end.
-fn plain(path: &Path, name: &str) -> Result<bool, archive::Broken> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(true),
-        Ok(_) => Err(archive::Broken::Refused(format!(
-            "member `{name}` is not a plain file"
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(archive::Broken::Refused(format!(
-            "member `{name}` cannot be read: {error}"
-        ))),
-    }
-}
-
-fn read_file(
-    path: &Path,
-    name: &str,
-    each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
-) -> Result<()> {
-    let mut file = File::open(path).map_err(|error| {
-        Failure::run(format!("cannot read report `{}`", path.display())).because(error)
-    })?;
-    each(name, &mut file)
-}
-
-fn manifest_of_directory(path: &Path) -> Result<Manifest> {
-    let file = path.join(MANIFEST);
-    if !plain(&file, MANIFEST).map_err(|broken| refuse(path, broken))? {
-        return Err(refuse(path, archive::Broken::NoManifest));
-    }
-    let mut text = Vec::new();
-    File::open(&file)
-        .and_then(|file| file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut text))
-        .map_err(|error| {
-            Failure::run(format!(
-                "payload `{}` has no readable manifest",
-                path.display()
-            ))
-            .because(error)
-        })?;
-    parse_manifest(path, &text)
-}
-
-fn manifest_of_file(path: &Path, cluster_id: &str) -> Result<Manifest> {
-    let mut file = File::open(path).map_err(|error| {
-        Failure::run(format!("cannot read report `{}`", path.display())).because(error)
-    })?;
-    Manifest::of_single_file(cluster_id, &mut file).map_err(|error| {
-        Failure::run(format!("cannot load report `{}`", path.display())).because(error)
-    })
-}
-
 fn parse_manifest(path: &Path, text: &[u8]) -> Result<Manifest> {
     if text.len() as u64 > MANIFEST_BYTES_MAX {
         return Err(Failure::run(format!(
@@ -206,8 +236,18 @@ fn parse_manifest(path: &Path, text: &[u8]) -> Result<Manifest> {
 }
 
 fn refuse(path: &Path, broken: archive::Broken) -> Failure {
+    use archive::Broken;
+    let hindrance = match &broken {
+        Broken::Hindered(error) | Broken::Member(_, error) => transience::of_reading(error),
+        _ => None,
+    };
     match broken {
-        archive::Broken::Callback(failure) => failure,
+        Broken::Callback(failure) => failure,
+        other if hindrance.is_some() => Failure::hindered(
+            hindrance,
+            format!("cannot read payload `{}`", path.display()),
+        )
+        .because(other),
         other => Failure::run(format!("payload `{}` is refused", path.display()))
             .because(other)
             .hint("nothing of it was published; ask the operator of the cluster for a new upload"),

@@ -1,45 +1,65 @@
 //! A payload as one tarball, so that it can be kept.
 //!
 //! A tarball stays as it is, byte for byte. Anything else becomes one whose bytes
-//! depend on what is in it alone: no times, no owners, the manifest first.
+//! depend on what is in it alone: no times, no owners, the manifest first. It is what
+//! was opened and loaded, or nothing.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
-use super::{Form, MANIFEST, Manifest, Payload};
+use super::archive::Broken;
+use super::{Form, MANIFEST, Manifest, Opened, Payload};
 
 impl Payload {
     /// Writes the payload as a tarball.
     ///
     /// # Errors
-    /// The payload cannot be read, or `to` cannot be written.
+    /// The payload cannot be read or was changed since it was opened, or `to` cannot be
+    /// written.
     pub fn pack(&self, to: &mut dyn Write) -> io::Result<()> {
-        match self.form {
-            Form::Tarball => io::copy(&mut File::open(&self.path)?, to).map(drop),
-            Form::Directory => {
-                let mut manifest = Vec::new();
-                File::open(self.path.join(MANIFEST))?.read_to_end(&mut manifest)?;
-                let reports = self
-                    .manifest
-                    .files
-                    .iter()
-                    .map(|name| (name, self.path.join(name)))
-                    .filter(|(_, path)| path.is_file());
-                pack(to, &manifest, reports)
+        match &self.form {
+            Form::Tarball { file, digest } => {
+                let mut bytes = file.reader();
+                io::copy(&mut bytes, to)?;
+                match bytes.digest()? == *digest {
+                    true => Ok(()),
+                    false => Err(changed()),
+                }
             }
-            Form::SingleFile => {
+            Form::Directory(folder) => {
+                let mut tarball = begin(to, &folder.manifest)?;
+                for name in &self.manifest.files {
+                    let appended = folder.member(name, |file| {
+                        append(&mut tarball, name, file).map_err(Broken::Unreadable)
+                    });
+                    appended.map_err(|broken| match broken {
+                        Broken::Unreadable(error) | Broken::Member(_, error) => error,
+                        other => io::Error::other(other.to_string()),
+                    })?;
+                }
+                end(tarball)
+            }
+            Form::SingleFile(file) => {
                 let manifest = written(&self.manifest).to_string();
-                let reports = self.manifest.files.iter().map(|name| (name, &self.path));
-                pack(to, manifest.as_bytes(), reports)
+                let mut tarball = begin(to, manifest.as_bytes())?;
+                for name in &self.manifest.files {
+                    append(&mut tarball, name, file)?;
+                }
+                match file.is_unchanged()? {
+                    true => end(tarball),
+                    false => Err(changed()),
+                }
             }
         }
     }
+}
+
+fn changed() -> io::Error {
+    io::Error::other("the payload was changed while it was run")
 }
 
 /// The manifest of a report that came alone, as its payload would have had it.
@@ -53,22 +73,23 @@ fn written(manifest: &Manifest) -> serde_json::Value {
     })
 }
 
-fn pack<'p, P: AsRef<Path>>(
-    to: &mut dyn Write,
-    manifest: &[u8],
-    reports: impl Iterator<Item = (&'p String, P)>,
-) -> io::Result<()> {
+type Tarball<'t> = Builder<GzEncoder<&'t mut dyn Write>>;
+
+fn begin<'t>(to: &'t mut dyn Write, manifest: &[u8]) -> io::Result<Tarball<'t>> {
     let gzip: GzEncoder<&mut dyn Write> =
         GzBuilder::new().mtime(0).write(to, Compression::default());
     let mut tarball = Builder::new(gzip);
-    let mut header = header(manifest.len() as u64);
-    tarball.append_data(&mut header, MANIFEST, manifest)?;
-    for (name, path) in reports {
-        let file = File::open(path.as_ref())?;
-        let bytes = file.metadata()?.len();
-        // A file that grows meanwhile is cut at the size that was announced.
-        tarball.append_data(&mut self::header(bytes), name, file.take(bytes))?;
-    }
+    tarball.append_data(&mut header(manifest.len() as u64), MANIFEST, manifest)?;
+    Ok(tarball)
+}
+
+fn append(tarball: &mut Tarball<'_>, name: &str, file: &Opened) -> io::Result<()> {
+    let bytes = file.look().bytes as u64;
+    // A file that grows meanwhile is cut at the size that was announced.
+    tarball.append_data(&mut header(bytes), name, file.reader().take(bytes))
+}
+
+fn end(tarball: Tarball<'_>) -> io::Result<()> {
     tarball.into_inner()?.finish()?.flush()
 }
 
@@ -85,6 +106,8 @@ fn header(bytes: u64) -> Header {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// Packs a payload twice, and opens what that made.

@@ -6,6 +6,7 @@
 
 mod budget;
 mod fingerprint;
+mod patience;
 mod resolve;
 mod retention;
 mod stages;
@@ -13,8 +14,10 @@ mod stages;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
+pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
 use crate::definition::{BoundSet, LearnedSet};
@@ -37,6 +40,9 @@ pub struct Plan {
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,
     pub archive: ArchivePlan,
+    /// How long a lock of somebody else is waited for.
+    pub lock_wait: Duration,
+    pub watch: WatchPlan,
     /// Every stage that is defined, in a chain or not.
     pub stages: Vec<StagePlan>,
     pub reports: Vec<ReportPlan>,

@@ -96,6 +96,8 @@ impl<'a> Resolver<'a> {
         };
         let budget = self.budget();
         self.retention();
+        let lock_wait = self.lock_wait();
+        let watch = self.watch();
         Some(Plan {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
@@ -108,6 +110,8 @@ impl<'a> Resolver<'a> {
             chunk_bytes: chunk_bytes? as usize,
             register_sources: definition.sources.register,
             archive: self.archive(),
+            lock_wait: lock_wait?,
+            watch: watch?,
             stages: stages.into_values().collect::<Option<_>>()?,
             reports: reports.into_iter().collect::<Option<_>>()?,
         })

@@ -92,6 +92,14 @@ impl<'a> Resolver<'a> {
         if let Some(limits) = &stage.limits {
             self.has_no_budget(limits);
         }
+        if let (Some(limits), Some(own)) = (&stage.limits, own)
+            && own.lock_wait.is_some()
+        {
+            self.report(Problem::new(
+                limits.span(),
+                "`lock-wait` is a limit of the pipeline, not of a stage",
+            ));
+        }
         let limits = self.stage_limits(own)?;
         Some(StagePlan {
             name: name.get_ref().clone(),
@@ -234,10 +242,11 @@ impl<'a> Resolver<'a> {
             return Some(value);
         }
         let unit = match key {
-            "time-per-batch" | "compile-time" | "quarantine-time" => "ms",
+            "time-per-batch" | "compile-time" | "lock-wait" | "patience" | "quarantine-time" => "ms",
             "log-lines" | "log-lines-of-payload" => "lines",
             "quarantine-rows" => "rows",
             "learned-words" => "words",
+            "tries" => "tries",
             _ => "bytes",
         };
         let (least, most) = (range.start(), range.end());

@@ -13,8 +13,9 @@ use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::claims::claim;
+use super::clash::Tries;
 use super::recording::{self, UploadIds};
-use super::{Outcome, Upload};
+use super::{Outcome, Upload, source_lock};
 use crate::database::{Database, SqlError};
 use crate::days::Days;
 use crate::difference::{self, DayDifference};
@@ -103,6 +104,22 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replace(files, days, plan, sums).await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
+    }
+
+    async fn try_replace(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
         let ids = self.ids();
         // What does not count of it resolves nothing.
@@ -128,6 +145,21 @@ impl Upload {
     /// # Errors
     /// As `replace`.
     pub async fn replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replace_whole(files, plan, sums).await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
+    }
+
+    async fn try_replace_whole(
         &mut self,
         files: &[IngestedFile],
         plan: &Plan,
@@ -215,14 +247,11 @@ pub async fn summarize_again(
     source: &Source,
     days: Days,
     engine: AggregationEngine,
+    say: &dyn Fn(&str),
 ) -> Result<SummarizedAgain> {
     let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
     let source_uuid = source.source_uuid;
-    sqlx::query(include_str!("../../../sql/gristmill_source.lock.sql"))
-        .bind(source_uuid.to_string())
-        .execute(&mut lock)
-        .await
-        .map_err(failed)?;
+    source_lock::take(database, &mut lock, source, say).await?;
     let held = held_days(&mut lock, source_uuid, days, None).await?;
     let staged: Vec<NaiveDate> =
         sqlx::query_scalar(include_str!("../../../sql/gristmill_day.select_staged.sql"))
@@ -240,13 +269,13 @@ pub async fn summarize_again(
             .await
             .map_err(failed)?;
     }
-    let mut transaction = lock.begin().await.map_err(failed)?;
-    let before = difference::totals(&mut transaction, source_uuid, &staged).await?;
-    summarize::days(&mut transaction, engine, source_uuid, &staged).await?;
-    let after = difference::totals(&mut transaction, source_uuid, &staged).await?;
-    summarize::restore_tags_values(&mut transaction).await?;
-    transaction.commit().await.map_err(failed)?;
-    step::passed(Step::PublishCommitted);
+    let mut tries = Tries::new();
+    let days = loop {
+        match try_summarize(&mut lock, source_uuid, &staged, engine).await {
+            Err(failure) if tries.again(&failure).await => {}
+            days => break days?,
+        }
+    };
     let _ = lock.close().await;
     let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
     Ok(SummarizedAgain {
@@ -254,8 +283,24 @@ pub async fn summarize_again(
             .into_iter()
             .filter(|day| !staged.contains(day))
             .collect(),
-        days: difference::between(&staged, &before, &after),
+        days,
     })
+}
+
+async fn try_summarize(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    days: &[NaiveDate],
+    engine: AggregationEngine,
+) -> Result<Vec<DayDifference>> {
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    let before = difference::totals(&mut transaction, source_uuid, days).await?;
+    summarize::days(&mut transaction, engine, source_uuid, days).await?;
+    let after = difference::totals(&mut transaction, source_uuid, days).await?;
+    summarize::restore_tags_values(&mut transaction).await?;
+    transaction.commit().await.map_err(failed)?;
+    step::passed(Step::PublishCommitted);
+    Ok(difference::between(days, &before, &after))
 }
 
 /// A day of which rows changed in place.
@@ -276,21 +321,25 @@ pub async fn reclassify(
     database: &Database,
     source: &Source,
     days: Days,
+    say: &dyn Fn(&str),
 ) -> Result<Vec<ReclassifiedDay>> {
     let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
     let source_uuid = source.source_uuid;
-    sqlx::query(include_str!("../../../sql/gristmill_source.lock.sql"))
-        .bind(source_uuid.to_string())
-        .execute(&mut lock)
-        .await
-        .map_err(failed)?;
-    let reclassified = sqlx::query_as(include_str!("../../../sql/gristmill_day.reclassify.sql"))
-        .bind(days.first)
-        .bind(days.last)
-        .bind(source_uuid)
-        .fetch_all(&mut lock)
-        .await
-        .map_err(failed)?;
+    source_lock::take(database, &mut lock, source, say).await?;
+    let mut tries = Tries::new();
+    let reclassified = loop {
+        let tried = sqlx::query_as(include_str!("../../../sql/gristmill_day.reclassify.sql"))
+            .bind(days.first)
+            .bind(days.last)
+            .bind(source_uuid)
+            .fetch_all(&mut lock)
+            .await
+            .map_err(failed);
+        match tried {
+            Err(failure) if tries.again(&failure).await => {}
+            tried => break tried?,
+        }
+    };
     let _ = lock.close().await;
     Ok(reclassified)
 }

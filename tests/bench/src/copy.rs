@@ -60,6 +60,7 @@ impl<'a> Copies<'a> {
                 url: Some(server.url().to_string()),
                 schema: schema.parse().map_err(|error| anyhow::anyhow!("{error}"))?,
                 data_directory: server.folder().to_path_buf(),
+                lock_wait: gristmill::plan::LOCK_WAIT,
             };
             let connections = connections(options.workers) + 1;
             Ok(runtime.block_on(Database::open(&target, connections, &|_| ()))?)
