@@ -13,7 +13,7 @@ pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
-use crate::database::SchemaName;
+use crate::database::{DatabaseUrl, SchemaName};
 use crate::days::DayOrMonth;
 use crate::project::{Kind, Language};
 
@@ -72,7 +72,7 @@ pub enum Command {
 pub struct DatabaseArguments {
     /// The database; without it gristmill starts its own server
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<DatabaseUrl>,
     /// The tenant's schema
     #[arg(long, env = "GRISTMILL_SCHEMA", value_name = "NAME", default_value_t)]
     pub schema: SchemaName,

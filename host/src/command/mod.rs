@@ -147,8 +147,8 @@ fn default_archive(database: &Database) -> Result<Archive> {
 
 fn target(arguments: &DatabaseArguments) -> Target {
     if let Some(url) = &arguments.database_url
-        && database::holds_password(url)
-        && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url))
+        && url.holds_password()
+        && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
         report::say(
             "warning: a password on the command line can be read by everybody on this machine; \

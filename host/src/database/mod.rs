@@ -5,6 +5,7 @@
 //! folder's business, and nothing here prints: what takes time is told to a
 //! callback.
 
+mod address;
 mod error;
 mod local;
 mod migrate;
@@ -12,13 +13,15 @@ mod schema_name;
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
+use self::address::Address;
+
+pub use self::address::{DatabaseUrl, without_passwords};
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{Binaries, Durability, LocalServer};
 pub use self::migrate::Migrated;
@@ -28,25 +31,13 @@ pub use self::schema_name::{SchemaName, SchemaNameError};
 const CONNECT_SECONDS_MAX: u64 = 15;
 
 /// Which database to use, as the command line and environment say.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// From `--database-url` or `DATABASE_URL`; without it the local server.
-    pub url: Option<String>,
+    pub url: Option<DatabaseUrl>,
     pub schema: SchemaName,
     /// Where the local server lives; see [`default_data_directory`].
     pub data_directory: PathBuf,
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
-        formatter
-            .debug_struct("Target")
-            .field("url", &self.url.as_ref().map(|_| "…"))
-            .field("schema", &self.schema)
-            .field("data_directory", &self.data_directory)
-            .finish()
-    }
 }
 
 /// A migrated schema of a database, and connections to it.
@@ -120,16 +111,10 @@ pub fn migrations() -> impl Iterator<Item = &'static str> {
 /// or that of the local server, which is started if need be. It may hold a password.
 pub fn url(target: &Target, say: &dyn Fn(&str)) -> Result<String, DatabaseError> {
     match &target.url {
-        Some(url) => Ok(url.clone()),
+        // One that cannot be used is of use to nobody, and not to be repeated.
+        Some(url) => Address::of(url).map(|_| url.as_given().to_owned()),
         None => Ok(start_local(&target.data_directory, say)?.url()),
     }
-}
-
-/// Whether a database URL, well-formed or not, seems to hold a password.
-pub fn holds_password(url: &str) -> bool {
-    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let user = behind_scheme.rsplit_once('@').map_or("", |(user, _)| user);
-    user.contains(':') || url.contains("password=")
 }
 
 /// Starts the local server of a data directory, or returns the one that runs.
@@ -213,7 +198,10 @@ impl Server {
 
     fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {
         match &target.url {
-            Some(url) => Server::at(url),
+            Some(url) => {
+                let Address { options, location } = Address::of(url)?;
+                Ok(Server { options, location })
+            }
             None => {
                 let local = start_local(&target.data_directory, say)?;
                 Ok(Server {
@@ -222,26 +210,6 @@ impl Server {
                 })
             }
         }
-    }
-
-    fn at(url: &str) -> Result<Server, DatabaseError> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(DatabaseError::InvalidUrl {
-                reason: "it does not start with `postgresql://`".to_owned(),
-            });
-        }
-        let options: PgConnectOptions =
-            url.parse()
-                .map_err(|error: sqlx::Error| DatabaseError::InvalidUrl {
-                    reason: match error {
-                        sqlx::Error::Configuration(reason) => reason.to_string(),
-                        other => other.to_string(),
-                    },
-                })?;
-        Ok(Server {
-            location: location(&options),
-            options,
-        })
     }
 
     async fn connect(&self, schema: &SchemaName) -> Result<PgConnection, DatabaseError> {
@@ -290,84 +258,9 @@ fn session(options: PgConnectOptions, search_path: &str) -> PgConnectOptions {
     ])
 }
 
-/// The database for messages: built from its parts, so that no password and no
-/// other parameter can slip through.
-fn location(options: &PgConnectOptions) -> String {
-    let user = options.get_username();
-    let database = options.get_database().unwrap_or(user);
-    match options.get_socket() {
-        Some(socket) => format!(
-            "`postgresql:///{database}?host={}&user={user}`",
-            socket.display()
-        ),
-        None => format!(
-            "`postgresql://{user}@{}:{}/{database}`",
-            options.get_host(),
-            options.get_port()
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn located(url: &str, expected: &str) {
-        let server = Server::at(url).map_err(|error| error.to_string()).unwrap();
-        assert_eq!(server.location, expected);
-    }
-
-    #[test]
-    fn a_location_holds_no_password() {
-        located(
-            "postgres://alice:secret@db.example:6543/usage?sslmode=require",
-            "`postgresql://alice@db.example:6543/usage`",
-        );
-        located(
-            "postgresql:///usage?host=/run/pg&user=alice&password=secret&port=5432",
-            "`postgresql:///usage?host=/run/pg&user=alice`",
-        );
-    }
-
-    #[test]
-    fn an_unusable_url_is_refused_without_repeating_it() {
-        for url in [
-            "mysql://alice:secret@db/usage",
-            "host=db password=secret",
-            "postgres://alice:secret@db:port/usage",
-            "postgres://alice:secret@db/usage?sslmode=secret-mode",
-        ] {
-            let Err(error) = Server::at(url) else {
-                panic!("{url} is refused");
-            };
-            let text = format!("{error} {:?}", error.hint());
-            assert!(!text.contains("secret@"), "{text}");
-            assert!(!text.contains("password"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_seen_in_a_url() {
-        for (url, holds) in [
-            ("postgres://alice:secret@db/usage", true),
-            ("postgres:///usage?host=/run&password=secret", true),
-            ("postgres://alice@db:5432/usage", false),
-            ("postgres://db:5432/usage", false),
-        ] {
-            assert_eq!(holds_password(url), holds, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_target_does_not_show_its_url() {
-        let target = Target {
-            url: Some("postgres://alice:secret@db/usage".to_owned()),
-            schema: SchemaName::default(),
-            data_directory: PathBuf::from("/data"),
-        };
-        assert!(!format!("{target:?}").contains("secret"));
-    }
 
     #[track_caller]
     fn resolved(root: bool, variables: &[(&str, &str)], expected: &str) {
