@@ -14,6 +14,8 @@ mod bench;
 mod clean;
 /// Arguments, exit codes and streams.
 mod cli;
+/// How many connections a command takes.
+mod connections;
 /// Stages that break at some rows, and what becomes of the others.
 mod containment;
 /// Runs that are broken off: killed, cut off, out of room, or beside each other.

@@ -1,5 +1,6 @@
 //! The command line as it is typed. Nothing here touches the world.
 
+mod connections;
 mod stage;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub use self::connections::ConnectionsArguments;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -123,6 +125,8 @@ pub struct WatchArguments {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub connections: ConnectionsArguments,
+    #[command(flatten)]
     pub database: DatabaseArguments,
 }
 
@@ -145,6 +149,8 @@ pub struct RunArguments {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }
@@ -349,6 +355,8 @@ pub enum QuarantineCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
+        connections: ConnectionsArguments,
+        #[command(flatten)]
         database: DatabaseArguments,
     },
     /// Mark open rows as of no interest; they are kept
@@ -409,6 +417,8 @@ pub struct ReplayArguments {
     /// Print the difference as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

@@ -32,7 +32,7 @@ use tokio::runtime::Runtime;
 
 use crate::archive::Archive;
 use crate::cli::{DatabaseArguments, PipelineArguments};
-use crate::database::{self, Database, DatabaseError, Target};
+use crate::database::{self, Connections, Database, DatabaseError, Target};
 use crate::definition;
 use crate::failure::{Failure, Result};
 use crate::lock as lock_file;
@@ -163,7 +163,11 @@ fn target(arguments: &DatabaseArguments) -> Target {
     }
 }
 
-fn open(runtime: &Runtime, arguments: &DatabaseArguments, connections: u32) -> Result<Database> {
+fn open(
+    runtime: &Runtime,
+    arguments: &DatabaseArguments,
+    connections: impl Into<Connections>,
+) -> Result<Database> {
     runtime
         .block_on(Database::open(
             &target(arguments),

@@ -5,13 +5,11 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingesting, workers};
+use super::ingesting::{Ingesting, open_to_load};
 use super::replay::Replay;
 use super::{archive_of, engine, open, plan};
 use crate::archive::Archive;
-use crate::cli::{
-    DatabaseArguments, PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState,
-};
+use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
 use crate::database::Database;
 use crate::failure::{Failure, Result};
 use crate::plan::Plan;
@@ -64,8 +62,12 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             source,
             run,
             json,
+            connections,
             database,
-        } => replay(pipeline, source.as_deref(), *run, *json, database, runtime),
+        } => {
+            let opened = || open_to_load(runtime, database, *connections, 1);
+            replay(pipeline, source.as_deref(), *run, *json, opened, runtime)
+        }
         QuarantineCommand::Discard {
             ids,
             filter,
@@ -242,13 +244,12 @@ fn replay(
     source: Option<&str>,
     run_id: Option<i64>,
     json: bool,
-    database: &DatabaseArguments,
+    opened: impl FnOnce() -> Result<(Database, usize)>,
     runtime: &Runtime,
 ) -> Result<()> {
     let engine = engine()?;
     let plan = plan(pipeline, &engine)?;
-    let workers = workers();
-    let database = open(runtime, database, workers as u32 + 2)?;
+    let (database, workers) = opened()?;
     let archive = archive_of(&plan, &database)?;
     let source_uuid = source_uuid(source, &database, runtime)?;
     let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;

@@ -8,15 +8,14 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
-use super::{archive_of, difference, engine, open, plan};
+use super::ingesting::{Ingested, Ingesting, Wanted, open_to_load, sums};
+use super::{archive_of, difference, engine, plan};
 use crate::archive::{self, Archive, Kept};
 use crate::cli::ReplayArguments;
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
-use crate::ingest::connections;
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::publish::Upload;
@@ -54,8 +53,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let days = Days::between(arguments.from, arguments.to)?;
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
-    let workers = workers();
-    let database = open(runtime, &arguments.database, connections(workers) + 1)?;
+    let (database, workers) = open_to_load(runtime, &arguments.database, arguments.connections, 1)?;
     let archive = archive_of(&plan, &database)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;
     let replay = Replay {

@@ -8,14 +8,13 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 
-use super::ingesting::{Ingesting, workers};
+use super::ingesting::{Ingesting, open_to_load};
 use super::payload_run::{PayloadResult, PayloadRun};
-use super::{archive_of, engine, open, plan};
+use super::{archive_of, engine, plan};
 use crate::archive::Archive;
-use crate::cli::{DatabaseArguments, RunArguments};
+use crate::cli::{ConnectionsArguments, DatabaseArguments, RunArguments};
 use crate::database::Database;
 use crate::failure::{Exit, Failure, Result};
-use crate::ingest::connections;
 use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
 use crate::report::{self, grouped};
@@ -30,7 +29,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
         let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
-        let mut runner = Runner::open(&plan, runtime, &arguments.database)?;
+        let mut runner = Runner::open(&plan, runtime, &arguments.database, arguments.connections)?;
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
@@ -68,10 +67,9 @@ impl<'a> Runner<'a> {
         plan: &'a Plan,
         runtime: &'a Runtime,
         arguments: &DatabaseArguments,
+        connections: ConnectionsArguments,
     ) -> Result<Self> {
-        let workers = workers();
-        // One more for the lock of the source.
-        let database = open(runtime, arguments, connections(workers) + 1)?;
+        let (database, workers) = open_to_load(runtime, arguments, connections, 1)?;
         let archive = archive_of(plan, &database)?;
         Ok(Self {
             plan,

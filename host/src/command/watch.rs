@@ -47,7 +47,7 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
         plan: &plan,
         runtime,
         stop,
-        runner: Runner::open(&plan, runtime, &arguments.database)?,
+        runner: Runner::open(&plan, runtime, &arguments.database, arguments.connections)?,
         handled: 0,
         failed: 0,
     };
@@ -78,7 +78,7 @@ struct Watch<'a> {
     failed: usize,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
     fn until_the_end(&mut self, mut inbox: Inbox) -> Result<()> {
         let poll = Duration::from_millis(self.arguments.poll_milliseconds);
         let mut first = true;
@@ -139,10 +139,18 @@ impl Watch<'_> {
         }
     }
 
+    fn open(&self) -> Result<Runner<'a>> {
+        let WatchArguments {
+            database,
+            connections,
+            ..
+        } = self.arguments;
+        Runner::open(self.plan, self.runtime, database, *connections)
+    }
+
     /// Whether the payload is not at fault: the next one would fail as well.
     fn is_environments(&self, failure: &Failure) -> bool {
-        failure.exit == Exit::Environment
-            || Runner::open(self.plan, self.runtime, &self.arguments.database).is_err()
+        failure.exit == Exit::Environment || self.open().is_err()
     }
 
     /// Tries the database until it is back; false when asked to stop before.
@@ -155,7 +163,7 @@ impl Watch<'_> {
                 return false;
             }
             backoff = (backoff * 2).min(BACKOFF_MAX);
-            if let Ok(runner) = Runner::open(self.plan, self.runtime, &self.arguments.database) {
+            if let Ok(runner) = self.open() {
                 self.runner = runner;
                 report::say("the database is back");
                 return true;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
+use super::connections::{CONNECTIONS_MIN, InVain};
 use crate::failure::Failure;
 
 #[derive(Debug)]
@@ -23,6 +24,13 @@ pub enum DatabaseError {
     ConnectTimeout { location: String, seconds: u64 },
     /// The server is older than the oldest that we support.
     ServerTooOld { location: String, version: u32 },
+    /// The role or the database may not have as many sessions as a command needs.
+    NoConnectionLeft {
+        location: String,
+        needed: u32,
+        of: String,
+        left: u32,
+    },
     /// A statement of ours failed.
     Statement { doing: String, source: SqlError },
     /// Another process migrates the schema, or holds a table that a migration needs.
@@ -89,7 +97,14 @@ impl DatabaseError {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
             }
             DatabaseError::ServerTooOld { .. } => "use Postgres 15 or newer".to_owned(),
-            DatabaseError::Statement { source, .. } | DatabaseError::SqlFile { source, .. } => {
+            DatabaseError::NoConnectionLeft { needed, .. } if *needed > CONNECTIONS_MIN => {
+                format!("`--connections` may be as low as {CONNECTIONS_MIN}")
+            }
+            DatabaseError::NoConnectionLeft { of, .. } => {
+                format!("raise the `CONNECTION LIMIT` of {of}, or try again when others have ended")
+            }
+            DatabaseError::Statement { source, .. }
+            | DatabaseError::SqlFile { source, .. } => {
                 return server_hint(source);
             }
             DatabaseError::MigrationWaited { .. } => {
@@ -148,6 +163,15 @@ impl fmt::Display for DatabaseError {
                     "{location} is Postgres {version}, which is too old"
                 )
             }
+            DatabaseError::NoConnectionLeft {
+                location,
+                needed,
+                of,
+                left,
+            } => write!(
+                formatter,
+                "{location}: {needed} connections are needed, and {of} has {left} left"
+            ),
             DatabaseError::Statement { doing, .. } | DatabaseError::System { doing, .. } => {
                 write!(formatter, "could not {doing}")
             }
@@ -250,6 +274,10 @@ impl SqlError {
             true => Failure::environment(doing),
             false => Failure::run(doing),
         };
+        let failure = match self.0 {
+            sqlx::Error::PoolTimedOut => failure.hint(InVain.hint()),
+            _ => failure,
+        };
         failure.because(self)
     }
 
@@ -273,6 +301,7 @@ impl fmt::Display for SqlError {
                     .map_or(Ok(()), |detail| write!(formatter, "; {detail}"))
             }
             (None, sqlx::Error::Io(error)) => error.fmt(formatter),
+            (None, sqlx::Error::PoolTimedOut) => InVain.fmt(formatter),
             (None, other) => other.fmt(formatter),
         }
     }
@@ -317,7 +346,7 @@ fn connect_hint(error: &SqlError) -> Option<String> {
         (Some("28000" | "28P01"), _) => "check the user and password of the database URL",
         (Some("3D000"), _) => "create the database first, for example with `createdb`",
         (Some("53300"), _) => {
-            "the server has no connection left; raise its `max_connections` or try later"
+            "the server, the role or the database has no connection left; raise its limit, or try again when others have ended"
         }
         (Some("57P03"), _) => "the server is starting or stopping; try again in a moment",
         (Some(_), _) => return server_hint(error),

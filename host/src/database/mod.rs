@@ -6,6 +6,7 @@
 //! callback.
 
 mod address;
+mod connections;
 mod error;
 mod local;
 mod migrate;
@@ -14,14 +15,17 @@ mod schema_name;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
 
 pub use self::address::{DatabaseUrl, without_passwords};
+pub use self::connections::{CONNECTIONS_MIN, Connections};
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{Binaries, Durability, LocalServer};
 pub use self::migrate::Migrated;
@@ -44,6 +48,8 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    connections: Connections,
+    copies: Arc<Semaphore>,
     schema: SchemaName,
     location: String,
     migrated: Migrated,
@@ -54,10 +60,15 @@ impl Database {
     /// schema up to date. `say` is told of every step that takes time.
     pub async fn open(
         target: &Target,
-        connections: u32,
+        connections: impl Into<Connections>,
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
         let (server, mut connection) = Server::reach(target, say).await?;
+        let connections = connections.into();
+        let connections = connections
+            .within(&mut connection, &server.location)
+            .await?;
+        connections::remember_budget(connections);
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
         sqlx::query("SELECT ensure_current_months()")
             .execute(&mut connection)
@@ -70,11 +81,13 @@ impl Database {
 
         let search_path = format!("{},public", target.schema);
         let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .max_connections(connections.pooled())
+            .acquire_timeout(Duration::from_secs(connections::WAIT_SECONDS_MAX))
             .connect_lazy_with(session(server.options, &search_path));
         Ok(Database {
             pool,
+            connections,
+            copies: Arc::new(Semaphore::new(connections.copies())),
             schema: target.schema.clone(),
             location: server.location,
             migrated,
@@ -84,6 +97,20 @@ impl Database {
     /// Connections whose search path is the schema, then `public`.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What there is to be shared among those at work.
+    pub fn connections(&self) -> Connections {
+        self.connections
+    }
+
+    /// Waits until a COPY may take one of the connections.
+    ///
+    /// # Errors
+    /// The database was closed.
+    pub async fn copy_permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        let permit = Arc::clone(&self.copies).acquire_owned();
+        permit.await.map_err(|_| sqlx::Error::PoolClosed)
     }
 
     pub fn schema(&self) -> &SchemaName {
