@@ -58,6 +58,8 @@ mod parity;
 mod pipeline_schema;
 /// The case files of the stages.
 mod plugins;
+/// Poolers between us and the server.
+mod poolers;
 /// What holds for any payloads in any order.
 mod properties;
 /// The rows that were refused, and what people do with them.
@@ -106,6 +108,8 @@ mod watch;
 mod writing_a_stage;
 
 mod support {
+    /// The user that servers run as.
+    pub(crate) mod account;
     /// Runs the program.
     pub(crate) mod command;
     /// Builds stages that do not ship.
@@ -120,6 +124,8 @@ mod support {
     pub(crate) mod golden;
     /// Payloads made by tests.
     pub(crate) mod payload;
+    /// A pooler in front of a database.
+    pub(crate) mod pooler;
     /// A place for something to go wrong in.
     pub(crate) mod scene;
     /// Databases.

@@ -24,6 +24,14 @@ pub enum DatabaseError {
     ConnectTimeout { location: String, seconds: u64 },
     /// The server is older than the oldest that we support.
     ServerTooOld { location: String, version: u32 },
+    /// A session could not be set up.
+    Session { location: String, source: SqlError },
+    /// Sessions there are not what we need.
+    SessionRefused {
+        location: String,
+        reason: String,
+        hint: String,
+    },
     /// The role or the database may not have as many sessions as a command needs.
     NoConnectionLeft {
         location: String,
@@ -97,13 +105,18 @@ impl DatabaseError {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
             }
             DatabaseError::ServerTooOld { .. } => "use Postgres 15 or newer".to_owned(),
+            DatabaseError::SessionRefused { hint, .. } => hint.clone(),
             DatabaseError::NoConnectionLeft { needed, .. } if *needed > CONNECTIONS_MIN => {
                 format!("`--connections` may be as low as {CONNECTIONS_MIN}")
             }
             DatabaseError::NoConnectionLeft { of, .. } => {
                 format!("raise the `CONNECTION LIMIT` of {of}, or try again when others have ended")
             }
-            DatabaseError::Statement { source, .. }
+            DatabaseError::Session { source, .. } if matches!(source.0, sqlx::Error::PoolTimedOut) => {
+                InVain.hint()
+            }
+            DatabaseError::Session { source, .. }
+            | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => {
                 return server_hint(source);
             }
@@ -163,6 +176,12 @@ impl fmt::Display for DatabaseError {
                     "{location} is Postgres {version}, which is too old"
                 )
             }
+            DatabaseError::Session { location, .. } => {
+                write!(formatter, "could not begin a session on {location}")
+            }
+            DatabaseError::SessionRefused {
+                location, reason, ..
+            } => write!(formatter, "{location} cannot be used: {reason}"),
             DatabaseError::NoConnectionLeft {
                 location,
                 needed,
@@ -240,6 +259,7 @@ impl Error for DatabaseError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             DatabaseError::Connect { source, .. }
+            | DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => Some(source),
             DatabaseError::System { source, .. } => Some(source),

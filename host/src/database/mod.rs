@@ -11,6 +11,7 @@ mod error;
 mod local;
 mod migrate;
 mod schema_name;
+mod session;
 
 use std::env;
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
+use self::session::{Session, SessionError};
 
 pub use self::address::{DatabaseUrl, without_passwords};
 pub use self::connections::{CONNECTIONS_MIN, Connections};
@@ -64,11 +66,15 @@ impl Database {
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
         let (server, mut connection) = Server::reach(target, say).await?;
+        let session = Session::of(&target.schema, 0);
         let connections = connections.into();
-        let connections = connections
-            .within(&mut connection, &server.location)
-            .await?;
+        let connections = server
+            .in_time(connections.within(&mut connection, &server.location))
+            .await??;
         connections::remember_budget(connections);
+        let pool = server.pool(connections, &session);
+        let begun = server.begin(&mut connection, &pool, &session);
+        begun.await.map_err(|error| error.at(&server.location))?;
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
         sqlx::query("SELECT ensure_current_months()")
             .execute(&mut connection)
@@ -78,12 +84,6 @@ impl Database {
             ))?;
         // A connection that is not closed well is closed all the same.
         let _ = connection.close().await;
-
-        let search_path = format!("{},public", target.schema);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections.pooled())
-            .acquire_timeout(Duration::from_secs(connections::WAIT_SECONDS_MAX))
-            .connect_lazy_with(session(server.options, &search_path));
         Ok(Database {
             pool,
             connections,
@@ -94,7 +94,8 @@ impl Database {
         })
     }
 
-    /// Connections whose search path is the schema, then `public`.
+    /// Connections whose search path is the schema. Whoever holds one asks for no
+    /// other: see [`Connections`].
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -202,20 +203,22 @@ fn data_directory(
 struct Server {
     options: PgConnectOptions,
     location: String,
+    /// Nothing can stand between us and a server of our own.
+    is_local: bool,
 }
 
 impl Server {
-    /// Returns it with a first connection, which sees the schema alone.
+    /// Returns it with a first connection, which is no session of ours yet.
     async fn reach(
         target: &Target,
         say: &dyn Fn(&str),
     ) -> Result<(Server, PgConnection), DatabaseError> {
         let server = Server::of(target, say)?;
-        let connected = match server.connect(&target.schema).await {
+        let connected = match server.connect().await {
             // Somebody stopped the local server just after we found it running.
             Err(DatabaseError::Connect { .. }) if target.url.is_none() => {
                 let server = Server::of(target, say)?;
-                let connection = server.connect(&target.schema).await?;
+                let connection = server.connect().await?;
                 return Ok((server, connection));
             }
             connected => connected?,
@@ -224,41 +227,38 @@ impl Server {
     }
 
     fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {
-        match &target.url {
+        let (options, location) = match &target.url {
             Some(url) => {
-                let Address { options, location } = Address::of(url)?;
-                Ok(Server { options, location })
+                let address = Address::of(url)?;
+                (address.options, address.location)
             }
             None => {
                 let local = start_local(&target.data_directory, say)?;
-                Ok(Server {
-                    options: local.options(),
-                    location: format!("the local Postgres in `{}`", local.directory.display()),
-                })
-            }
-        }
-    }
-
-    async fn connect(&self, schema: &SchemaName) -> Result<PgConnection, DatabaseError> {
-        let lock_timeout = format!("{}s", migrate::LOCK_SECONDS_MAX);
-        let options = session(self.options.clone(), schema.as_str())
-            .options([("lock_timeout", lock_timeout)]);
-        let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
-        let connection = match tokio::time::timeout(limit, options.connect()).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(source)) => {
-                return Err(DatabaseError::Connect {
-                    location: self.location.clone(),
-                    source: SqlError(source),
-                });
-            }
-            Err(_) => {
-                return Err(DatabaseError::ConnectTimeout {
-                    location: self.location.clone(),
-                    seconds: CONNECT_SECONDS_MAX,
-                });
+                (
+                    local.options(),
+                    format!("the local Postgres in `{}`", local.directory.display()),
+                )
             }
         };
+        Ok(Server {
+            // Poolers refuse startup parameters that they do not know, or drop them:
+            // `Session` makes all settings. What the user's URL has stays.
+            options: options
+                .application_name("gristmill")
+                .extra_float_digits(None),
+            location,
+            is_local: target.url.is_none(),
+        })
+    }
+
+    async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+        let connection = self
+            .in_time(self.options.connect())
+            .await?
+            .map_err(|source| DatabaseError::Connect {
+                location: self.location.clone(),
+                source: SqlError(source),
+            })?;
         match connection.server_version_num() {
             Some(number) if number / 10_000 < local::VERSION_MIN => {
                 Err(DatabaseError::ServerTooOld {
@@ -269,20 +269,54 @@ impl Server {
             _ => Ok(connection),
         }
     }
-}
 
-/// The settings of every session of ours, whatever server and role it is on.
-/// sqlx itself sets the time zone to UTC.
-fn session(options: PgConnectOptions, search_path: &str) -> PgConnectOptions {
-    options.application_name("gristmill").options([
-        ("search_path", search_path),
-        ("client_min_messages", "warning"),
-        // A summary may take long; a client that hangs must not hold locks for long.
-        ("statement_timeout", "0"),
-        ("idle_in_transaction_session_timeout", "10min"),
-        // Compiling our queries costs more than it saves.
-        ("jit", "off"),
-    ])
+    async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, DatabaseError> {
+        let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
+        tokio::time::timeout(limit, waited)
+            .await
+            .map_err(|_| DatabaseError::ConnectTimeout {
+                location: self.location.clone(),
+                seconds: CONNECT_SECONDS_MAX,
+            })
+    }
+
+    fn pool(&self, connections: Connections, session: &Session) -> PgPool {
+        let session = session.clone();
+        PgPoolOptions::new()
+            .max_connections(connections.pooled())
+            .acquire_timeout(Duration::from_secs(connections::WAIT_SECONDS_MAX))
+            .after_connect(move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move { session.begin_pooled(connection).await })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+
+    /// Makes the first connection a session of ours. It is compared with one of the pool
+    /// first: two connections that are open at once and have one session between them
+    /// stand before a pooler that pools transactions. No number of transactions of
+    /// one connection alone would tell, while nobody else is at work.
+    async fn begin(
+        &self,
+        connection: &mut PgConnection,
+        pool: &PgPool,
+        session: &Session,
+    ) -> Result<(), SessionError> {
+        let migrating = session.waiting(migrate::LOCK_SECONDS_MAX);
+        if self.is_local {
+            return migrating.begin(connection).await.map(drop);
+        }
+        let first = session::process(connection).await?;
+        session.compare_with(first);
+        let pooled = pool.acquire().await;
+        session.compared()?;
+        let mut pooled = pooled?;
+        let second = session.ask(&mut pooled).await?;
+        match migrating.begin(connection).await? == first && second != first {
+            true => Ok(()),
+            false => Err(session::pooled_by_transaction()),
+        }
+    }
 }
 
 #[cfg(test)]
