@@ -76,6 +76,8 @@ mod retention;
 mod sandbox;
 /// What nobody else may see.
 mod secrets;
+/// Sessions that are the same everywhere.
+mod sessions;
 /// The statements of `sql/` and the tables they work on.
 mod sql;
 /// What a stage costs.
@@ -132,6 +134,8 @@ mod support {
     pub(crate) mod server;
     /// A database with an archive, for runs that are broken off.
     pub(crate) mod site;
+    /// A server that takes no writes.
+    pub(crate) mod standby;
     /// What makes components of other languages.
     pub(crate) mod tools;
     /// How much of something is done.
