@@ -16,7 +16,8 @@ STAGES := csv-parse effective-usage label-filter unit-conversion
 
 # The modules of tests that `make torture` runs.
 TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_inbox:: \
-	hostile_parsers:: hostile_payloads:: fuzzing:: owners:: local_server::planted::
+	hostile_parsers:: hostile_payloads:: fuzzing:: owners:: local_server::planted:: \
+	poolers:: sessions:: connections::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml
@@ -63,7 +64,7 @@ build: setup   ## Build the program and the stage components
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
-torture: setup ## Kill, cut off, crowd and deceive the program for some eleven minutes
+torture: languages ## Kill, cut off, crowd and deceive the program for some eleven minutes
 	@$(MAKE) stages
 	@rm -f $(TARGET)/torture-figures
 	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \

@@ -11,6 +11,11 @@
 -- A pod has one machine, but that of a node may change or be unknown for hours: whoever
 -- wants one a pod takes the last.
 -- The table lasts to the next call or the end of the transaction.
+--
+-- The statement that is made for one sum or the other is given
+-- $1  the generations
+-- $2  the first instant of the day
+-- $3  the first instant behind it
 
 CREATE OR REPLACE FUNCTION collect_daily_pods(usage_day date, generations bigint[])
 RETURNS void
@@ -59,9 +64,9 @@ DECLARE
                     AS pod_effective_usage_memory_gigabyte_hours_e12
             FROM reporting_ocpusagelineitem_pod_staging AS staged
             WHERE
-                staged.generation = ANY (%2$L)
-                AND staged.interval_start >= %3$L
-                AND staged.interval_start < %4$L
+                staged.generation = ANY ($1)
+                AND staged.interval_start >= $2
+                AND staged.interval_start < $3
             GROUP BY
                 staged.namespace_name_id,
                 staged.node_name_id,
@@ -97,11 +102,11 @@ BEGIN
     DROP TABLE IF EXISTS pg_temp.daily_pods;
 
     BEGIN
-        EXECUTE format(folded, 'sum_of_bigint', generations, day_start, day_end);
+        EXECUTE format(folded, 'sum_of_bigint') USING generations, day_start, day_end;
     EXCEPTION
         -- Usage that nobody has, but a report can say.
         WHEN numeric_value_out_of_range THEN
-            EXECUTE format(folded, 'sum', generations, day_start, day_end);
+            EXECUTE format(folded, 'sum') USING generations, day_start, day_end;
     END;
 
     ANALYZE pg_temp.daily_pods (namespace, node, pod, resource_id, pod_labels_id);

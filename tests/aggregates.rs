@@ -52,21 +52,23 @@ struct Cases {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
-    function: String,
+pub(crate) struct Case {
+    pub(crate) function: String,
     given: Option<String>,
     when: String,
     then: String,
-    rows: Vec<String>,
+    pub(crate) rows: Vec<String>,
 }
 
 impl Case {
-    /// In one transaction that leaves nothing behind.
-    fn sql(&self) -> String {
+    /// In one transaction that leaves nothing behind; with statements right before and
+    /// behind the call.
+    fn sql(&self, before: &str, behind: &str) -> String {
         let given = self.given.as_deref().unwrap_or_default();
         format!(
             "BEGIN;
             {given};
+            {before};
             DO $case$
             DECLARE
                 source CONSTANT uuid := '00000000-0000-4000-8000-000000000001';
@@ -75,6 +77,7 @@ impl Case {
                 {}
             END
             $case$;
+            {behind};
             {};
             ROLLBACK",
             self.when, self.then
@@ -84,7 +87,22 @@ impl Case {
     /// What it returns, numbers without the zeros at their end.
     #[track_caller]
     fn found(&self, database: &TestDatabase) -> Vec<String> {
-        let rows = database.query_rows(&self.sql());
+        self.found_in(database, "", "")
+    }
+
+    /// Whether it is a call, and not a query.
+    pub(crate) fn calls(&self) -> bool {
+        !self.when.is_empty()
+    }
+
+    #[track_caller]
+    pub(crate) fn found_in(
+        &self,
+        database: &TestDatabase,
+        before: &str,
+        behind: &str,
+    ) -> Vec<String> {
+        let rows = database.query_rows(&self.sql(before, behind));
         rows.into_iter()
             .map(|row| {
                 let cells: Vec<String> = row
@@ -104,7 +122,12 @@ fn shortest(cell: String) -> String {
     }
 }
 
-fn cases() -> Vec<Case> {
+/// What the cases are of.
+pub(crate) fn scene() -> String {
+    fs::read_to_string(file("tests/aggregates/scene.sql")).expect("the scene")
+}
+
+pub(crate) fn cases() -> Vec<Case> {
     let text = fs::read_to_string(file("tests/aggregates/cases.toml")).expect("the cases");
     toml::from_str::<Cases>(&text).expect("cases").case
 }
@@ -112,8 +135,7 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_aggregate_makes_what_is_expected() {
     let database = TestDatabase::migrated();
-    let scene = fs::read_to_string(file("tests/aggregates/scene.sql")).expect("the scene");
-    database.execute(&scene);
+    database.execute(&scene());
     let wrong: Vec<String> = cases()
         .iter()
         .filter_map(|case| {

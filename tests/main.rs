@@ -18,6 +18,8 @@ mod budget;
 mod clean;
 /// Arguments, exit codes and streams.
 mod cli;
+/// How many connections a command takes.
+mod connections;
 /// Stages that break at some rows, and what becomes of the others.
 mod containment;
 /// Runs that are broken off: killed, cut off, out of room, or beside each other.
@@ -68,6 +70,8 @@ mod parity;
 mod pipeline_schema;
 /// The case files of the stages.
 mod plugins;
+/// Poolers between us and the server.
+mod poolers;
 /// What holds for any payloads in any order.
 mod properties;
 /// The rows that were refused, and what people do with them.
@@ -86,6 +90,8 @@ mod retention;
 mod sandbox;
 /// What nobody else may see.
 mod secrets;
+/// Sessions that are the same everywhere.
+mod sessions;
 /// The statements of `sql/` and the tables they work on.
 mod sql;
 /// What a stage costs.
@@ -124,6 +130,8 @@ mod watch;
 mod writing_a_stage;
 
 mod support {
+    /// The user that servers run as.
+    pub(crate) mod account;
     /// Runs the program.
     pub(crate) mod command;
     /// Builds stages that do not ship.
@@ -138,12 +146,16 @@ mod support {
     pub(crate) mod golden;
     /// Payloads made by tests.
     pub(crate) mod payload;
+    /// A pooler in front of a database.
+    pub(crate) mod pooler;
     /// A place for something to go wrong in.
     pub(crate) mod scene;
     /// Databases.
     pub(crate) mod server;
     /// A database with an archive, for runs that are broken off.
     pub(crate) mod site;
+    /// A server that takes no writes.
+    pub(crate) mod standby;
     /// What makes components of other languages.
     pub(crate) mod tools;
     /// How much of something is done.

@@ -48,7 +48,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     let database = TestDatabase::migrated();
     let runtime = Runtime::new().expect("a runtime");
     let target = Target {
-        url: Some(database.url().to_string()),
+        url: Some(database.url().into()),
         schema: "gristmill".parse().expect("a name"),
         data_directory: scratch().join("data"),
         lock_wait: gristmill::plan::LOCK_WAIT,

@@ -17,6 +17,16 @@ fn no_message_holds_a_password() {
         "postgresql://nobody:secret@127.0.0.1:1/nothing?sslmode=unheard-of",
         "mysql://nobody:secret@127.0.0.1/nothing",
         "postgresql:///nothing?host=/nowhere&user=nobody&password=secret",
+        // A password that was not encoded is cut where a URL has its next part.
+        "postgresql://nobody:1/secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1?secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1#secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1@secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1:secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1%secret@127.0.0.1:1/nothing",
+        "postgresql://nobody:1?sslmode=secret@127.0.0.1:1/nothing",
+        "postgresql://127.0.0.1:1/nothing?PASSWORD=secret",
+        "postgresql://127.0.0.1:1/nothing?password=1#secret",
     ] {
         for arguments in [
             &["status"][..],
@@ -24,11 +34,18 @@ fn no_message_holds_a_password() {
             &["quarantine", "list"],
             &["sources", "list", "--json"],
         ] {
-            let ended = gristmill(arguments).env("DATABASE_URL", url).ends_with(3);
+            let ended = gristmill(arguments)
+                .env("DATABASE_URL", url)
+                .env("PGPASSWORD", "secret")
+                .ends_with(3);
             let said = ended.stdout.clone() + &ended.stderr;
             assert!(!said.contains("secret"), "{url}\n{ended}");
         }
     }
+    // A word in the wrong place is shown, but for such a one.
+    let ended = gristmill(["status", "postgres://nobody:secret@db/nothing"]).ends_with(2);
+    assert!(ended.stderr.contains("unexpected argument"), "{ended}");
+    assert!(!ended.stderr.contains("secret"), "{ended}");
     // Where arguments are shown, what the environment gave is not.
     let ended = gristmill(["status", "--help"]).succeeds();
     assert!(!ended.stdout.contains("secret"), "{ended}");

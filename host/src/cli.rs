@@ -1,6 +1,7 @@
 //! The command line as it is typed. Nothing here touches the world.
 
 mod archive;
+mod connections;
 mod records;
 mod stage;
 
@@ -11,13 +12,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 pub use self::archive::{AdoptArguments, ArchiveCommand};
+pub use self::connections::ConnectionsArguments;
 pub use self::records::RecordArguments;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
-use crate::database::SchemaName;
+use crate::database::{DatabaseUrl, SchemaName};
 use crate::days::DayOrMonth;
 use crate::project::{Kind, Language};
 
@@ -79,7 +81,7 @@ pub enum Command {
 pub struct DatabaseArguments {
     /// The database; without it gristmill starts its own server
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<DatabaseUrl>,
     /// The tenant's schema
     #[arg(long, env = "GRISTMILL_SCHEMA", value_name = "NAME", default_value_t)]
     pub schema: SchemaName,
@@ -144,6 +146,8 @@ pub struct WatchArguments {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub connections: ConnectionsArguments,
+    #[command(flatten)]
     pub database: DatabaseArguments,
 }
 
@@ -166,6 +170,8 @@ pub struct RunArguments {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }
@@ -371,6 +377,8 @@ pub enum QuarantineCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
+        connections: ConnectionsArguments,
+        #[command(flatten)]
         database: DatabaseArguments,
     },
     /// Mark open rows as of no interest; they are kept
@@ -433,6 +441,8 @@ pub struct ReplayArguments {
     /// Print the difference as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

@@ -14,7 +14,11 @@ use gristmill::report;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    match execute(&Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return report::usage(&refusal),
+    };
+    match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report::failure(&failure);

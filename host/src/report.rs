@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -13,7 +14,8 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::database::without_passwords;
+use crate::failure::{Exit, Failure};
 use crate::ingest::Progress;
 use crate::printable;
 use crate::problem::{Problem, Sources};
@@ -83,6 +85,19 @@ pub fn failure(failure: &Failure) {
     if let Some(hint) = &failure.hint {
         eprintln!("\nhint: {}", printable::lines(hint));
     }
+}
+
+/// What is wrong with the command line, or the help that was asked for.
+pub fn usage(refusal: &clap::Error) -> ExitCode {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let text = refusal.to_string();
+    let shown = without_passwords(&text, arguments);
+    match shown == text {
+        // In colours, where there are some.
+        true => drop(refusal.print()),
+        false => eprint!("{}", printable::lines(&shown)),
+    }
+    ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(Exit::Definition as u8))
 }
 
 /// Everything that is wrong with a definition.

@@ -66,6 +66,13 @@ impl TestDatabase {
         Server::shared().create("")
     }
 
+    /// A database that keeps text in another encoding.
+    pub(crate) fn encoded(encoding: &str) -> TestDatabase {
+        Server::shared().create(&format!(
+            "TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        ))
+    }
+
     /// The database of a server of the test's own.
     pub(crate) fn elsewhere(url: &str) -> TestDatabase {
         TestDatabase {
@@ -80,6 +87,22 @@ impl TestDatabase {
         let name = self.name_on_shared();
         let options = format!("TEMPLATE {name} STRATEGY FILE_COPY");
         Server::shared().create(&options)
+    }
+
+    /// Its name on the server that all tests share.
+    #[track_caller]
+    pub(crate) fn name(&self) -> &str {
+        self.name_on_shared()
+    }
+
+    /// Runs a statement on that server from outside of the database, which it calls
+    /// `{name}`.
+    #[track_caller]
+    pub(crate) fn administer(&self, sql: &str) {
+        let sql = sql.replace("{name}", self.name_on_shared());
+        if let Err(error) = Server::shared().execute(&sql) {
+            panic!("{error}");
+        }
     }
 
     #[track_caller]

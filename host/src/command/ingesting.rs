@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Runtime;
 
+use super::open_for;
 use crate::capture;
-use crate::database::Database;
+use crate::cli::{ConnectionsArguments, DatabaseArguments};
+use crate::database::{Connections, Database};
 use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
-use crate::ingest::{Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
+use crate::ingest::{self, Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
 use crate::load::Loader;
 use crate::log_book::LogBook;
 use crate::payload::Payload;
@@ -52,10 +54,28 @@ pub(super) struct Ingested {
     pub(super) stage_seconds: BTreeMap<String, f64>,
 }
 
-pub(super) fn workers() -> usize {
+fn workers() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(WORKERS_MAX)
+}
+
+/// A database with the connections that so many payloads can use side by side, and how
+/// many workers each payload may have: more than there are COPYs would wait for one
+/// another.
+pub(super) fn open_to_load(
+    plan: &Plan,
+    runtime: &Runtime,
+    database: &DatabaseArguments,
+    connections: ConnectionsArguments,
+    payloads: u32,
+) -> Result<(Database, usize)> {
+    let workers = workers();
+    let pooled = ingest::connections(workers);
+    let wanted = Connections::of(connections.connections, pooled, payloads);
+    let database = open_for(plan, runtime, database, wanted)?;
+    let workers = workers.min(database.connections().copies());
+    Ok((database, workers))
 }
 
 /// The words of the sets that stages can be bound to.

@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 
 use crate::archive::Archive;
 use crate::cli::{DatabaseArguments, PipelineArguments};
-use crate::database::{self, Database, DatabaseError, Target};
+use crate::database::{self, Connections, Database, DatabaseError, Target};
 use crate::definition;
 use crate::failure::{Failure, Result};
 use crate::lock as lock_file;
@@ -151,8 +151,8 @@ fn default_archive() -> PathBuf {
 
 fn target(arguments: &DatabaseArguments) -> Target {
     if let Some(url) = &arguments.database_url
-        && database::holds_password(url)
-        && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url))
+        && url.holds_password()
+        && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
         report::say(
             "warning: a password on the command line can be read by everybody on this machine; \
@@ -168,7 +168,11 @@ fn target(arguments: &DatabaseArguments) -> Target {
     }
 }
 
-fn open(runtime: &Runtime, arguments: &DatabaseArguments, connections: u32) -> Result<Database> {
+fn open(
+    runtime: &Runtime,
+    arguments: &DatabaseArguments,
+    connections: impl Into<Connections>,
+) -> Result<Database> {
     open_target(runtime, &target(arguments), connections)
 }
 
@@ -177,7 +181,7 @@ fn open_for(
     plan: &Plan,
     runtime: &Runtime,
     arguments: &DatabaseArguments,
-    connections: u32,
+    connections: impl Into<Connections>,
 ) -> Result<Database> {
     let target = Target {
         lock_wait: plan.lock_wait,
@@ -186,7 +190,11 @@ fn open_for(
     open_target(runtime, &target, connections)
 }
 
-fn open_target(runtime: &Runtime, target: &Target, connections: u32) -> Result<Database> {
+fn open_target(
+    runtime: &Runtime,
+    target: &Target,
+    connections: impl Into<Connections>,
+) -> Result<Database> {
     runtime
         .block_on(Database::open(target, connections, &report::say))
         .map_err(|error| unreachable_database(&error))

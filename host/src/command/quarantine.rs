@@ -7,13 +7,11 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingesting, workers};
+use super::ingesting::{Ingesting, open_to_load};
 use super::replay::{Replay, archives_of};
 use super::{engine, open, plan};
 use crate::archive::Archives;
-use crate::cli::{
-    DatabaseArguments, PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState,
-};
+use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
 use crate::database::Database;
 use crate::failure::{Failure, Result};
 use crate::plan::Plan;
@@ -64,8 +62,12 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             source,
             run,
             json,
+            connections,
             database,
-        } => replay(pipeline, source.as_deref(), *run, *json, database, runtime),
+        } => {
+            let opened = |plan: &Plan| open_to_load(plan, runtime, database, *connections, 1);
+            replay(pipeline, source.as_deref(), *run, *json, opened, runtime)
+        }
         QuarantineCommand::Discard {
             ids,
             filter,
@@ -235,13 +237,12 @@ fn replay(
     source: Option<&str>,
     run_id: Option<i64>,
     json: bool,
-    database: &DatabaseArguments,
+    opened: impl FnOnce(&Plan) -> Result<(Database, usize)>,
     runtime: &Runtime,
 ) -> Result<()> {
     let engine = engine()?;
     let plan = plan(pipeline, &engine)?;
-    let workers = workers();
-    let database = open(runtime, database, workers as u32 + 2)?;
+    let (database, workers) = opened(&plan)?;
     let archives = archives_of(&plan, &database, runtime)?;
     let source_uuid = source_uuid(source, &database, runtime)?;
     let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingested, Ingesting, Wanted, sums, workers};
-use super::{archive_of, difference, engine, open_for, plan};
+use super::ingesting::{Ingested, Ingesting, Wanted, open_to_load, sums};
+use super::{archive_of, difference, engine, plan};
 use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
 use crate::database::{Database, SqlError};
@@ -17,7 +17,7 @@ use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
-use crate::ingest::{Rejects, connections};
+use crate::ingest::Rejects;
 use crate::load::Loader;
 use crate::payload::{Manifest, Payload};
 use crate::plan::Plan;
@@ -57,12 +57,12 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     let days = Days::between(arguments.from, arguments.to)?;
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
-    let workers = workers();
-    let database = open_for(
+    let (database, workers) = open_to_load(
         &plan,
         runtime,
         &arguments.database,
-        connections(workers) + 1,
+        arguments.connections,
+        1,
     )?;
     let archives = archives_of(&plan, &database, runtime)?;
     let source = runtime.block_on(source::named(&database, &arguments.source))?;

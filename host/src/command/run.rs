@@ -8,14 +8,13 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 
-use super::ingesting::{Ingesting, workers};
+use super::ingesting::{Ingesting, open_to_load};
 use super::payload_run::{PayloadResult, PayloadRun};
-use super::{archive_of, engine, open_for, plan};
+use super::{archive_of, engine, plan};
 use crate::archive::Archive;
-use crate::cli::{DatabaseArguments, RunArguments};
+use crate::cli::{ConnectionsArguments, DatabaseArguments, RunArguments};
 use crate::database::Database;
 use crate::failure::{Exit, Failure, Result};
-use crate::ingest::connections;
 use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
 use crate::report::{self, grouped};
@@ -33,7 +32,13 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
         let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
-        let mut runner = Runner::open(&plan, runtime, &arguments.database, 1)?;
+        let mut runner = Runner::open(
+            &plan,
+            runtime,
+            &arguments.database,
+            arguments.connections,
+            1,
+        )?;
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
@@ -71,12 +76,11 @@ impl<'a> Runner<'a> {
         plan: &'a Plan,
         runtime: &'a Runtime,
         arguments: &DatabaseArguments,
+        connections: ConnectionsArguments,
         payloads_at_once: u32,
     ) -> Result<Self> {
-        let workers = workers();
-        // One more for the lock of the source.
-        let connections = (connections(workers) + 1) * payloads_at_once;
-        let database = open_for(plan, runtime, arguments, connections)?;
+        let (database, workers) =
+            open_to_load(plan, runtime, arguments, connections, payloads_at_once)?;
         let archive = archive_of(plan, &database, runtime)?;
         Ok(Self {
             plan,
@@ -86,6 +90,11 @@ impl<'a> Runner<'a> {
             archive,
             capture: None,
         })
+    }
+
+    /// How many payloads may be at work side by side.
+    pub(super) fn payloads_at_once(&self) -> usize {
+        self.database.connections().payloads()
     }
 
     /// As `PayloadRun::run`.

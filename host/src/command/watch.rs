@@ -42,6 +42,7 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
             &plan,
             runtime,
             &arguments.database,
+            arguments.connections,
             arguments.payloads_at_once,
         )?,
         target: target(&arguments.database),
@@ -59,7 +60,7 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
         report::say(&format!("watching {}", arguments.inbox.display()));
     }
     let ended = thread::scope(|scope| {
-        for _ in 0..arguments.payloads_at_once {
+        for _ in 0..watch.runner.payloads_at_once() {
             scope.spawn(|| watch.work());
         }
         let ended = watch.until_the_end();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
+use super::connections::{CONNECTIONS_MIN, InVain};
 use super::local::Refused;
 use crate::failure::Failure;
 use crate::transience::{self, Hindrance};
@@ -31,6 +32,21 @@ pub enum DatabaseError {
     ServerTooOld { location: String, version: u32 },
     /// Transactions may not write there.
     ReadOnly { location: String },
+    /// A session could not be set up.
+    Session { location: String, source: SqlError },
+    /// Sessions there are not what we need.
+    SessionRefused {
+        location: String,
+        reason: String,
+        hint: String,
+    },
+    /// The role or the database may not have as many sessions as a command needs.
+    NoConnectionLeft {
+        location: String,
+        needed: u32,
+        of: String,
+        left: u32,
+    },
     /// A statement of ours failed.
     Statement { doing: String, source: SqlError },
     /// Another process migrates the schema, or holds a table that a migration needs.
@@ -102,7 +118,19 @@ impl DatabaseError {
                 "it may be a standby, or be set so by `default_transaction_read_only`".to_owned()
             }
             DatabaseError::ServerTooOld { .. } => "use Postgres 15 or newer".to_owned(),
-            DatabaseError::Statement { source, .. } | DatabaseError::SqlFile { source, .. } => {
+            DatabaseError::SessionRefused { hint, .. } => hint.clone(),
+            DatabaseError::NoConnectionLeft { needed, .. } if *needed > CONNECTIONS_MIN => {
+                format!("`--connections` may be as low as {CONNECTIONS_MIN}")
+            }
+            DatabaseError::NoConnectionLeft { of, .. } => {
+                format!("raise the `CONNECTION LIMIT` of {of}, or try again when others have ended")
+            }
+            DatabaseError::Session { source, .. } if matches!(source.0, sqlx::Error::PoolTimedOut) => {
+                InVain.hint()
+            }
+            DatabaseError::Session { source, .. }
+            | DatabaseError::Statement { source, .. }
+            | DatabaseError::SqlFile { source, .. } => {
                 return server_hint(source);
             }
             DatabaseError::MigrationWaited { .. } => {
@@ -170,6 +198,21 @@ impl fmt::Display for DatabaseError {
             DatabaseError::ReadOnly { location } => {
                 write!(formatter, "{location} takes no writes")
             }
+            DatabaseError::Session { location, .. } => {
+                write!(formatter, "could not begin a session on {location}")
+            }
+            DatabaseError::SessionRefused {
+                location, reason, ..
+            } => write!(formatter, "{location} cannot be used: {reason}"),
+            DatabaseError::NoConnectionLeft {
+                location,
+                needed,
+                of,
+                left,
+            } => write!(
+                formatter,
+                "{location}: {needed} connections are needed, and {of} has {left} left"
+            ),
             DatabaseError::Statement { doing, .. } | DatabaseError::System { doing, .. } => {
                 write!(formatter, "could not {doing}")
             }
@@ -245,6 +288,7 @@ impl Error for DatabaseError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             DatabaseError::Connect { source, .. }
+            | DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => Some(source),
             DatabaseError::System { source, .. } => Some(source),
@@ -266,6 +310,10 @@ impl SqlError {
     pub fn failure(self, doing: impl Into<String>) -> Failure {
         let hindrance = self.hindrance();
         let failure = Failure::hindered(hindrance, doing);
+        let failure = match self.0 {
+            sqlx::Error::PoolTimedOut => failure.hint(InVain.hint()),
+            _ => failure,
+        };
         match self.state().as_deref() {
             Some("55P03") => {
                 // The function or the table whose lock it is.
@@ -313,6 +361,7 @@ impl fmt::Display for SqlError {
                     .map_or(Ok(()), |detail| write!(formatter, "; {detail}"))
             }
             (None, sqlx::Error::Io(error)) => error.fmt(formatter),
+            (None, sqlx::Error::PoolTimedOut) => InVain.fmt(formatter),
             (None, other) => other.fmt(formatter),
         }
     }
@@ -362,7 +411,7 @@ fn connect_hint(error: &SqlError) -> Option<String> {
         (Some("28000" | "28P01"), _) => "check the user and password of the database URL",
         (Some("3D000"), _) => "create the database first, for example with `createdb`",
         (Some("53300"), _) => {
-            "the server has no connection left; raise its `max_connections` or try later"
+            "the server, the role or the database has no connection left; raise its limit, or try again when others have ended"
         }
         (Some("57P03"), _) => "the server is starting or stopping; try again in a moment",
         (Some(_), _) => return server_hint(error),

@@ -4,7 +4,9 @@
 //! schema's own `_sqlx_migrations`; the digest of the functions is that table's
 //! comment. A schema that is up to date costs one query. Everything else happens
 //! under an advisory lock, on a connection that its caller closes afterwards and
-//! whose search path is the schema alone.
+//! whose search path is the schema and nobody else's.
+//!
+//! Functions keep the settings with which they were installed: see [`SETTLED`].
 
 use sha2::{Digest, Sha256};
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
@@ -12,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::error::{DatabaseError, SqlError, line_of, sql_state};
 use super::schema_name::SchemaName;
+use super::session::MEANING;
 use crate::digest::hexadecimal;
 use crate::step::{self, Step};
 
@@ -51,7 +54,7 @@ impl Migrated {
     }
 }
 
-/// Applies what the schema lacks; `connection` must see that schema alone.
+/// Applies what the schema lacks; `connection` must be a session of ours.
 pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     schema: &SchemaName,
@@ -125,6 +128,14 @@ impl Recorded {
                     WHERE
                         pronamespace = current_schema()::regnamespace
                         AND proname = ANY($1)
+                        -- Those of a schema that was renamed look into one that is not there.
+                        AND NOT EXISTS (
+                            SELECT
+                            FROM unnest(proconfig) AS kept (setting)
+                            WHERE
+                                starts_with(kept.setting, 'search_path=')
+                                AND kept.setting <> 'search_path=' || current_setting('search_path')
+                        )
                 ) AS functions_present
             FROM _sqlx_migrations";
 
@@ -280,6 +291,9 @@ async fn install_functions(
                 sql_file_error(file, function.sql, error)
             })?;
     }
+    settle_functions(&mut transaction)
+        .await
+        .map_err(DatabaseError::statement(doing))?;
     // COMMENT takes no parameters; a digest is hexadecimal.
     let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{digest}'");
     sqlx::raw_sql(AssertSqlSafe(record))
@@ -290,6 +304,53 @@ async fn install_functions(
         .commit()
         .await
         .map_err(DatabaseError::statement(doing))
+}
+
+/// The language of functions that others may call. Those in SQL are parts of them,
+/// which are put in place where they are called; a setting of their own would forbid
+/// that.
+const SETTLED: &str = "plpgsql";
+
+/// Functions that came with their triggers, in migrations.
+const TRIGGERS: [&str; 1] = ["limit_enabled_tag_keys"];
+
+/// Has the functions do the same in any session: find our tables and the system's
+/// functions and nothing else, whatever the caller's search path, and read and write
+/// text as our sessions do.
+async fn settle_functions(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const SQL: &str = "
+        SELECT routine.oid::regprocedure::text
+        FROM pg_proc AS routine
+        JOIN pg_language AS language
+            ON language.oid = routine.prolang
+        WHERE
+            routine.pronamespace = current_schema()::regnamespace
+            AND routine.proname = ANY($1)
+            AND language.lanname = $2";
+
+    let functions = FUNCTIONS.iter().map(|function| function.name);
+    let names: Vec<&str> = functions.chain(TRIGGERS).collect();
+    let signatures: Vec<String> = sqlx::query_scalar(SQL)
+        .bind(names)
+        .bind(SETTLED)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let settings: String = settled()
+        .map(|name| format!(" SET {name} FROM CURRENT"))
+        .collect();
+    let settle: String = signatures
+        .iter()
+        .map(|signature| format!("ALTER ROUTINE {signature}{settings};"))
+        .collect();
+    sqlx::raw_sql(AssertSqlSafe(settle))
+        .execute(transaction)
+        .await
+        .map(drop)
+}
+
+/// The settings that functions keep.
+fn settled() -> impl Iterator<Item = &'static str> {
+    std::iter::once("search_path").chain(MEANING.iter().map(|(name, _)| *name))
 }
 
 /// Replaces the function, or drops it first where its signature has changed:
@@ -342,6 +403,9 @@ fn functions_digest() -> String {
         for part in [function.file, "\0", function.sql, "\0"] {
             digest.update(part);
         }
+    }
+    for (name, value) in MEANING {
+        digest.update(format!("{name} {value}\0"));
     }
     format!(
         "gristmill functions sha256:{}",

@@ -5,21 +5,30 @@
 //! folder's business, and nothing here prints: what takes time is told to a
 //! callback.
 
+mod address;
+mod connections;
 mod error;
 mod local;
 mod migrate;
 mod probe;
 mod schema_name;
+mod session;
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::address::Address;
+use self::session::{Session, SessionError};
+
+pub use self::address::{DatabaseUrl, without_passwords};
+pub use self::connections::{CONNECTIONS_MIN, Connections};
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{Binaries, Durability, LocalServer};
 pub use self::migrate::Migrated;
@@ -30,10 +39,10 @@ pub use self::schema_name::{SchemaName, SchemaNameError};
 const CONNECT_SECONDS_MAX: u64 = 15;
 
 /// Which database to use, as the command line and environment say.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// From `--database-url` or `DATABASE_URL`; without it the local server.
-    pub url: Option<String>,
+    pub url: Option<DatabaseUrl>,
     pub schema: SchemaName,
     /// Where the local server lives; see [`default_data_directory`].
     pub data_directory: PathBuf,
@@ -41,22 +50,12 @@ pub struct Target {
     pub lock_wait: Duration,
 }
 
-impl fmt::Debug for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
-        formatter
-            .debug_struct("Target")
-            .field("url", &self.url.as_ref().map(|_| "…"))
-            .field("schema", &self.schema)
-            .field("data_directory", &self.data_directory)
-            .finish()
-    }
-}
-
 /// A migrated schema of a database, and connections to it.
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    connections: Connections,
+    copies: Arc<Semaphore>,
     schema: SchemaName,
     location: String,
     migrated: Migrated,
@@ -68,10 +67,19 @@ impl Database {
     /// schema up to date. `say` is told of every step that takes time.
     pub async fn open(
         target: &Target,
-        connections: u32,
+        connections: impl Into<Connections>,
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
         let (server, mut connection) = Server::reach(target, say).await?;
+        let session = Session::of(&target.schema, target.lock_wait);
+        let connections = connections.into();
+        let connections = server
+            .in_time(connections.within(&mut connection, &server.location))
+            .await??;
+        connections::remember_budget(connections);
+        let pool = server.pool(connections, &session);
+        let begun = server.begin(&mut connection, &pool, &session);
+        begun.await.map_err(|error| error.at(&server.location))?;
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
         sqlx::query("SELECT ensure_current_months()")
             .execute(&mut connection)
@@ -81,17 +89,10 @@ impl Database {
             ))?;
         // A connection that is not closed well is closed all the same.
         let _ = connection.close().await;
-
-        let search_path = format!("{},public", target.schema);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .connect_lazy_with(patient(
-                session(server.options, &search_path),
-                target.lock_wait,
-            ));
         Ok(Database {
             pool,
+            connections,
+            copies: Arc::new(Semaphore::new(connections.copies())),
             schema: target.schema.clone(),
             location: server.location,
             migrated,
@@ -104,9 +105,24 @@ impl Database {
         self.lock_wait
     }
 
-    /// Connections whose search path is the schema, then `public`.
+    /// Connections whose search path is the schema. Whoever holds one asks for no
+    /// other: see [`Connections`].
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What there is to be shared among those at work.
+    pub fn connections(&self) -> Connections {
+        self.connections
+    }
+
+    /// Waits until a COPY may take one of the connections.
+    ///
+    /// # Errors
+    /// The database was closed.
+    pub async fn copy_permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        let permit = Arc::clone(&self.copies).acquire_owned();
+        permit.await.map_err(|_| sqlx::Error::PoolClosed)
     }
 
     pub fn schema(&self) -> &SchemaName {
@@ -134,16 +150,10 @@ pub fn migrations() -> impl Iterator<Item = &'static str> {
 /// or that of the local server, which is started if need be. It may hold a password.
 pub fn url(target: &Target, say: &dyn Fn(&str)) -> Result<String, DatabaseError> {
     match &target.url {
-        Some(url) => Ok(url.clone()),
+        // One that cannot be used is of use to nobody, and not to be repeated.
+        Some(url) => Address::of(url).map(|_| url.as_given().to_owned()),
         None => Ok(start_local(&target.data_directory, say)?.url()),
     }
-}
-
-/// Whether a database URL, well-formed or not, seems to hold a password.
-pub fn holds_password(url: &str) -> bool {
-    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let user = behind_scheme.rsplit_once('@').map_or("", |(user, _)| user);
-    user.contains(':') || url.contains("password=")
 }
 
 /// Starts the local server of a data directory, or returns the one that runs.
@@ -204,20 +214,22 @@ fn data_directory(
 struct Server {
     options: PgConnectOptions,
     location: String,
+    /// Nothing can stand between us and a server of our own.
+    is_local: bool,
 }
 
 impl Server {
-    /// Returns it with a first connection, which sees the schema alone.
+    /// Returns it with a first connection, which is no session of ours yet.
     async fn reach(
         target: &Target,
         say: &dyn Fn(&str),
     ) -> Result<(Server, PgConnection), DatabaseError> {
         let server = Server::of(target, say)?;
-        let connected = match server.connect(&target.schema).await {
+        let connected = match server.connect().await {
             // Somebody stopped the local server just after we found it running.
             Err(DatabaseError::Connect { .. }) if target.url.is_none() => {
                 let server = Server::of(target, say)?;
-                let connection = server.connect(&target.schema).await?;
+                let connection = server.connect().await?;
                 return Ok((server, connection));
             }
             connected => connected?,
@@ -226,58 +238,38 @@ impl Server {
     }
 
     fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {
-        match &target.url {
-            Some(url) => Server::at(url),
+        let (options, location) = match &target.url {
+            Some(url) => {
+                let address = Address::of(url)?;
+                (address.options, address.location)
+            }
             None => {
                 let local = start_local(&target.data_directory, say)?;
-                Ok(Server {
-                    options: local.options(),
-                    location: format!("the local Postgres in `{}`", local.directory.display()),
-                })
+                (
+                    local.options(),
+                    format!("the local Postgres in `{}`", local.directory.display()),
+                )
             }
-        }
-    }
-
-    fn at(url: &str) -> Result<Server, DatabaseError> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(DatabaseError::InvalidUrl {
-                reason: "it does not start with `postgresql://`".to_owned(),
-            });
-        }
-        let options: PgConnectOptions =
-            url.parse()
-                .map_err(|error: sqlx::Error| DatabaseError::InvalidUrl {
-                    reason: match error {
-                        sqlx::Error::Configuration(reason) => reason.to_string(),
-                        other => other.to_string(),
-                    },
-                })?;
+        };
         Ok(Server {
-            location: location(&options),
-            options,
+            // Poolers refuse startup parameters that they do not know, or drop them:
+            // `Session` makes all settings. What the user's URL has stays.
+            options: options
+                .application_name("gristmill")
+                .extra_float_digits(None),
+            location,
+            is_local: target.url.is_none(),
         })
     }
 
-    async fn connect(&self, schema: &SchemaName) -> Result<PgConnection, DatabaseError> {
-        let lock_timeout = format!("{}s", migrate::LOCK_SECONDS_MAX);
-        let options = session(self.options.clone(), schema.as_str())
-            .options([("lock_timeout", lock_timeout)]);
-        let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
-        let connection = match tokio::time::timeout(limit, options.connect()).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(source)) => {
-                return Err(DatabaseError::Connect {
-                    location: self.location.clone(),
-                    source: SqlError(source),
-                });
-            }
-            Err(_) => {
-                return Err(DatabaseError::ConnectTimeout {
-                    location: self.location.clone(),
-                    seconds: CONNECT_SECONDS_MAX,
-                });
-            }
-        };
+    async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+        let connection = self
+            .in_time(self.options.connect())
+            .await?
+            .map_err(|source| DatabaseError::Connect {
+                location: self.location.clone(),
+                source: SqlError(source),
+            })?;
         match connection.server_version_num() {
             Some(number) if number / 10_000 < local::VERSION_MIN => {
                 Err(DatabaseError::ServerTooOld {
@@ -288,106 +280,59 @@ impl Server {
             _ => Ok(connection),
         }
     }
-}
 
-/// The settings of every session of ours, whatever server and role it is on.
-/// sqlx itself sets the time zone to UTC.
-fn session(options: PgConnectOptions, search_path: &str) -> PgConnectOptions {
-    options.application_name("gristmill").options([
-        ("search_path", search_path),
-        ("client_min_messages", "warning"),
-        // A summary may take long; a client that hangs must not hold locks for long.
-        ("statement_timeout", "0"),
-        ("idle_in_transaction_session_timeout", "10min"),
-        // Compiling our queries costs more than it saves.
-        ("jit", "off"),
-    ])
-}
+    async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, DatabaseError> {
+        let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
+        tokio::time::timeout(limit, waited)
+            .await
+            .map_err(|_| DatabaseError::ConnectTimeout {
+                location: self.location.clone(),
+                seconds: CONNECT_SECONDS_MAX,
+            })
+    }
 
-/// The same, but that no lock is waited for longer than this.
-fn patient(options: PgConnectOptions, lock_wait: Duration) -> PgConnectOptions {
-    options.options([("lock_timeout", format!("{}ms", lock_wait.as_millis()))])
-}
+    fn pool(&self, connections: Connections, session: &Session) -> PgPool {
+        let session = session.clone();
+        PgPoolOptions::new()
+            .max_connections(connections.pooled())
+            .acquire_timeout(Duration::from_secs(connections::WAIT_SECONDS_MAX))
+            .after_connect(move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move { session.begin_pooled(connection).await })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
 
-/// The database for messages: built from its parts, so that no password and no
-/// other parameter can slip through.
-fn location(options: &PgConnectOptions) -> String {
-    let user = options.get_username();
-    let database = options.get_database().unwrap_or(user);
-    match options.get_socket() {
-        Some(socket) => format!(
-            "`postgresql:///{database}?host={}&user={user}`",
-            socket.display()
-        ),
-        None => format!(
-            "`postgresql://{user}@{}:{}/{database}`",
-            options.get_host(),
-            options.get_port()
-        ),
+    /// Makes the first connection a session of ours. It is compared with one of the pool
+    /// first: two connections that are open at once and have one session between them
+    /// stand before a pooler that pools transactions. No number of transactions of
+    /// one connection alone would tell, while nobody else is at work.
+    async fn begin(
+        &self,
+        connection: &mut PgConnection,
+        pool: &PgPool,
+        session: &Session,
+    ) -> Result<(), SessionError> {
+        let migrating = session.waiting(Duration::from_secs(migrate::LOCK_SECONDS_MAX));
+        if self.is_local {
+            return migrating.begin(connection).await.map(drop);
+        }
+        let first = session::process(connection).await?;
+        session.compare_with(first);
+        let pooled = pool.acquire().await;
+        session.compared()?;
+        let mut pooled = pooled?;
+        let second = session.ask(&mut pooled).await?;
+        match migrating.begin(connection).await? == first && second != first {
+            true => Ok(()),
+            false => Err(session::pooled_by_transaction()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn located(url: &str, expected: &str) {
-        let server = Server::at(url).map_err(|error| error.to_string()).unwrap();
-        assert_eq!(server.location, expected);
-    }
-
-    #[test]
-    fn a_location_holds_no_password() {
-        located(
-            "postgres://alice:secret@db.example:6543/usage?sslmode=require",
-            "`postgresql://alice@db.example:6543/usage`",
-        );
-        located(
-            "postgresql:///usage?host=/run/pg&user=alice&password=secret&port=5432",
-            "`postgresql:///usage?host=/run/pg&user=alice`",
-        );
-    }
-
-    #[test]
-    fn an_unusable_url_is_refused_without_repeating_it() {
-        for url in [
-            "mysql://alice:secret@db/usage",
-            "host=db password=secret",
-            "postgres://alice:secret@db:port/usage",
-            "postgres://alice:secret@db/usage?sslmode=secret-mode",
-        ] {
-            let Err(error) = Server::at(url) else {
-                panic!("{url} is refused");
-            };
-            let text = format!("{error} {:?}", error.hint());
-            assert!(!text.contains("secret@"), "{text}");
-            assert!(!text.contains("password"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_seen_in_a_url() {
-        for (url, holds) in [
-            ("postgres://alice:secret@db/usage", true),
-            ("postgres:///usage?host=/run&password=secret", true),
-            ("postgres://alice@db:5432/usage", false),
-            ("postgres://db:5432/usage", false),
-        ] {
-            assert_eq!(holds_password(url), holds, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_target_does_not_show_its_url() {
-        let target = Target {
-            url: Some("postgres://alice:secret@db/usage".to_owned()),
-            schema: SchemaName::default(),
-            data_directory: PathBuf::from("/data"),
-            lock_wait: Duration::from_secs(1),
-        };
-        assert!(!format!("{target:?}").contains("secret"));
-    }
 
     #[track_caller]
     fn resolved(root: bool, variables: &[(&str, &str)], expected: &str) {

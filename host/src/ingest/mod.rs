@@ -114,7 +114,7 @@ pub struct Ingest<'a> {
     pub workers: usize,
 }
 
-/// Connections that an ingest with so many workers needs at most: a COPY for each
+/// Connections of a pool that an ingest with so many workers can use: a COPY for each
 /// worker of each report, and one for what is asked in between.
 pub fn connections(workers: usize) -> u32 {
     (workers.max(1) * REPORTS_MAX) as u32 + 1

@@ -254,7 +254,10 @@ impl ReportLoad<'_> {
                 self.plan.table
             )));
         }
-        Ok(())
+        match self.loader.database.connections().ends_copies_early() {
+            true => self.end_copy(),
+            false => Ok(()),
+        }
     }
 
     /// Ends the file; every row sent is in staging then.
@@ -375,6 +378,7 @@ async fn copy(
     let Some(first) = buffers.recv().await else {
         return Ok(0);
     };
+    let _permit = database.copy_permit().await?;
     let mut transaction = database.pool().begin().await?;
     sqlx::query(include_str!(
         "../../../sql/gristmill_generation.lock_shared.sql"

@@ -57,7 +57,7 @@ impl<'a> Copies<'a> {
         let schemas = [server.new_schema(), server.new_schema()];
         let open = |schema: &str| -> Result<Database> {
             let target = Target {
-                url: Some(server.url().to_string()),
+                url: Some(server.url().into()),
                 schema: schema.parse().map_err(|error| anyhow::anyhow!("{error}"))?,
                 data_directory: server.folder().to_path_buf(),
                 lock_wait: gristmill::plan::LOCK_WAIT,
