@@ -34,7 +34,7 @@ BEGIN
             -- Whoever loads holds this lock: gristmill_source.lock.sql.
             SELECT source.source_uuid
             FROM gristmill_source AS source
-            WHERE pg_try_advisory_xact_lock(hashtextextended('gristmill source ' || source.source_uuid, 0))
+            WHERE pg_try_advisory_xact_lock(source_lock_key(source.source_uuid))
         ),
         manifests AS (
             SELECT

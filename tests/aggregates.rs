@@ -34,6 +34,7 @@ const OTHERS: &[&str] = &[
     "ensure_report_period",
     "register_source",
     "rename_source",
+    "source_lock_key",
     // Categories and mappings anew: `replay`.
     "recategorize_day",
     "reclassify_days",
