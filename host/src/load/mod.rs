@@ -7,6 +7,7 @@
 mod encode;
 mod fit;
 mod stored_texts;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use self::encode::Encoder;
 use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
+pub use self::version::LOAD_VERSION;
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
