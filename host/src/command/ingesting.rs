@@ -15,7 +15,7 @@ use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
 use crate::ingest::{Ingest, IngestedFile, Progress, describe};
-use crate::load::Loader;
+use crate::load::{LoadableMonths, Loader};
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::publish;
@@ -86,6 +86,12 @@ impl Ingesting<'_> {
         Ok(Words {
             enabled_tag_keys: self.runtime.block_on(enabled)?,
         })
+    }
+
+    /// The months that the pipeline loads now.
+    pub(super) fn loadable_months(&self) -> Result<LoadableMonths> {
+        let months = LoadableMonths::now(self.database, self.plan.months);
+        self.runtime.block_on(months)
     }
 
     /// Loads what is wanted of a payload into staging, and shows what stages logged.

@@ -15,7 +15,7 @@ use crate::archive::{self, Archive};
 use crate::books::FileBook;
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
-use crate::load::Loader;
+use crate::load::{LoadableMonths, Loader};
 use crate::payload::Payload;
 use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
 use crate::quarantine;
@@ -157,6 +157,8 @@ impl PayloadRun<'_> {
         let payload = payload?;
         self.outcome.cluster_id = Some(payload.manifest.cluster_id.clone());
         self.outcome.manifest = Some(payload.manifest.uuid);
+        let loadable = self.ingesting.loadable_months()?;
+        loadable.check(&payload)?;
         let source = self.source(&payload)?;
         self.outcome.source_uuid = Some(source.source_uuid);
         let mut upload = self.ingesting.runtime.block_on(Upload::begin(
@@ -168,7 +170,7 @@ impl PayloadRun<'_> {
             &report::say,
         ))?;
         *manifest_id = Some(upload.manifest_id);
-        let state = self.load(&payload, &mut upload, run_id);
+        let state = self.load(&payload, &mut upload, run_id, loadable);
         match state {
             Ok(state @ (RunState::Loaded | RunState::Published)) => {
                 self.ingesting.runtime.block_on(upload.close());
@@ -190,7 +192,13 @@ impl PayloadRun<'_> {
     }
 
     /// Everything between the opening of an upload and its end.
-    fn load(&mut self, payload: &Payload, upload: &mut Upload, run_id: i64) -> Result<RunState> {
+    fn load(
+        &mut self,
+        payload: &Payload,
+        upload: &mut Upload,
+        run_id: i64,
+        loadable: LoadableMonths,
+    ) -> Result<RunState> {
         let words = self.ingesting.words()?;
         let fingerprint = self.ingesting.plan.fingerprint(&|set| words.of(set));
         let mut earlier = match self.ingesting.capture {
@@ -205,11 +213,12 @@ impl PayloadRun<'_> {
             files,
             here,
             stage_seconds,
-        } = self.ingest(payload, &words, upload, &mut earlier)?;
+        } = self.ingest(payload, &words, upload, &mut earlier, loadable)?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
             let manifest_id = upload.manifest_id;
+            self.ingesting.runtime.block_on(upload.check_lock())?;
             let kept = quarantine::keep(self.ingesting.database, run_id, manifest_id, &files);
             if let Err(also) = self.ingesting.runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
@@ -252,6 +261,7 @@ impl PayloadRun<'_> {
         words: &Words,
         upload: &mut Upload,
         earlier: &mut Earlier,
+        loadable: LoadableMonths,
     ) -> Result<Ingested> {
         let open_files = upload.open_files.clone();
         let file = |name: &str| open_files.iter().any(|open| open == name);
@@ -266,6 +276,7 @@ impl PayloadRun<'_> {
                 self.ingesting.database.clone(),
                 upload.generation,
                 source_uuid,
+                loadable,
             );
             if earlier.is_empty() {
                 return self.ingesting.payload(payload, &loader, words, wanted);

@@ -291,7 +291,16 @@ impl Replay<'_> {
             runtime,
             ..
         } = self.ingesting;
-        let loader = Loader::new(database.clone(), upload.generation, self.source.source_uuid);
+        let loadable = self.ingesting.loadable_months()?;
+        for payload in payloads {
+            loadable.check(payload)?;
+        }
+        let loader = Loader::new(
+            database.clone(),
+            upload.generation,
+            self.source.source_uuid,
+            loadable,
+        );
         let mut files = Vec::new();
         let mut taken = BTreeSet::new();
         for payload in payloads {
@@ -311,6 +320,7 @@ impl Replay<'_> {
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
+            runtime.block_on(upload.check_lock())?;
             let kept = quarantine::keep(database, run_id, upload.manifest_id, &files);
             if let Err(also) = runtime.block_on(kept) {
                 failure.causes.push(also.to_string());

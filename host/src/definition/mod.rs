@@ -93,6 +93,10 @@ pub struct Limits {
     /// Bytes of a report file that a parser gets at a time.
     #[schemars(with = "Option<Bytes>")]
     pub chunk: Option<Spanned<Bytes>>,
+    /// Months before the present one of which rows are loaded.
+    pub months_back: Option<u16>,
+    /// Months after the present one of which rows are loaded.
+    pub months_ahead: Option<u16>,
     /// The share of a payload's rows that may go to quarantine, in all or by one
     /// stage; above it the payload fails.
     pub rejected_rows: Option<Share>,

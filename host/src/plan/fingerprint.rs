@@ -30,6 +30,7 @@ impl Plan {
             "contract": CONTRACT_VERSION,
             "coverage": self.coverage,
             "chunk": self.chunk_bytes,
+            "months": [self.months.back, self.months.ahead],
             "reports": reports,
         });
         hexadecimal(&Sha256::digest(plan.to_string()))

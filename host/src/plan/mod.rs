@@ -29,12 +29,20 @@ pub struct Plan {
     /// The share of a payload's rows that may go to quarantine.
     pub rejected_rows_max: f64,
     pub chunk_bytes: usize,
+    pub months: MonthLimits,
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,
     pub archive: ArchivePlan,
     /// Every stage that is defined, in a chain or not.
     pub stages: Vec<StagePlan>,
     pub reports: Vec<ReportPlan>,
+}
+
+/// Which months may be loaded, counted from the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthLimits {
+    pub back: u32,
+    pub ahead: u32,
 }
 
 /// What is done with payloads once they are loaded.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use crate::definition::LearnedSet;
@@ -31,6 +31,16 @@ impl UploadIds {
         let manifest_id = Some(self.manifest_id);
         run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
     }
+}
+
+/// The UTC days that files have rows of.
+pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
+    files
+        .iter()
+        .flat_map(|file| file.hours.keys())
+        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+        .map(|hour| hour.date_naive())
+        .collect()
 }
 
 /// Records what a generation has of each file and what the files taught, and makes
