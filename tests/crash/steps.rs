@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gristmill::step::Step::{self, *};
 
-use super::{DAYS, parts, payload};
+use super::{DAYS, around_a_month, parts, payload};
 use crate::local_server::wait_until;
 use crate::support::command::Gristmill;
 use crate::support::contents::{self, ALL, Compared};
@@ -35,7 +35,8 @@ const LOADING: [Step; 11] = [
 const NAMING: [Step; 1] = [NamesStored];
 
 /// What `run` passes besides when it publishes.
-const PUBLISHING: [Step; 9] = [
+const PUBLISHING: [Step; 10] = [
+    CopyHeld,
     CopyEnded,
     ArchiveWritten,
     ArchivePlaced,
@@ -47,7 +48,8 @@ const PUBLISHING: [Step; 9] = [
     PublishCommitted,
 ];
 
-const WAITING: [Step; 6] = [
+const WAITING: [Step; 7] = [
+    CopyHeld,
     CopyEnded,
     ArchiveWritten,
     ArchivePlaced,
@@ -56,7 +58,8 @@ const WAITING: [Step; 6] = [
     PublishCommitted,
 ];
 
-const REPLAYING: [Step; 5] = [
+const REPLAYING: [Step; 6] = [
+    CopyHeld,
     CopyEnded,
     GenerationRecorded,
     DaysReplaced,
@@ -64,10 +67,12 @@ const REPLAYING: [Step; 5] = [
     PublishCommitted,
 ];
 
-const REFUSING: [Step; 5] = [
+const REFUSING: [Step; 7] = [
+    CopyHeld,
     CopyEnded,
     RejectsKept,
     FilesFailed,
+    GenerationMarked,
     GenerationForgotten,
     RunClosed,
 ];
@@ -76,15 +81,17 @@ const REFUSING: [Step; 5] = [
 const TAKING_OVER: [Step; 1] = [GenerationsTakenOver];
 
 /// What it passes besides when it turns out that one is not.
-const BEGINNING_AGAIN: [Step; 1] = [GenerationForgotten];
+const BEGINNING_AGAIN: [Step; 2] = [GenerationMarked, GenerationForgotten];
 
 const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
 
-const CLEANING: [Step; 4] = [
+const CLEANING: [Step; 6] = [
     GenerationsCleaned,
+    StagedRowsRemoved,
     ArchiveForgotten,
     ArchiveRemoved,
     PartitionsDropped,
+    EmptyPartitionsDropped,
 ];
 
 const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
@@ -334,7 +341,8 @@ fn days_that_are_summarized_again() {
 #[test]
 fn what_is_past_retention() {
     let site = Site::new();
-    let old = ["2001-01-31", "2001-02-01"];
+    let old = around_a_month(60);
+    let old = old.each_ref().map(String::as_str);
     let payloads = [payload(1, &old, 2), payload(2, &old, 3)];
     site.run(&site.write(&payloads)).succeeds();
     let clean = |site: &Site| {
