@@ -16,7 +16,7 @@ STAGES := csv-parse effective-usage label-filter unit-conversion
 
 # The modules of tests that `make torture` runs.
 TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_parsers:: \
-	hostile_payloads:: fuzzing::
+	hostile_payloads:: months:: fuzzing::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml
