@@ -5,6 +5,10 @@
 //! first and then its file, so that no record is without one. A file that nothing
 //! refers to, left by a run that died, goes when it is old.
 
+mod partitions;
+mod periods;
+mod staging;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -43,6 +47,12 @@ pub struct Cleaned {
     pub generations: Vec<OldGeneration>,
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
+    /// Of any month, with nothing in them that counts.
+    pub empty_partitions: Vec<OldPartition>,
+    /// Those that others used all the time, which the next time may find free.
+    pub partitions_in_use: BTreeSet<String>,
+    /// Staged rows of no generation.
+    pub orphaned_rows: i64,
     pub report_periods: Vec<OldReportPeriod>,
     /// Files of the archive that nothing refers to.
     pub stray_files: Vec<String>,
@@ -89,46 +99,40 @@ pub struct OldReportPeriod {
 /// # Errors
 /// A statement fails; what was removed before it stays removed.
 pub async fn clean(database: &Database, retention: Retention, archive: &Path) -> Result<Cleaned> {
-    let dry_run = retention.dry_run;
     let mut cleaned = Cleaned {
-        dry_run,
-        generations: sqlx::query_as(include_str!(
-            "../../sql/gristmill_generation.forget_old.sql"
-        ))
-        .bind(retention.days)
-        .bind(dry_run)
-        .fetch_all(database.pool())
-        .await
-        .map_err(|error| SqlError(error).failure("cannot forget old staged rows"))?,
+        dry_run: retention.dry_run,
         ..Cleaned::default()
     };
-    step::passed(Step::GenerationsCleaned);
-    let Some(months) = retention.months else {
-        return Ok(cleaned);
-    };
+    staging::clean(database, retention, &mut cleaned).await?;
+    if let Some(months) = retention.months {
+        clean_months(database, months, archive, &mut cleaned).await?;
+    }
+    // What was emptied above is among them.
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
+    step::passed(Step::EmptyPartitionsDropped);
+    Ok(cleaned)
+}
+
+/// Removes what is kept by calendar months.
+async fn clean_months(
+    database: &Database,
+    months: i32,
+    archive: &Path,
+    cleaned: &mut Cleaned,
+) -> Result<()> {
     // Records that go now may be the only ones of their directory.
     let mut directories = archive_directories(database).await?;
     directories.insert(archive.to_path_buf());
-    clean_archive(database, months, &mut cleaned).await?;
+    clean_archive(database, months, cleaned).await?;
     for directory in directories {
-        clean_stray_files(database, &directory, &mut cleaned).await?;
+        clean_stray_files(database, &directory, cleaned).await?;
     }
-    cleaned.partitions = sqlx::query_as(include_str!("../../sql/reporting_ocp.drop_old.sql"))
-        .bind(months)
-        .bind(dry_run)
-        .fetch_all(database.pool())
-        .await
-        .map_err(|error| SqlError(error).failure("cannot drop old summaries"))?;
-    cleaned.report_periods = sqlx::query_as(include_str!(
-        "../../sql/reporting_ocpusagereportperiod.forget_old.sql"
-    ))
-    .bind(months)
-    .bind(dry_run)
-    .fetch_all(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot forget old report periods"))?;
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_old(&mut connection, months, cleaned).await?;
+    periods::clean(&mut connection, months, cleaned).await?;
     step::passed(Step::PartitionsDropped);
-    Ok(cleaned)
+    Ok(())
 }
 
 async fn clean_archive(database: &Database, months: i32, cleaned: &mut Cleaned) -> Result<()> {
