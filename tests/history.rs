@@ -266,10 +266,6 @@ fn every_index_of_ours_is_used() {
             "DELETE FROM gristmill_quarantine WHERE run_id = 77",
         ),
         (
-            "reporting_common_costusagereportstatus_generation_index",
-            "DELETE FROM gristmill_generation WHERE id = 77",
-        ),
-        (
             "gristmill_quarantine_generation_index",
             "DELETE FROM gristmill_generation WHERE id = 77",
         ),
