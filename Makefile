@@ -16,8 +16,8 @@ STAGES := csv-parse effective-usage label-filter unit-conversion
 
 # The modules of tests that `make torture` runs.
 TORTURE := crash:: properties:: containment:: sandbox:: hostile:: hostile_inbox:: \
-	hostile_parsers:: hostile_payloads:: fuzzing:: owners:: local_server::planted:: \
-	poolers:: sessions:: connections::
+	hostile_parsers:: hostile_payloads:: months:: fuzzing:: owners:: \
+	local_server::planted:: poolers:: sessions:: connections::
 
 # What `make run` runs; try `make run PIPELINE=pipelines/ocp-max.toml`.
 PIPELINE := pipelines/ocp.toml

@@ -7,13 +7,15 @@
 --
 -- partition  text  the partition
 --
--- The product's own triggers may drop the partition with the entry.
+-- The product's own triggers may drop the partition with the entry. Fails soon when
+-- the table is in use (55P03): whoever comes to load or to read waits behind this.
 
 CREATE OR REPLACE FUNCTION drop_partition(partition text)
 RETURNS void
 LANGUAGE plpgsql
 -- That it is gone already is no news.
 SET client_min_messages = warning
+SET lock_timeout = '100ms'
 AS $$
 BEGIN
     IF has_partition_register() THEN

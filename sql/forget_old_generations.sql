@@ -1,13 +1,14 @@
--- Removes staged rows that no summary will need again, with their generations.
+-- Forgets the generations of a source whose staged rows no summary will need again.
+-- The rows themselves go afterwards, by remove_staged_rows.
 --
 -- Reads   gristmill_day_manifest                    one row per source, day and manifest
 -- Reads   reporting_common_costusagereportmanifest  one row per source and upload
 -- Reads   gristmill_coverage                        one row per generation, report kind and hour
--- Writes  every staging table                       one row per generation, hour and object
--- Writes  gristmill_generation, gristmill_coverage  as forget_generation does
+-- Writes  gristmill_generation                      one row per generation
 --
--- before   timestamptz  the end of what goes: what was loaded since stays
--- dry_run  boolean      only say what would go
+-- source_uuid  uuid         the source
+-- before       timestamptz  the end of what goes: what was loaded since stays
+-- dry_run      boolean      only say what would go, and lock nothing
 --
 -- Returns one row per generation, with its rows and the reason: `superseded` (other
 -- manifests hold all of its days) or `old` (its days are over, and before the
@@ -18,25 +19,35 @@
 -- superseded: with others that are yet to come it may win its days. A manifest that waits for files,
 -- and a source that is being loaded, are left alone.
 
-CREATE OR REPLACE FUNCTION forget_old_generations(before timestamptz, dry_run boolean)
+CREATE OR REPLACE FUNCTION forget_old_generations(source_uuid uuid, before timestamptz, dry_run boolean)
 RETURNS TABLE (generation bigint, manifest_id integer, reason text, rows bigint)
 LANGUAGE plpgsql
--- Rather fail than hold up all who load.
-SET lock_timeout = '10s'
 AS $$
 DECLARE
+    source CONSTANT uuid := forget_old_generations.source_uuid;
+    source_key CONSTANT bigint := source_lock_key(source);
     previous_month CONSTANT date := date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month';
     old_generation record;
-    old_generations bigint[] := '{}';
 BEGIN
+    -- Whoever loads holds this lock: gristmill_source.lock.sql.
+    IF dry_run THEN
+        PERFORM
+        FROM pg_locks AS held
+        WHERE
+            held.locktype = 'advisory'
+            AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND held.granted
+            AND held.objsubid = 1
+            AND (held.classid::bigint << 32 | held.objid::bigint) = source_key;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    ELSIF NOT pg_try_advisory_xact_lock(source_key) THEN
+        RETURN;
+    END IF;
+
     FOR old_generation IN
-        WITH idle_sources AS (
-            -- Whoever loads holds this lock: gristmill_source.lock.sql.
-            SELECT source.source_uuid
-            FROM gristmill_source AS source
-            WHERE pg_try_advisory_xact_lock(hashtextextended('gristmill source ' || source.source_uuid, 0))
-        ),
-        manifests AS (
+        WITH manifests AS (
             SELECT
                 manifest.id,
                 CASE
@@ -51,13 +62,12 @@ BEGIN
                     ELSE max(holder.usage_day)
                 END AS last_day
             FROM reporting_common_costusagereportmanifest AS manifest
-            JOIN idle_sources AS source
-                ON source.source_uuid = manifest.provider_id
             LEFT JOIN gristmill_day_manifest AS holder
                 ON holder.source_uuid = manifest.provider_id
                 AND holder.manifest_id = manifest.id
             WHERE
-                manifest.completed_datetime IS NOT NULL
+                manifest.provider_id = source
+                AND manifest.completed_datetime IS NOT NULL
                 AND NOT EXISTS (
                     SELECT
                     FROM gristmill_generation AS part
@@ -95,7 +105,11 @@ BEGIN
             old.reason
         ORDER BY part.id
     LOOP
-        old_generations := old_generations || old_generation.id;
+        IF NOT dry_run THEN
+            UPDATE gristmill_generation AS forgotten
+            SET state = 'forgotten'
+            WHERE forgotten.id = old_generation.id;
+        END IF;
 
         generation := old_generation.id;
         manifest_id := old_generation.manifest_id;
@@ -103,12 +117,5 @@ BEGIN
         rows := old_generation.rows;
         RETURN NEXT;
     END LOOP;
-
-    IF NOT dry_run THEN
-        -- Whole months first: what is dropped need not be deleted row by row.
-        PERFORM drop_old_staging_partitions(old_generations);
-        PERFORM forget_generation(old.generation)
-        FROM unnest(old_generations) AS old (generation);
-    END IF;
 END
 $$;

@@ -1,9 +1,10 @@
--- Forgets the generations whose staged rows no summary will need again.
+-- Forgets the generations of a source whose staged rows no summary will need again.
 --
 -- Writes  as forget_old_generations does
 --
--- $1  days     integer  what was loaded within so many days stays
--- $2  dry_run  boolean  only say what would go
+-- $1  source_uuid  uuid     the source
+-- $2  days         integer  what was loaded within so many days stays
+-- $3  dry_run      boolean  only say what would go
 --
 -- Returns one row per generation.
 
@@ -12,5 +13,5 @@ SELECT
     forgotten.manifest_id,
     forgotten.reason,
     forgotten.rows
-FROM forget_old_generations(now() - make_interval(days => $1), $2) AS forgotten
+FROM forget_old_generations($1, now() - make_interval(days => $2), $3) AS forgotten
 ORDER BY forgotten.generation;

@@ -9,5 +9,5 @@ SELECT id
 FROM gristmill_generation
 WHERE
     source_uuid = $1
-    AND state = 'loading'
+    AND state <> 'complete'
 ORDER BY id;

@@ -3,4 +3,4 @@
 --
 -- $1  source_uuid  text  the source
 
-SELECT pg_advisory_lock(hashtextextended('gristmill source ' || $1, 0));
+SELECT pg_advisory_lock(source_lock_key($1::uuid));

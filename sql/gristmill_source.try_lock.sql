@@ -5,4 +5,4 @@
 --
 -- Returns whether the source is locked now; gristmill_source.lock waits for it.
 
-SELECT pg_try_advisory_lock(hashtextextended('gristmill source ' || $1, 0));
+SELECT pg_try_advisory_lock(source_lock_key($1::uuid));

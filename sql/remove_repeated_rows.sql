@@ -17,6 +17,8 @@ LANGUAGE plpgsql
 -- Nobody has counted the rows that were just loaded, and the planner guesses a
 -- few: it would look up each by itself.
 SET enable_nestloop = off
+-- Which partitions are read, and locked, depends on the hours.
+SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     manifest ALIAS FOR manifest_id;

@@ -1,7 +1,7 @@
 -- Puts the rows of a new generation in the place of those that a manifest had of
 -- some days. Its other days keep the rows that they had.
 --
--- Reads   pg_class              which tables are staging tables
+-- Reads   staging_partitions    where the rows of a generation are
 -- Writes  every staging table   one row per generation, hour and object
 -- Writes  gristmill_coverage    one row per generation, report kind and hour
 -- Writes  gristmill_generation  one row per generation
@@ -16,10 +16,13 @@
 -- Returns the days that the new generation has rows of. Generations of the
 -- manifest that are left with nothing are forgotten.
 --
--- The statement made for each staging table is given
+-- The statement made for each partition that may hold such rows is given
 -- $1  the new generation
 -- $2  the manifest's other generations
 -- $3  the days
+--
+-- Partitions are visited by name: a statement on the whole table would lock those of
+-- all months.
 
 CREATE OR REPLACE FUNCTION replace_days(
     manifest_id integer,
@@ -41,24 +44,25 @@ DECLARE
             AND old.id <> new_generation
             AND old.state = 'complete'
     );
-    staging_table regclass;
+    partition text;
     emptied bigint;
 BEGIN
-    FOR staging_table IN
-        SELECT candidate.oid
-        FROM pg_class AS candidate
-        WHERE
-            candidate.relnamespace = quote_ident(current_schema())::regnamespace
-            AND candidate.relkind = 'p'
-            AND candidate.relname LIKE 'reporting\_ocpusagelineitem\_%\_staging'
-        ORDER BY candidate.relname
+    FOR partition IN
+        SELECT DISTINCT staging_partitions(replaced.id)
+        FROM unnest(old_generations || new_generation) AS replaced (id)
+        WHERE EXISTS (
+            SELECT
+            FROM gristmill_coverage AS coverage
+            WHERE coverage.generation = replaced.id
+        )
+        ORDER BY 1
     LOOP
         EXECUTE format(
-            'DELETE FROM %s
+            'DELETE FROM %I.%I
             WHERE
                 (generation = $1 AND (interval_start AT TIME ZONE ''UTC'')::date <> ALL ($3))
                 OR (generation = ANY ($2) AND (interval_start AT TIME ZONE ''UTC'')::date = ANY ($3))',
-            staging_table
+            current_schema(), partition
         ) USING new_generation, old_generations, days;
     END LOOP;
 

@@ -39,7 +39,8 @@ BEGIN
     FROM gristmill_source AS known
     WHERE known.source_uuid = source;
 
-    PERFORM ensure_month(start_date);
+    -- Whoever publishes has made them before, in a transaction of its own.
+    PERFORM ensure_summaries(start_date);
     -- Says so when the source is not registered.
     period := ensure_report_period(source, start_date);
 

@@ -5,7 +5,7 @@
 use tar::EntryType;
 
 use crate::support::payload::{Payload, Report};
-use crate::support::scene::{Scene, check_quarantine, later};
+use crate::support::scene::{Scene, check_quarantine, later, loadable_months};
 
 #[test]
 fn a_damaged_tarball_is_refused() {
@@ -267,7 +267,11 @@ fn few_bad_rows_go_to_quarantine_and_the_rest_counts() {
         ),
         (
             ("interval_start", "1812-06-24 00:00:00 +0000 UTC"),
-            "load|0|interval_start|out-of-range|1812-06-24T00:00:00Z is not in the years 2000 to 2099",
+            &format!(
+                "load|0|interval_start|out-of-range|1812-06-24T00:00:00Z is not in the months {}: \
+                `months-back` in `[limits]` is 120",
+                loadable_months()
+            ),
         ),
     ] {
         let scene = Scene::new();

@@ -7,6 +7,8 @@
 mod clock;
 /// Several at once.
 mod hosts;
+/// Sessions that end alone, with the locks that they hold.
+mod locks;
 /// Killed at any moment.
 mod moments;
 /// The server goes away under them, or has no room.
@@ -14,10 +16,19 @@ mod server;
 /// Killed behind each step.
 mod steps;
 
+use chrono::{Datelike, Months, Utc};
+
 use crate::support::payload::{Payload, Report};
 
 /// Days that most payloads here tell of: one at the end of a month, one of the next.
 const DAYS: [&str; 2] = ["2026-01-31", "2026-02-01"];
+
+/// The last day of a month and the first one of the next, so many months ago.
+fn around_a_month(months_ago: u32) -> [String; 2] {
+    let today = Utc::now().date_naive();
+    let first = today.with_day(1).expect("a first day") - Months::new(months_ago);
+    [first.pred_opt().expect("a day before"), first].map(|day| day.to_string())
+}
 
 /// A payload of pods and volumes in the first hours of some days. Of two of them,
 /// the one with more hours counts, then the one with the larger number.

@@ -325,7 +325,6 @@ fn a_publish_reads_no_table_of_history_from_end_to_end() {
 
 #[test]
 fn forgetting_a_generation_finds_its_rows_by_the_index_of_each_staging_table() {
-    let plans = plans("SELECT forget_generation(-21465)");
     for table in [
         "pod",
         "storage",
@@ -334,7 +333,9 @@ fn forgetting_a_generation_finds_its_rows_by_the_index_of_each_staging_table() {
         "vm",
         "gpu",
     ] {
-        let partition = format!(" on reporting_ocpusagelineitem_{table}_staging_2025_12");
+        let partition = format!("reporting_ocpusagelineitem_{table}_staging_2025_12");
+        let plans = plans(&format!("SELECT remove_staged_rows('{partition}', -21465)"));
+        let partition = format!(" on {partition}");
         let scans = scans(&plans);
         let scans: Vec<_> = scans
             .iter()
@@ -368,7 +369,7 @@ fn every_index_of_ours_is_used() {
         ),
         (
             "generation_interval_start_idx",
-            "SELECT forget_generation(-21465)",
+            "SELECT remove_staged_rows('reporting_ocpusagelineitem_pod_staging_2025_12', -21465)",
         ),
         (
             "source_uuid_usage_start_idx",

@@ -48,6 +48,8 @@ mod hostile_inbox;
 mod hostile_parsers;
 /// Payloads made to do harm.
 mod hostile_payloads;
+/// The version of what becomes of a report's bytes.
+mod load_version;
 /// The Postgres server that gristmill starts itself.
 mod local_server;
 /// The components that `--locked` holds a pipeline to.

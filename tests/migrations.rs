@@ -216,6 +216,8 @@ const STAGED_WITH_NAMES: &str = "
 fn staged_pods_keep_their_names() {
     let functions = [
         "ensure_month",
+        "ensure_partition",
+        "monthly_tables",
         "has_partition_register",
         "register_partition",
     ];

@@ -10,7 +10,7 @@ use gristmill::hours::KnownHours;
 use gristmill::ingest::{
     FoundReject, Ingest, IngestedFile, Progress, RejectSink, Rejects, connections,
 };
-use gristmill::load::Loader;
+use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload as Opened;
 use gristmill::plan::{self, Plan, Surroundings};
 use gristmill::stage::Engine;
@@ -22,6 +22,23 @@ use uuid::Uuid;
 use crate::support::command::{file, stages};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::{TestDatabase, scratch};
+
+/// What an ingest loads into.
+const GENERATION: &str = "
+    WITH manifests AS (
+        INSERT INTO reporting_common_costusagereportmanifest (
+            assembly_id, provider_id, billing_period_start_datetime, num_total_files
+        )
+        SELECT 'parallel', source_uuid, '2026-10-01Z', 1 FROM gristmill_source
+        RETURNING id, provider_id
+    ),
+    runs AS (
+        INSERT INTO gristmill_run (pipeline, payload) VALUES ('parallel', 'parallel') RETURNING id
+    )
+    INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid)
+    SELECT manifest.id, run.id, manifest.provider_id
+    FROM manifests AS manifest
+    CROSS JOIN runs AS run";
 
 /// The smallest chunk that there is, so that a few hundred kilobytes are many batches.
 const CHUNK: &str = "limits.chunk = \"64 KiB\"\n";
@@ -60,6 +77,10 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     runtime
         .block_on(source::register(&opened, uuid, "parallel", "parallel"))
         .expect("a source");
+    database.execute(GENERATION);
+    let loadable = runtime
+        .block_on(LoadableMonths::now(&opened, plan.months))
+        .expect("months");
     let words = |_: BoundSet| vec!["app".to_string(), "tier".to_string()];
     let progress = Progress::default();
     let kept = Kept::default();
@@ -68,7 +89,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         plan,
         words: &words,
         known: &KnownHours::default(),
-        loader: &Loader::new(opened, 1, uuid),
+        loader: &Loader::new(opened, 1, uuid, loadable),
         runtime: runtime.handle(),
         rejects: &rejects,
         progress: &progress,

@@ -2,6 +2,7 @@
 //! `clean` has the arguments and the archive; here are the functions themselves.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -222,12 +223,12 @@ fn summaries_go_by_calendar_months_with_all_that_is_of_them() {
 fn on_doubt_no_month_goes() {
     let site = Site::new();
     site.load(1, 5, 1);
-    for function in ["drop_old_partitions", "forget_old_report_periods"] {
+    for function in ["old_partitions", "old_report_periods"] {
         for cutoff in ["now()::date", "(now() - interval '1 month')::date", "NULL"] {
             let refused = site.rows(&format!(
                 "DO $$
                 BEGIN
-                    PERFORM {function}({cutoff}, false);
+                    PERFORM {function}({cutoff});
                     RAISE EXCEPTION 'it was not refused';
                 EXCEPTION WHEN invalid_parameter_value THEN
                     NULL;
@@ -318,8 +319,8 @@ fn partitions_are_registered_where_another_product_keeps_a_register() {
         );
         assert_eq!(
             site.rows("SELECT count(*) FROM partitioned_tables"),
-            ["20"],
-            "months that were there before are nobody's business"
+            ["15"],
+            "the summaries and the one staging table that has rows; months that were there before are nobody's business"
         );
         let [summary, staged] = site.days();
         assert_eq!((summary, staged), (vec![site.day(5)], vec![site.day(5)]));
@@ -338,4 +339,137 @@ fn another_table_of_that_name_is_left_alone() {
         .execute("CREATE TABLE partitioned_tables (name text)");
     site.load(1, 5, 1);
     assert_eq!(site.rows("SELECT count(*) FROM partitioned_tables"), ["0"]);
+}
+
+/// What was left by versions that let a COPY end after its generation was forgotten.
+#[test]
+fn rows_of_no_generation_go_whatever_their_number() {
+    let site = Site::new();
+    site.load(1, 0, 2);
+    site.load(2, 1, 2);
+    let staged = "SELECT count(*) FROM reporting_ocpusagelineitem_pod_staging";
+    let before = site.database.digests_of_published();
+    // Older than all, in between, and newer.
+    site.database.execute(
+        "INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid)
+        SELECT manifest_id, run_id, source_uuid FROM gristmill_generation WHERE id = 1;
+        DELETE FROM gristmill_generation WHERE id = 3;
+        INSERT INTO reporting_ocpusagelineitem_pod_staging
+        SELECT (jsonb_populate_record(staged, jsonb_build_object('generation', orphan.id))).*
+        FROM reporting_ocpusagelineitem_pod_staging AS staged
+        CROSS JOIN unnest(ARRAY[-7, 0, 3, 1000000]) AS orphan (id)",
+    );
+    assert_eq!(site.rows(staged), ["20"]);
+    let shown = site.clean(&["--dry-run", "--json"]).succeeds().json();
+    assert_eq!(shown["orphaned_rows"], 16);
+    assert_eq!(site.rows(staged), ["20"]);
+    let ended = site.clean(&[]).succeeds();
+    assert!(ended.stdout.contains("of no upload"), "{ended}");
+    assert!(ended.stdout.contains("16 rows"), "{ended}");
+    assert_eq!(site.rows(staged), ["4"]);
+    assert_eq!(site.database.digests_of_published(), before);
+}
+
+#[test]
+fn a_dry_run_locks_nothing() {
+    let site = Site::new();
+    site.load(1, 0, 2);
+    site.load(2, 0, 3);
+    site.load(3, 5, 1);
+    // As it would be asked for, in one transaction; and what that holds at its end.
+    let held = site.rows(
+        "BEGIN;
+        DO $$
+        BEGIN
+            PERFORM forget_old_generations(source_uuid, now(), true) FROM gristmill_source;
+            PERFORM old_partitions((now() - interval '3 months')::date);
+            PERFORM old_report_periods((now() - interval '3 months')::date);
+            PERFORM is_unused_partition(partition_name, month, is_staging) FROM partitions_by_month();
+            PERFORM remove_orphaned_rows(name, true) FROM staging_partitions(NULL) AS staged (name);
+        END $$;
+        SELECT DISTINCT locktype, mode
+        FROM pg_locks
+        WHERE
+            pid = pg_backend_pid()
+            AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'));
+        COMMIT",
+    );
+    assert!(held.is_empty(), "{held:?}");
+    // What it says goes by who is at work.
+    let old = |site: &Site| {
+        let shown = site
+            .clean(&["--retention-days", "0", "--dry-run", "--json"])
+            .succeeds()
+            .json();
+        shown["generations"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(old(&site), 2);
+    let busy = site.database.session();
+    busy.execute("SELECT pg_advisory_lock(source_lock_key(source_uuid)) FROM gristmill_source");
+    assert_eq!(old(&site), 0);
+}
+
+#[test]
+fn what_is_in_use_is_cleaned_without_its_table_and_nobody_waits() {
+    let site = Site::new();
+    site.load(1, 5, 2);
+    site.load(2, 0, 1);
+    // A load that takes its time has its table, as COPY does.
+    let load = site.database.session();
+    load.execute(
+        "BEGIN;
+        SELECT hold_partitions('reporting_ocpusagelineitem_pod_staging', '{}')",
+    );
+    let clean = site.clean(&["--retention-days", "0"]).begins();
+    // Those that come meanwhile wait for a moment at most.
+    let longest = (0..20)
+        .map(|_| {
+            let begun = Instant::now();
+            site.database.execute(
+                "BEGIN;
+                SELECT hold_partitions('reporting_ocpusagelineitem_pod_staging', '{}');
+                SELECT pg_sleep(0.05);
+                COMMIT",
+            );
+            begun.elapsed()
+        })
+        .max();
+    let ended = clean.ends();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(longest < Some(Duration::from_secs(5)), "{longest:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("are left, since their tables were in use"),
+        "{ended}"
+    );
+    let [_, staged] = site.days();
+    assert_eq!(staged, [site.day(0)], "the rows are gone all the same");
+    let table = "reporting_ocpusagelineitem_pod_staging";
+    assert_eq!(site.months(table), ["-1", "0", "1", "5"]);
+    load.execute("COMMIT");
+    site.clean(&["--retention-days", "0"]).succeeds();
+    assert_eq!(site.months(table), ["-1", "0", "1"]);
+}
+
+#[test]
+fn a_month_that_has_rows_is_not_dropped_and_one_that_was_is_not_held() {
+    let site = Site::new();
+    site.load(1, 5, 1);
+    let month = site.rows(
+        "SELECT format('%L, %L, true', partition_name, month)
+        FROM partitions_by_month()
+        WHERE is_staging AND month < (now() - interval '2 months')::date",
+    );
+    assert_eq!(month.len(), 1);
+    let drop = format!("SELECT drop_unused_partition({})", month[0]);
+    assert_eq!(site.rows(&drop), ["f"], "it has rows that count");
+    site.rows("SELECT forget_generation(id) FROM gristmill_generation");
+    assert_eq!(site.rows(&drop), ["t"]);
+    assert_eq!(site.rows(&drop), ["f"], "it is gone");
+    let held = format!(
+        "SELECT hold_partitions('reporting_ocpusagelineitem_pod_staging', ARRAY['{}01'::date])",
+        &site.day(5)[..8]
+    );
+    assert_eq!(site.rows(&held), ["f"]);
 }

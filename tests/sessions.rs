@@ -258,12 +258,13 @@ fn functions_of_the_ledger_do_the_same_in_anybodys_session() {
         INSERT INTO gristmill.seen SELECT claimed.outcome || claimed.hours FROM gristmill.claim_days(1) AS claimed;
         INSERT INTO gristmill.seen SELECT again.rows_recategorized || ' ' || again.rows_renamed FROM gristmill.reclassify_days('2026-01-01', '2026-01-31', source) AS again;
         PERFORM gristmill.remove_repeated_rows(1);
-        INSERT INTO gristmill.seen SELECT old.reason FROM gristmill.forget_old_generations('2026-10-01Z', true) AS old;
+        INSERT INTO gristmill.seen SELECT old.reason FROM gristmill.forget_old_generations(source, '2026-10-01Z', true) AS old;
         PERFORM gristmill.replace_days(1, 1, '{2026-01-10}', 'pod-usage');
-        INSERT INTO gristmill.seen SELECT old.partition_name FROM gristmill.drop_old_partitions('2026-01-31', false) AS old;
-        INSERT INTO gristmill.seen SELECT old.cluster_id FROM gristmill.forget_old_report_periods('2026-01-31', false) AS old;
+        INSERT INTO gristmill.seen SELECT old.partition_name FROM gristmill.old_partitions('2026-01-31') AS old, gristmill.drop_partition(old.partition_name);
+        INSERT INTO gristmill.seen SELECT old.cluster_id FROM gristmill.old_report_periods('2026-01-31') AS old, gristmill.forget_report_period(old.report_period_id);
+        PERFORM gristmill.settle_tags_values();
         INSERT INTO gristmill.seen SELECT forgotten::text FROM gristmill.forget_generation(1) AS forgotten;
-        INSERT INTO gristmill.seen SELECT dropped::text FROM gristmill.drop_old_staging_partitions('{1}') AS dropped;";
+        INSERT INTO gristmill.seen SELECT part.partition_name || gristmill.drop_unused_partition(part.partition_name, part.month, part.is_staging)::text FROM gristmill.partitions_by_month() AS part;";
     let seen = |settings: &str| {
         let database = TestDatabase::migrated();
         database.execute(&aggregates::scene());

@@ -203,7 +203,9 @@ fn happens(database: &TestDatabase, events: &[Event]) {
                 check(database, &after);
             }
             Event::Forget(months) => database.execute(&format!(
-                "SELECT forget_old_report_periods('{}-01', false)",
+                "SELECT forget_report_period(old.report_period_id)
+                FROM old_report_periods('{}-01') AS old;
+                SELECT settle_tags_values()",
                 MONTHS[*months]
             )),
             Event::Map(on) => database.execute(match on {

@@ -41,6 +41,7 @@ pub mod schema;
 pub mod source;
 pub mod stage;
 pub mod stage_folder;
+mod staged_rows;
 pub mod staging;
 pub mod step;
 pub mod summarize;

@@ -15,12 +15,13 @@ mod source_lock;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
-use self::generations::{forget, insert_manifest, open_generation, take_over};
+use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
 pub use self::keeping::Archived;
 use self::recording::UploadIds;
 use crate::database::{Database, SqlError};
@@ -219,6 +220,12 @@ impl Upload {
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
+        self.check_lock().await?;
+        let missing = self.missing(files);
+        if missing.is_empty() {
+            self.ensure_summaries(&earlier.generations(), recording::days(files))
+                .await?;
+        }
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let fingerprint = Some(fingerprint);
         recording::generation(
@@ -233,13 +240,6 @@ impl Upload {
         if !earlier.is_empty() {
             take_over(&mut transaction, self.manifest_id, earlier).await?;
         }
-        let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        let missing: Vec<String> = self
-            .open_files
-            .iter()
-            .filter(|file| !loaded.contains(file.as_str()))
-            .cloned()
-            .collect();
         let completed = if missing.is_empty() {
             let published =
                 claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
@@ -268,6 +268,50 @@ impl Upload {
     /// All files of the manifest.
     pub fn known_files(&self) -> &[String] {
         &self.known_files
+    }
+
+    /// Files that other tarballs of the payload have yet to bring, when these are loaded.
+    fn missing(&self, files: &[IngestedFile]) -> Vec<String> {
+        let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let open = self.open_files.iter();
+        open.filter(|file| !loaded.contains(file.as_str()))
+            .cloned()
+            .collect()
+    }
+
+    /// Makes the summaries' partitions for what is about to be published.
+    async fn ensure_summaries(
+        &mut self,
+        taken_over: &[i64],
+        days: BTreeSet<NaiveDate>,
+    ) -> Result<()> {
+        let days: Vec<NaiveDate> = days.into_iter().collect();
+        ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await
+    }
+
+    /// Whether other runs are still kept out of the source. What publishes does so in the
+    /// session that keeps them out, and fails with it; this says so in better words, and
+    /// before anything is written on another connection.
+    ///
+    /// # Errors
+    /// The session that has the lock has ended.
+    pub async fn check_lock(&mut self) -> Result<()> {
+        let held: Result<bool, sqlx::Error> =
+            sqlx::query_scalar(include_str!("../../sql/gristmill_source.holds_lock.sql"))
+                .bind(self.source.source_uuid.to_string())
+                .fetch_one(&mut self.lock)
+                .await;
+        let cause = match held {
+            Ok(true) => return Ok(()),
+            Ok(false) => "another session was given in its place".to_string(),
+            Err(error) => SqlError(error).to_string(),
+        };
+        let cluster_id = &self.source.cluster_id;
+        let message =
+            format!("the session that kept other runs out of cluster `{cluster_id}` has ended");
+        Err(Failure::hindered(Some(Hindrance::Lost), message)
+            .because(anyhow::anyhow!(cause))
+            .hint("nothing was published: run the payload again; a time-out of idle sessions or a firewall may have ended the session"))
     }
 
     pub fn source_uuid(&self) -> Uuid {

@@ -4,7 +4,10 @@
 //! What must not go is decided in SQL, here is the order. The archive's part is
 //! `archive/cleaning`.
 
+mod partitions;
+mod periods;
 mod records;
+mod staging;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -38,6 +41,12 @@ pub struct Cleaned {
     pub generations: Vec<OldGeneration>,
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
+    /// Of any month, with nothing in them that counts.
+    pub empty_partitions: Vec<OldPartition>,
+    /// Those that others used all the time, which the next time may find free.
+    pub partitions_in_use: BTreeSet<String>,
+    /// Staged rows of no generation.
+    pub orphaned_rows: i64,
     pub report_periods: Vec<OldReportPeriod>,
     pub records: OldRecords,
     /// Files of the archive that were not recorded to the end.
@@ -76,48 +85,36 @@ pub struct OldReportPeriod {
 /// What would leave the archive is another database's; then nothing is removed. Or a
 /// statement fails; what was removed before it stays removed.
 pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
-    let dry_run = retention.dry_run;
     if let Some(months) = retention.months {
         cleaning::check(database, months).await?;
     }
     let mut cleaned = Cleaned {
-        dry_run,
-        generations: sqlx::query_as(include_str!(
-            "../../sql/gristmill_generation.forget_old.sql"
-        ))
-        .bind(retention.days)
-        .bind(dry_run)
-        .fetch_all(database.pool())
-        .await
-        .map_err(|error| SqlError(error).failure("cannot forget old staged rows"))?,
+        dry_run: retention.dry_run,
         ..Cleaned::default()
     };
-    step::passed(Step::GenerationsCleaned);
-    let Some(months) = retention.months else {
-        cleaned.records = records::clean(database, retention.records, dry_run).await?;
-        return Ok(cleaned);
-    };
-    ArchiveCleaned {
-        payloads: cleaned.payloads,
-        stray_files: cleaned.stray_files,
-        files_left: cleaned.files_left,
-    } = cleaning::clean(database, months, dry_run).await?;
-    cleaned.partitions = sqlx::query_as(include_str!("../../sql/reporting_ocp.drop_old.sql"))
-        .bind(months)
-        .bind(dry_run)
-        .fetch_all(database.pool())
-        .await
-        .map_err(|error| SqlError(error).failure("cannot drop old summaries"))?;
-    cleaned.report_periods = sqlx::query_as(include_str!(
-        "../../sql/reporting_ocpusagereportperiod.forget_old.sql"
-    ))
-    .bind(months)
-    .bind(dry_run)
-    .fetch_all(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot forget old report periods"))?;
-    step::passed(Step::PartitionsDropped);
+    staging::clean(database, retention, &mut cleaned).await?;
+    if let Some(months) = retention.months {
+        clean_months(database, months, &mut cleaned).await?;
+    }
+    // What was emptied above is among them.
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
+    step::passed(Step::EmptyPartitionsDropped);
+    drop(connection);
     // What manifests held has gone by now.
-    cleaned.records = records::clean(database, retention.records, dry_run).await?;
+    cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
     Ok(cleaned)
+}
+
+/// Removes what is kept by calendar months.
+async fn clean_months(database: &Database, months: i32, cleaned: &mut Cleaned) -> Result<()> {
+    let archive = cleaning::clean(database, months, cleaned.dry_run).await?;
+    cleaned.payloads = archive.payloads;
+    cleaned.stray_files = archive.stray_files;
+    cleaned.files_left = archive.files_left;
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_old(&mut connection, months, cleaned).await?;
+    periods::clean(&mut connection, months, cleaned).await?;
+    step::passed(Step::PartitionsDropped);
+    Ok(())
 }

@@ -35,6 +35,8 @@ steps! {
     RunOpened = "run-opened",
     SourceRegistered = "source-registered",
     SourceLocked = "source-locked",
+    /// A generation is forgotten, and its rows are there.
+    GenerationMarked = "generation-marked",
     /// A generation, dead or abandoned, is taken back.
     GenerationForgotten = "generation-forgotten",
     ManifestRecorded = "manifest-recorded",
@@ -48,6 +50,8 @@ steps! {
     CopySent = "copy-sent",
     /// Everything is sent; Postgres has yet to be told that it is all.
     CopyEnding = "copy-ending",
+    /// All rows are in, the generation is held, and nothing is committed.
+    CopyHeld = "copy-held",
     CopyEnded = "copy-ended",
     /// Some rejected rows are in the database; nobody sees them yet.
     RejectsWritten = "rejects-written",
@@ -77,10 +81,13 @@ steps! {
     PublishCommitted = "publish-committed",
     RunClosed = "run-closed",
     GenerationsCleaned = "generations-cleaned",
+    /// What forgotten generations had in staging is gone.
+    StagedRowsRemoved = "staged-rows-removed",
     ArchiveForgotten = "archive-forgotten",
     ArchiveRemoved = "archive-removed",
     PartitionsDropped = "partitions-dropped",
     RecordsCleaned = "records-cleaned",
+    EmptyPartitionsDropped = "empty-partitions-dropped",
 }
 
 /// Says that the program has got there, which may be the end of it.

@@ -2,7 +2,8 @@
 //! themselves; when they came is only told.
 
 use super::{DAYS, payload};
-use crate::support::payload::CLUSTER;
+use crate::support::command::{file, run};
+use crate::support::payload::{CLUSTER, write};
 use crate::support::site::Site;
 
 /// Moves every time at which something was done.
@@ -75,14 +76,24 @@ fn what_was_loaded_in_the_future_is_not_past_retention() {
 }
 
 #[test]
-fn days_of_any_year_are_loaded() {
+fn days_of_any_year_are_loaded_where_the_pipeline_says_so() {
     let site = Site::new();
     let far = [["2000-01-01"], ["2099-12-31"]];
     let payloads: Vec<_> = (1..)
         .zip(&far)
         .map(|(n, days)| payload(n, days, 2))
         .collect();
-    site.run(&site.write(&payloads)).succeeds();
+    let payloads = site.write(&payloads);
+    let ended = site.run(&payloads).ends_with(1);
+    for key in ["months-back", "months-ahead"] {
+        assert!(ended.stderr.contains(key), "{ended}");
+    }
+    let ocp = file("pipelines/ocp.toml");
+    let text = format!("extends = {ocp:?}\n[limits]\nmonths-back = 1200\nmonths-ahead = 1200\n");
+    let patient = write(site.folder(), "patient.toml", text.as_bytes());
+    run(&site.database, &patient, &payloads)
+        .env("GRISTMILL_DATA", site.folder())
+        .succeeds();
     let days = site.database.query_rows(
         "SELECT usage_start::text, count(*)::text
         FROM reporting_ocpusagelineitem_daily_summary

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gristmill::step::Step::{self, *};
 
-use super::{DAYS, parts, payload};
+use super::{DAYS, around_a_month, parts, payload};
 use crate::local_server::wait_until;
 use crate::support::command::Gristmill;
 use crate::support::contents::{self, ALL, Compared};
@@ -50,7 +50,8 @@ const ARCHIVING: [Step; 5] = [
 const DISCARDING: [Step; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
 
 /// What `run` passes besides when it publishes.
-const PUBLISHING: [Step; 6] = [
+const PUBLISHING: [Step; 7] = [
+    CopyHeld,
     CopyEnded,
     GenerationRecorded,
     DaysClaimed,
@@ -59,9 +60,10 @@ const PUBLISHING: [Step; 6] = [
     PublishCommitted,
 ];
 
-const WAITING: [Step; 3] = [CopyEnded, GenerationRecorded, PublishCommitted];
+const WAITING: [Step; 4] = [CopyHeld, CopyEnded, GenerationRecorded, PublishCommitted];
 
-const REPLAYING: [Step; 5] = [
+const REPLAYING: [Step; 6] = [
+    CopyHeld,
     CopyEnded,
     GenerationRecorded,
     DaysReplaced,
@@ -69,11 +71,13 @@ const REPLAYING: [Step; 5] = [
     PublishCommitted,
 ];
 
-const REFUSING: [Step; 6] = [
+const REFUSING: [Step; 8] = [
+    CopyHeld,
     CopyEnded,
     RejectsWritten,
     RejectsKept,
     FilesFailed,
+    GenerationMarked,
     GenerationForgotten,
     RunClosed,
 ];
@@ -82,28 +86,31 @@ const REFUSING: [Step; 6] = [
 const TAKING_OVER: [Step; 1] = [GenerationsTakenOver];
 
 /// What it passes besides when it turns out that one is not.
-const BEGINNING_AGAIN: [Step; 1] = [GenerationForgotten];
+const BEGINNING_AGAIN: [Step; 2] = [GenerationMarked, GenerationForgotten];
 
 const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
 
-const CLEANING: [Step; 5] = [
+const CLEANING: [Step; 7] = [
     GenerationsCleaned,
+    StagedRowsRemoved,
     ArchiveForgotten,
     ArchiveRemoved,
     PartitionsDropped,
+    EmptyPartitionsDropped,
     RecordsCleaned,
 ];
 
 const ADOPTING: [Step; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
 
 /// What `run` passes besides when all of the payload but its archived file is there.
-const HEALING: [Step; 8] = [
+const HEALING: [Step; 9] = [
     RunOpened,
     SourceLocked,
     ManifestRecorded,
     FilesListed,
     GenerationOpened,
     FilesFailed,
+    GenerationMarked,
     GenerationForgotten,
     RunClosed,
 ];
@@ -393,7 +400,8 @@ fn days_that_are_summarized_again() {
 #[test]
 fn what_is_past_retention() {
     let site = Site::new();
-    let old = ["2001-01-31", "2001-02-01"];
+    let old = around_a_month(60);
+    let old = old.each_ref().map(String::as_str);
     let payloads = [payload(1, &old, 2), payload(2, &old, 3)];
     site.run(&site.write(&payloads)).succeeds();
     let clean = |site: &Site| {

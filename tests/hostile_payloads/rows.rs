@@ -1,5 +1,7 @@
 //! Cells, rows and headers that no operator writes.
 
+use chrono::{Datelike, Months, Utc};
+
 use super::{Case, among_good, good, pods, published, quarantined, refused, survives};
 use crate::support::payload::Report;
 use crate::support::scene::Scene;
@@ -118,14 +120,15 @@ fn times_that_are_none_are_quarantined() {
 
 #[test]
 fn a_payload_of_too_many_months_is_refused() {
-    let report = (2000..2040).fold(Report::pods(), |report, year| {
-        let time = format!("{year}-01-01 00:00:00 +0000 UTC");
+    let first = Utc::now().date_naive().with_day(1).expect("a first day");
+    let report = (0..40).fold(Report::pods(), |report, months_ago| {
+        let time = format!("{} 00:00:00 +0000 UTC", first - Months::new(months_ago));
         report.row(0, &[("interval_start", &time)])
     });
     survives(
         &Scene::new(),
         vec![refused(
-            "forty years",
+            "forty months",
             pods(2, report.text()),
             "spans more than 36 months",
         )],

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{Datelike, Months, NaiveDate, Utc};
 use tempfile::TempDir;
 
 use super::command::{Ended, file, run, same};
@@ -106,6 +107,15 @@ impl Scene {
         );
         assert_eq!(usage.as_deref(), Some(expected));
     }
+}
+
+/// The months that the shipped pipeline loads now, as messages have them.
+pub(crate) fn loadable_months() -> String {
+    let today = Utc::now().date_naive();
+    let month = |day: NaiveDate| day.format("%Y-%m").to_string();
+    let first = today.with_day(1).expect("a first day");
+    let (back, ahead) = (first - Months::new(120), first + Months::new(2));
+    format!("{} to {}", month(back), month(ahead))
 }
 
 /// A payload that wins the day.

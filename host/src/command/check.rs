@@ -54,6 +54,8 @@ fn as_json(plan: &Plan) -> Value {
         "engine": plan.engine.to_string(),
         "rejected_rows_max": plan.rejected_rows_max,
         "chunk_bytes": plan.chunk_bytes,
+        "months_back": plan.months.back,
+        "months_ahead": plan.months.ahead,
         "register_sources": plan.register_sources,
         "archive": {"keep": plan.archive.keep, "directory": plan.archive.directory},
         "reports": reports,

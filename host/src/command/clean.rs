@@ -34,6 +34,12 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
                 "summaries and the archive stay: `--retention-months N` says how long to keep them",
             );
         }
+        if !cleaned.partitions_in_use.is_empty() {
+            report::say(&format!(
+                "{} partitions are left, since their tables were in use: the next `clean` takes them",
+                cleaned.partitions_in_use.len()
+            ));
+        }
         if cleaned.dry_run {
             report::say("nothing was removed: this was a dry run");
         }
@@ -93,6 +99,20 @@ fn show(cleaned: &Cleaned) {
             let size = format!("{} {unit}", grouped(count));
             rows.push(vec![what.to_string(), String::new(), size]);
         }
+    }
+    if cleaned.orphaned_rows > 0 {
+        rows.push(vec![
+            "staged rows, of no upload".to_string(),
+            String::new(),
+            format!("{} rows", grouped(cleaned.orphaned_rows.unsigned_abs())),
+        ]);
+    }
+    if !cleaned.empty_partitions.is_empty() {
+        rows.push(vec![
+            "partitions, empty".to_string(),
+            format!("{} partitions", cleaned.empty_partitions.len()),
+            String::new(),
+        ]);
     }
     if !cleaned.payloads.is_empty() {
         let bytes: i64 = cleaned.payloads.iter().map(|payload| payload.bytes).sum();

@@ -16,7 +16,7 @@ use crate::definition::BoundSet;
 use crate::failure::{Failure, Result};
 use crate::hours::KnownHours;
 use crate::ingest::{self, Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
-use crate::load::Loader;
+use crate::load::{LoadableMonths, Loader};
 use crate::log_book::LogBook;
 use crate::payload::Payload;
 use crate::plan::Plan;
@@ -107,6 +107,12 @@ impl Ingesting<'_> {
         Ok(Words {
             enabled_tag_keys: self.runtime.block_on(enabled)?,
         })
+    }
+
+    /// The months that the pipeline loads now.
+    pub(super) fn loadable_months(&self) -> Result<LoadableMonths> {
+        let months = LoadableMonths::now(self.database, self.plan.months);
+        self.runtime.block_on(months)
     }
 
     /// Loads what is wanted of a payload into staging, and shows what stages logged.

@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::books::FileBook;
 use crate::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile, Rejects};
-use crate::load::Loader;
+use crate::load::{LoadableMonths, Loader};
 use crate::payload::Payload;
 use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
 use crate::quarantine::{self, Rejecting};
@@ -156,6 +156,8 @@ impl PayloadRun<'_> {
         let payload = payload?;
         self.outcome.cluster_id = Some(payload.manifest.cluster_id.clone());
         self.outcome.manifest = Some(payload.manifest.uuid);
+        let loadable = self.ingesting.loadable_months()?;
+        loadable.check(&payload)?;
         let source = self.source(&payload)?;
         self.outcome.source_uuid = Some(source.source_uuid);
         let mut upload = self.ingesting.runtime.block_on(Upload::begin(
@@ -167,7 +169,7 @@ impl PayloadRun<'_> {
             &report::say,
         ))?;
         *manifest_id = Some(upload.manifest_id);
-        let state = self.load(&payload, &mut upload, run_id);
+        let state = self.load(&payload, &mut upload, run_id, loadable);
         match state {
             Ok(state @ (RunState::Loaded | RunState::Published)) => {
                 self.ingesting.runtime.block_on(upload.close());
@@ -189,10 +191,16 @@ impl PayloadRun<'_> {
     }
 
     /// Everything between the opening of an upload and its end.
-    fn load(&mut self, payload: &Payload, upload: &mut Upload, run_id: i64) -> Result<RunState> {
+    fn load(
+        &mut self,
+        payload: &Payload,
+        upload: &mut Upload,
+        run_id: i64,
+        loadable: LoadableMonths,
+    ) -> Result<RunState> {
         let ingesting = self.ingesting;
         let mut archiving = Archiving::begin(self.archive, &ingesting, payload, upload)?;
-        let state = self.load_and_keep(payload, upload, run_id, &mut archiving);
+        let state = self.load_and_keep(payload, upload, run_id, loadable, &mut archiving);
         archiving.end(&ingesting, upload, state)
     }
 
@@ -201,6 +209,7 @@ impl PayloadRun<'_> {
         payload: &Payload,
         upload: &mut Upload,
         run_id: i64,
+        loadable: LoadableMonths,
         archiving: &mut Archiving,
     ) -> Result<RunState> {
         let words = self.ingesting.words()?;
@@ -218,12 +227,13 @@ impl PayloadRun<'_> {
             here,
             stage_seconds,
         } = archiving.beside(payload, || {
-            self.ingest(payload, &words, upload, &mut earlier, run_id)
+            self.ingest(payload, &words, upload, &mut earlier, run_id, loadable)
         })?;
         self.outcome.stage_seconds = stage_seconds;
         self.add_up(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
             let rejecting = self.rejecting(upload, run_id);
+            self.ingesting.runtime.block_on(upload.check_lock())?;
             let kept = quarantine::keep(self.ingesting.database, rejecting, &files);
             if let Err(also) = self.ingesting.runtime.block_on(kept) {
                 failure.causes.push(also.to_string());
@@ -263,6 +273,7 @@ impl PayloadRun<'_> {
         upload: &mut Upload,
         earlier: &mut Earlier,
         run_id: i64,
+        loadable: LoadableMonths,
     ) -> Result<Ingested> {
         let open_files = upload.open_files.clone();
         let file = |name: &str| open_files.iter().any(|open| open == name);
@@ -277,6 +288,7 @@ impl PayloadRun<'_> {
                 self.ingesting.database.clone(),
                 upload.generation,
                 source_uuid,
+                loadable,
             );
             let sink = self.ingesting.written_through(upload.generation);
             let rejects = Rejects::new(&self.ingesting.plan.budget, &sink);

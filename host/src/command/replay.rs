@@ -347,7 +347,16 @@ impl Replay<'_> {
             runtime,
             ..
         } = self.ingesting;
-        let loader = Loader::new(database.clone(), upload.generation, self.source.source_uuid);
+        let loadable = self.ingesting.loadable_months()?;
+        for payload in payloads {
+            loadable.check(payload)?;
+        }
+        let loader = Loader::new(
+            database.clone(),
+            upload.generation,
+            self.source.source_uuid,
+            loadable,
+        );
         let sink = self.ingesting.written_through(upload.generation);
         // The tarballs are one payload together.
         let rejects = Rejects::new(&plan.budget, &sink);
@@ -394,6 +403,7 @@ impl Replay<'_> {
         }
         *sums = self::sums(&files);
         if let Err(mut failure) = self.ingesting.within_threshold(&files, run_id) {
+            runtime.block_on(upload.check_lock())?;
             let kept = quarantine::keep(database, rejecting, &files);
             if let Err(also) = runtime.block_on(kept) {
                 failure.causes.push(also.to_string());

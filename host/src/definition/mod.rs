@@ -104,6 +104,10 @@ pub struct Limits {
     /// Time that a lock of somebody else is waited for.
     #[schemars(with = "Option<Time>")]
     pub lock_wait: Option<Spanned<Time>>,
+    /// Months before the present one of which rows are loaded.
+    pub months_back: Option<u16>,
+    /// Months after the present one of which rows are loaded.
+    pub months_ahead: Option<u16>,
     /// The share of a payload's rows that may go to quarantine, in all or by one
     /// stage; above it the payload fails.
     pub rejected_rows: Option<Share>,

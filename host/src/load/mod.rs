@@ -5,9 +5,12 @@
 //! loaded carries its generation and stays invisible until `publish` says so.
 
 mod clash;
+mod copy;
 mod encode;
 mod fit;
+mod months;
 mod stored_texts;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,8 +21,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::copy::{CopyError, CopyOf, ensure_partition};
 use self::encode::Encoder;
+pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
+pub use self::version::LOAD_VERSION;
 use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
 use crate::failure::{Failure, Result};
@@ -42,19 +48,33 @@ pub struct Loader {
     source_uuid: Uuid,
     label_sets: Arc<StoredTexts>,
     names: Arc<StoredTexts>,
-    /// The report period of each month seen, by its first day.
-    periods: Arc<Mutex<HashMap<NaiveDate, i32>>>,
+    loadable: LoadableMonths,
+    months: Arc<Mutex<MonthsMade>>,
+}
+
+/// What is there of the months that rows were of, by their first days.
+#[derive(Default)]
+struct MonthsMade {
+    periods: HashMap<NaiveDate, i32>,
+    /// The months of each table that have a partition.
+    partitions: HashMap<String, BTreeSet<NaiveDate>>,
 }
 
 impl Loader {
-    pub fn new(database: Database, generation: i64, source_uuid: Uuid) -> Self {
+    pub fn new(
+        database: Database,
+        generation: i64,
+        source_uuid: Uuid,
+        loadable: LoadableMonths,
+    ) -> Self {
         Self {
             label_sets: Arc::new(StoredTexts::new(database.clone(), Kind::LabelSet)),
             names: Arc::new(StoredTexts::new(database.clone(), Kind::Name)),
             database,
             generation,
             source_uuid,
-            periods: Arc::default(),
+            loadable,
+            months: Arc::default(),
         }
     }
 
@@ -70,35 +90,42 @@ impl Loader {
         }
     }
 
-    /// The months that have their partitions.
-    async fn months(&self) -> Vec<NaiveDate> {
-        self.periods.lock().await.keys().copied().collect()
+    /// The months of a table that have a partition.
+    async fn months_of(&self, table: &str) -> BTreeSet<NaiveDate> {
+        let made = self.months.lock().await;
+        made.partitions.get(table).cloned().unwrap_or_default()
     }
 
-    /// The period of a month and the partitions for it, made when they are not
-    /// there.
-    async fn period(&self, month: NaiveDate) -> Result<i32, sqlx::Error> {
-        let mut periods = self.periods.lock().await;
-        if let Some(period) = periods.get(&month) {
-            return Ok(*period);
-        }
-        if periods.len() == MONTHS_MAX {
+    /// The report period of a month, and the table's partition for it, made when they
+    /// are not there.
+    async fn period(&self, table: &str, month: NaiveDate) -> Result<i32, sqlx::Error> {
+        let mut made = self.months.lock().await;
+        let known = made.periods.get(&month).copied();
+        if known.is_none() && made.periods.len() == MONTHS_MAX {
             return Err(sqlx::Error::Protocol(format!(
                 "the payload spans more than {MONTHS_MAX} months"
             )));
         }
-        sqlx::query("SELECT ensure_month($1)")
-            .bind(month)
-            .execute(self.database.pool())
-            .await?;
-        step::passed(Step::MonthEnsured);
+        if !made
+            .partitions
+            .get(table)
+            .is_some_and(|months| months.contains(&month))
+        {
+            ensure_partition(&self.database, table, month).await?;
+            step::passed(Step::MonthEnsured);
+            let months = made.partitions.entry(table.to_string()).or_default();
+            months.insert(month);
+        }
+        if let Some(period) = known {
+            return Ok(period);
+        }
         let period: i32 = sqlx::query_scalar("SELECT ensure_report_period($1, $2)")
             .bind(self.source_uuid)
             .bind(month)
             .fetch_one(self.database.pool())
             .await?;
         step::passed(Step::PeriodEnsured);
-        periods.insert(month, period);
+        made.periods.insert(month, period);
         Ok(period)
     }
 }
@@ -116,7 +143,7 @@ pub struct ReportLoad<'p> {
 /// A COPY under way.
 struct Copy {
     buffers: mpsc::Sender<Vec<u8>>,
-    task: JoinHandle<Result<u64, sqlx::Error>>,
+    task: JoinHandle<Result<u64, CopyError>>,
     sent: u64,
     /// The months that have a partition as this COPY sees it: it sees those that
     /// were there when it began.
@@ -143,12 +170,22 @@ impl ReportLoad<'_> {
         if batch.schema != *self.plan.output() {
             return Err(self.unlike("its columns are not those of the plan"));
         }
+        let (loadable, mut rejects) = match self.loader.loadable.split(batch).map_err(unlike)? {
+            None => (None, Vec::new()),
+            Some((loadable, others)) => (Some(loadable), others),
+        };
+        let batch = loadable.as_ref().unwrap_or(batch);
+        if batch.rows == 0 {
+            return Ok(rejects);
+        }
         let encoder = Encoder::new(batch, self.plan);
         let known = self.known_ids(&encoder);
         let checked = fit::check(batch, self.plan, &known).map_err(|why| self.unlike(&why))?;
-        let Some((fit, mut rejects)) = checked else {
-            return self.send_fit(&encoder, batch, known);
+        let Some((fit, unfit)) = checked else {
+            rejects.append(&mut self.send_fit(&encoder, batch, known)?);
+            return Ok(rejects);
         };
+        rejects.extend(unfit);
         if fit.rows > 0 {
             let encoder = Encoder::new(&fit, self.plan);
             let known = self.known_ids(&encoder);
@@ -217,7 +254,7 @@ impl ReportLoad<'_> {
         let prepared = self.runtime.block_on(async {
             let mut periods = HashMap::new();
             for month in &months {
-                periods.insert(*month, loader.period(*month).await?);
+                periods.insert(*month, loader.period(&self.plan.table, *month).await?);
             }
             Ok(periods)
         });
@@ -275,16 +312,20 @@ impl ReportLoad<'_> {
     fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> Copy {
         let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
         let mut months = batch_months;
-        months.extend(self.runtime.block_on(self.loader.months()));
-        let statement = copy_statement(self.plan);
+        months.extend(
+            self.runtime
+                .block_on(self.loader.months_of(&self.plan.table)),
+        );
+        let copy = CopyOf {
+            database: self.loader.database.clone(),
+            generation: self.loader.generation,
+            table: self.plan.table.clone(),
+            statement: copy_statement(self.plan),
+            months: months.clone(),
+        };
         Copy {
             buffers,
-            task: self.runtime.spawn(copy(
-                self.loader.database.clone(),
-                self.loader.generation,
-                statement,
-                receiver,
-            )),
+            task: self.runtime.spawn(copy.run(receiver)),
             sent: 0,
             months,
         }
@@ -301,7 +342,7 @@ impl ReportLoad<'_> {
             .runtime
             .block_on(copy.task)
             .map_err(|error| Failure::run("the load stopped").because(error))?
-            .map_err(|error| self.database_failure(error))?;
+            .map_err(|error| error.failure(self.doing()))?;
         if rows != copy.sent {
             return Err(Failure::run(format!(
                 "sent {} rows to `{}`, but Postgres counted {rows}",
@@ -318,7 +359,11 @@ impl ReportLoad<'_> {
     }
 
     fn database_failure(&self, error: sqlx::Error) -> Failure {
-        SqlError(error).failure(format!("cannot load into `{}`", self.plan.table))
+        SqlError(error).failure(self.doing())
+    }
+
+    fn doing(&self) -> String {
+        format!("cannot load into `{}`", self.plan.table)
     }
 }
 
@@ -364,45 +409,4 @@ fn copy_statement(plan: &LoadPlan) -> String {
         quoted(&plan.table),
         columns.join(", ")
     )
-}
-
-/// Streams buffers into one COPY. When the sender goes away without the trailer,
-/// the COPY is aborted with it.
-async fn copy(
-    database: Database,
-    generation: i64,
-    statement: String,
-    mut buffers: mpsc::Receiver<Vec<u8>>,
-) -> Result<u64, sqlx::Error> {
-    // A file without a row needs no connection.
-    let Some(first) = buffers.recv().await else {
-        return Ok(0);
-    };
-    let _permit = database.copy_permit().await?;
-    let mut transaction = database.pool().begin().await?;
-    sqlx::query(include_str!(
-        "../../../sql/gristmill_generation.lock_shared.sql"
-    ))
-    .bind(generation)
-    .execute(&mut *transaction)
-    .await?;
-    let mut copy = transaction.copy_in_raw(&statement).await?;
-    step::passed(Step::CopyBegun);
-    let mut complete = first == encode::TRAILER;
-    copy.send(first).await?;
-    step::passed(Step::CopySent);
-    while let Some(buffer) = buffers.recv().await {
-        complete = buffer == encode::TRAILER;
-        copy.send(buffer).await?;
-    }
-    if complete {
-        step::passed(Step::CopyEnding);
-        let rows = copy.finish().await?;
-        transaction.commit().await?;
-        step::passed(Step::CopyEnded);
-        Ok(rows)
-    } else {
-        copy.abort("the run stopped").await?;
-        Ok(0)
-    }
 }

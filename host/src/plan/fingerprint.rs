@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{LoadPlan, Plan, ReportAction, StagePlan};
 use crate::definition::BoundSet;
 use crate::digest::hexadecimal;
+use crate::load::LOAD_VERSION;
 use crate::stage::{CONTRACT_VERSION, Limits};
 
 impl Plan {
@@ -25,10 +26,11 @@ impl Plan {
             })
             .collect();
         let plan = json!({
-            "gristmill": env!("CARGO_PKG_VERSION"),
+            "load": LOAD_VERSION,
             "contract": CONTRACT_VERSION,
             "coverage": self.coverage,
             "chunk": self.chunk_bytes,
+            "months": [self.months.back, self.months.ahead],
             "reports": reports,
         });
         hexadecimal(&Sha256::digest(plan.to_string()))

@@ -37,6 +37,7 @@ pub struct Plan {
     pub rejected_rows_max: f64,
     pub budget: PayloadBudget,
     pub chunk_bytes: usize,
+    pub months: MonthLimits,
     /// Whether an unknown cluster registers itself.
     pub register_sources: bool,
     pub archive: ArchivePlan,
@@ -46,6 +47,13 @@ pub struct Plan {
     /// Every stage that is defined, in a chain or not.
     pub stages: Vec<StagePlan>,
     pub reports: Vec<ReportPlan>,
+}
+
+/// Which months may be loaded, counted from the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthLimits {
+    pub back: u32,
+    pub ahead: u32,
 }
 
 /// What is done with payloads once they are loaded.

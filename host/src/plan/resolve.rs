@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::stages::CHUNK_BYTES_RANGE;
 use super::{
-    AggregationEngine, ArchivePlan, LoadPlan, Plan, ReportAction, ReportPlan, StagePlan, Target,
-    TransformPlan,
+    AggregationEngine, ArchivePlan, LoadPlan, MonthLimits, Plan, ReportAction, ReportPlan,
+    StagePlan, Target, TransformPlan,
 };
 use crate::definition::{self, Definition, Loaded};
 use crate::lock::{self, Lock};
@@ -24,6 +24,13 @@ const REJECTED_ROWS_MAX: f64 = 0.01;
 /// Bytes of a report that a parser gets at a time: some 1,800 pod rows, beyond
 /// which batches gain little and cost memory.
 const CHUNK_BYTES: u64 = 1 << 20;
+
+/// Months before the present one that may be loaded: as many as `clean` can keep.
+const MONTHS_BACK: u32 = 120;
+
+/// Months after it: clocks of clusters differ by hours, which may be those around the end
+/// of a month, and one month more is no harm.
+const MONTHS_AHEAD: u32 = 2;
 
 /// What a plan needs to know of the world besides the definition.
 pub struct Surroundings<'a> {
@@ -108,6 +115,10 @@ impl<'a> Resolver<'a> {
                 .map_or(REJECTED_ROWS_MAX, |share| share.0),
             budget: budget?,
             chunk_bytes: chunk_bytes? as usize,
+            months: MonthLimits {
+                back: limits.months_back.map_or(MONTHS_BACK, u32::from),
+                ahead: limits.months_ahead.map_or(MONTHS_AHEAD, u32::from),
+            },
             register_sources: definition.sources.register,
             archive: self.archive(),
             lock_wait: lock_wait?,

@@ -81,13 +81,18 @@ impl<'a> Resolver<'a> {
             },
             None => "{}".to_string(),
         };
-        if let (Some(limits), Some(own)) = (&stage.limits, own)
-            && own.chunk.is_some()
-        {
-            self.report(Problem::new(
-                limits.span(),
-                "`chunk` is a limit of the pipeline, not of a stage",
-            ));
+        if let (Some(limits), Some(own)) = (&stage.limits, own) {
+            let of_pipeline = [
+                ("chunk", own.chunk.is_some()),
+                ("months-back", own.months_back.is_some()),
+                ("months-ahead", own.months_ahead.is_some()),
+            ];
+            for (key, _) in of_pipeline.into_iter().filter(|(_, given)| *given) {
+                self.report(Problem::new(
+                    limits.span(),
+                    format!("`{key}` is a limit of the pipeline, not of a stage"),
+                ));
+            }
         }
         if let Some(limits) = &stage.limits {
             self.has_no_budget(limits);

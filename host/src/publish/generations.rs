@@ -1,6 +1,6 @@
 //! A manifest and its generations in the ledger: written down, taken over, taken back.
 
-use chrono::{Datelike, NaiveTime};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use sqlx::PgConnection;
 
 use crate::database::SqlError;
@@ -8,6 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::payload::Manifest;
 use crate::plan::Plan;
 use crate::source::Source;
+use crate::staged_rows;
 use crate::step::{self, Step};
 use crate::takeover::Earlier;
 
@@ -101,18 +102,32 @@ pub(super) async fn take_over(
     Ok(())
 }
 
-/// Takes a generation back, when the server is done with what its run sent.
+/// Takes a generation back.
 pub(super) async fn forget(
     connection: &mut PgConnection,
     generation: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../../sql/gristmill_generation.lock.sql"))
-        .bind(generation)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("SELECT forget_generation($1)")
-        .bind(generation)
-        .execute(connection)
+    staged_rows::forget(connection, &[generation])
         .await
-        .map(|_| step::passed(Step::GenerationForgotten))
+        .map(|()| step::passed(Step::GenerationForgotten))
+}
+
+/// Makes the summaries' partitions for the months of these days and for those of what the
+/// manifest has and takes over, before the transaction that publishes.
+pub(super) async fn ensure_summaries(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    taken_over: &[i64],
+    days: &[NaiveDate],
+) -> Result<()> {
+    sqlx::query(include_str!(
+        "../../../sql/gristmill_generation.ensure_summaries.sql"
+    ))
+    .bind(manifest_id)
+    .bind(taken_over)
+    .bind(days)
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(|error| SqlError(error).failure("cannot publish"))
 }

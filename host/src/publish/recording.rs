@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use crate::database::SqlError;
@@ -34,6 +34,16 @@ impl UploadIds {
         let manifest_id = Some(self.manifest_id);
         run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
     }
+}
+
+/// The UTC days that files have rows of.
+pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
+    files
+        .iter()
+        .flat_map(|file| file.hours.keys())
+        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+        .map(|hour| hour.date_naive())
+        .collect()
 }
 
 /// Records what a generation has of each file and what the files taught, puts what it

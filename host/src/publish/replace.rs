@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::{Connection, FromRow, PgConnection};
 use uuid::Uuid;
@@ -123,7 +123,10 @@ impl Upload {
         let source_uuid = self.source.source_uuid;
         let ids = self.ids();
         // What does not count of it resolves nothing.
-        let all_of_it = covered(files).iter().all(|day| days.contains(day));
+        let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
+        self.check_lock().await?;
+        self.ensure_summaries(&[], days.iter().copied().collect())
+            .await?;
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
@@ -167,8 +170,10 @@ impl Upload {
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
         let held = self.held_days(Days::all()).await?;
-        let mut days = covered(files);
+        let mut days = recording::days(files);
         days.extend(held.iter().copied());
+        self.check_lock().await?;
+        self.ensure_summaries(&[], days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
@@ -191,16 +196,6 @@ impl Upload {
         step::passed(Step::PublishCommitted);
         Ok(difference::between(&won, &before, &after))
     }
-}
-
-/// The UTC days that the files have rows of.
-fn covered(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
-    files
-        .iter()
-        .flat_map(|file| file.hours.keys())
-        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
-        .map(|hour| hour.date_naive())
-        .collect()
 }
 
 /// `held` are those of the days that the manifest holds.
@@ -263,7 +258,7 @@ pub async fn summarize_again(
             .map_err(failed)?;
     for day in &staged {
         // The partitions of a summary may be gone, or be new with this version.
-        sqlx::query("SELECT ensure_month($1)")
+        sqlx::query("SELECT ensure_summaries($1)")
             .bind(day)
             .execute(&mut lock)
             .await

@@ -12,7 +12,7 @@ use gristmill::hours::KnownHours;
 use gristmill::ingest::{
     FoundReject, Ingest, Progress, RejectSink, Rejects, connections, describe,
 };
-use gristmill::load::Loader;
+use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload;
 use gristmill::plan::{Plan, ReportAction};
 use gristmill::source;
@@ -31,6 +31,22 @@ impl RejectSink for Nowhere {
         Ok(())
     }
 }
+/// The generation that is loaded into, the first of its schema.
+const GENERATION: &str = "
+    WITH manifests AS (
+        INSERT INTO reporting_common_costusagereportmanifest (
+            assembly_id, provider_id, billing_period_start_datetime, num_total_files
+        )
+        SELECT 'bench', source_uuid, '2026-10-01Z', 1 FROM gristmill_source
+        RETURNING id, provider_id
+    ),
+    runs AS (
+        INSERT INTO gristmill_run (pipeline, payload) VALUES ('bench', 'bench') RETURNING id
+    )
+    INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid)
+    SELECT manifest.id, run.id, manifest.provider_id
+    FROM manifests AS manifest
+    CROSS JOIN runs AS run";
 
 pub(crate) struct Copies<'a> {
     options: &'a Options,
@@ -71,6 +87,7 @@ impl<'a> Copies<'a> {
         runtime
             .block_on(source::register(&database, source_uuid, "bench", "bench"))
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        server.psql(&schemas[0], &[GENERATION])?;
         server.psql(&schemas[1], &["SELECT ensure_month('2026-10-01')"])?;
         let tables = plan
             .reports
@@ -109,8 +126,12 @@ impl<'a> Copies<'a> {
         self.empty(&self.schemas[0])?;
         let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
         let progress = Progress::default();
+        let loadable = self
+            .runtime
+            .block_on(LoadableMonths::now(&self.database, self.plan.months))
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let seconds = time(|| {
-            let loader = Loader::new(self.database.clone(), 1, self.source_uuid);
+            let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
             let payload = Payload::open(self.payload, None)
                 .map_err(|failure| anyhow::anyhow!("{failure}"))?;
             let files = Ingest {

@@ -1,0 +1,149 @@
+//! One COPY and its transaction: begun when the partitions that it needs are held, and
+//! committed only while its generation counts on it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::NaiveDate;
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::mpsc;
+
+use super::encode;
+use crate::database::{Database, SqlError};
+use crate::failure::Failure;
+use crate::step::{self, Step};
+
+/// How often partitions are made again that somebody drops at the same time.
+const TRIES_MAX: u32 = 10;
+
+/// What a COPY is of.
+pub(super) struct CopyOf {
+    pub(super) database: Database,
+    pub(super) generation: i64,
+    pub(super) table: String,
+    pub(super) statement: String,
+    /// The months that it needs partitions of.
+    pub(super) months: BTreeSet<NaiveDate>,
+}
+
+/// Why a COPY came to nothing.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    Database(sqlx::Error),
+    /// Another run has forgotten the generation.
+    Forgotten,
+    /// Partitions vanish as fast as they are made.
+    Unheld,
+}
+
+impl From<sqlx::Error> for CopyError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl CopyError {
+    pub(super) fn failure(self, doing: String) -> Failure {
+        match self {
+            Self::Database(error) => SqlError(error).failure(doing),
+            Self::Forgotten => forgotten(doing),
+            Self::Unheld => Failure::environment(doing)
+                .because(anyhow::anyhow!(
+                    "its partitions were dropped {TRIES_MAX} times before a row was in them"
+                ))
+                .hint("somebody else drops partitions of this schema; run the payload again"),
+        }
+    }
+}
+
+fn forgotten(doing: String) -> Failure {
+    Failure::environment(doing)
+        .because(anyhow::anyhow!(
+            "the session that kept other runs out of the cluster has ended, and another run has taken back what this one had loaded"
+        ))
+        .hint("run the payload again; a time-out of idle sessions or a firewall may have ended the session")
+}
+
+impl fmt::Debug for CopyOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.statement)
+    }
+}
+
+impl CopyOf {
+    /// Streams buffers into the COPY. When the sender goes away without the trailer, the
+    /// COPY is aborted with it.
+    pub(super) async fn run(self, mut buffers: mpsc::Receiver<Vec<u8>>) -> Result<u64, CopyError> {
+        // A file without a row needs no connection.
+        let Some(first) = buffers.recv().await else {
+            return Ok(0);
+        };
+        let _permit = self.database.copy_permit().await?;
+        let mut transaction = self.begin().await?;
+        let mut copy = transaction.copy_in_raw(&self.statement).await?;
+        step::passed(Step::CopyBegun);
+        let mut complete = first == encode::TRAILER;
+        copy.send(first).await?;
+        step::passed(Step::CopySent);
+        while let Some(buffer) = buffers.recv().await {
+            complete = buffer == encode::TRAILER;
+            copy.send(buffer).await?;
+        }
+        if !complete {
+            copy.abort("the run stopped").await?;
+            return Ok(0);
+        }
+        step::passed(Step::CopyEnding);
+        let rows = copy.finish().await?;
+        self.hold_generation(&mut transaction).await?;
+        step::passed(Step::CopyHeld);
+        transaction.commit().await?;
+        step::passed(Step::CopyEnded);
+        Ok(rows)
+    }
+
+    /// A transaction in which all partitions that are needed stay.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, CopyError> {
+        let months: Vec<NaiveDate> = self.months.iter().copied().collect();
+        for _ in 0..TRIES_MAX {
+            let mut transaction = self.database.pool().begin().await?;
+            let held: bool = sqlx::query_scalar("SELECT hold_partitions($1, $2)")
+                .bind(&self.table)
+                .bind(&months)
+                .fetch_one(&mut *transaction)
+                .await?;
+            if held {
+                return Ok(transaction);
+            }
+            transaction.rollback().await?;
+            for month in &self.months {
+                ensure_partition(&self.database, &self.table, *month).await?;
+            }
+        }
+        Err(CopyError::Unheld)
+    }
+
+    /// Whoever forgets the generation finds these rows, or they do not stay.
+    async fn hold_generation(&self, connection: &mut PgConnection) -> Result<(), CopyError> {
+        let held: Option<i64> =
+            sqlx::query_scalar(include_str!("../../../sql/gristmill_generation.hold.sql"))
+                .bind(self.generation)
+                .fetch_optional(connection)
+                .await?;
+        held.map(drop).ok_or(CopyError::Forgotten)
+    }
+}
+
+/// Makes a month's partition of a table, when it is not there.
+pub(super) async fn ensure_partition(
+    database: &Database,
+    table: &str,
+    month: NaiveDate,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT ensure_partition($1, $2)")
+        .bind(table)
+        .bind(month)
+        .execute(database.pool())
+        .await
+        .map(drop)
+}
