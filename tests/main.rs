@@ -92,6 +92,8 @@ mod tags;
 mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
+/// What people are shown of the text of others.
+mod terminal;
 /// Stages that are shown each text once.
 mod texts;
 /// House rules that no compiler knows.

@@ -14,7 +14,12 @@ use gristmill::report;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    match execute(&Cli::parse()) {
+    report::show_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return report::refusal(&refusal),
+    };
+    match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report::failure(&failure);

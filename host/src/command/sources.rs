@@ -45,7 +45,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
             let alias = alias.as_deref().unwrap_or(cluster_id);
             runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
-            report::data(&uuid.to_string());
+            report::text(&uuid.to_string());
         }
         SourcesCommand::Rename {
             cluster_id,

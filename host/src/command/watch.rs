@@ -192,10 +192,8 @@ impl Watch<'_> {
 }
 
 fn reason(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("error: {failure}\n\nhint: {hint}\n"),
-        None => format!("error: {failure}\n"),
-    }
+    let words = report::words_of(failure);
+    format!("{words}\n")
 }
 
 /// Whether a signal asked to stop.
