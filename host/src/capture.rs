@@ -107,10 +107,12 @@ fn case_of(captured: &Captured, number: usize) -> Result<String> {
         &mut text,
         "limits",
         &format!(
-            "{{ memory = \"{} B\", time-per-batch = \"{} ms\", output-per-batch = \"{} B\" }}",
+            "{{ memory = \"{} B\", time-per-batch = \"{} ms\", output-per-batch = \"{} B\", \
+            batch-memory = \"{} B\" }}",
             limits.memory_bytes,
             limits.time_per_batch.as_millis(),
-            limits.output_bytes
+            limits.output_bytes,
+            limits.batch_bytes
         ),
     );
     if !captured.sets.is_empty() {
