@@ -13,7 +13,6 @@ use std::hash::{Hash as _, Hasher};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
@@ -55,23 +54,6 @@ impl Cache {
         let settings = settings_of(engine);
         let stored = read(&self.path(&settings, digest)?)?;
         load(engine, machine_code(&stored, digest, &settings)?).ok()
-    }
-
-    /// The component compiled now, whatever is kept, and how long that took.
-    ///
-    /// # Errors
-    /// The bytes are not a component that this engine can compile.
-    pub(super) fn compile(
-        &self,
-        engine: &Engine,
-        bytes: &[u8],
-        digest: &str,
-    ) -> wasmtime::Result<(Component, Duration)> {
-        let started = Instant::now();
-        let compiled = engine.precompile_component(bytes)?;
-        let took = started.elapsed();
-        self.keep(engine, digest, &compiled);
-        Ok((load(engine, &compiled)?, took))
     }
 
     /// Keeps what the engine compiled of the component of this digest, in place of

@@ -6,6 +6,7 @@
 
 mod bindings;
 mod cache;
+mod compiler;
 mod component;
 mod coverage;
 mod crossing;
@@ -23,6 +24,7 @@ use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap};
 
 use self::bindings::gristmill::stage::types::{BoundSet, Fact as WitFact, Failure as WitFailure};
+pub use self::compiler::{COMPILE_COMMAND, Compiler, compile_for_parent};
 pub use self::component::{CONTRACT_VERSION, Component, Reason, Unusable, World};
 pub use self::engine::Engine;
 pub use self::error::StageError;
