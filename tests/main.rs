@@ -30,6 +30,8 @@ mod fuzzing;
 mod golden;
 /// What a publish reads when there are months of history.
 mod history;
+/// Stages and components that want the host's memory.
+mod host_memory;
 /// Files that call themselves stages.
 mod hostile;
 /// Parsers that break, lie or take too much.

@@ -10,6 +10,7 @@ mod compiler;
 mod component;
 mod coverage;
 mod crossing;
+mod documents;
 mod engine;
 mod error;
 pub(crate) mod fuzzing;
@@ -19,6 +20,7 @@ mod parser;
 mod state;
 mod transform;
 mod wasi;
+mod weight;
 
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap};
@@ -31,9 +33,11 @@ pub use self::error::StageError;
 pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
+pub use self::state::printable_of_row as cut_for_row;
 pub use self::state::{LogLevel, LogLine, LoggedBy};
 use self::state::{State, printable};
 pub use self::transform::{Contract, Processed, ProcessedOnce, RowEffect, Transform};
+pub use self::weight::{rejected_bytes, too_large, written_out_bytes};
 
 /// What a stage is opened with, besides the columns that reach it.
 #[derive(Clone, Debug, Default)]
