@@ -436,7 +436,7 @@ fn what_a_parser_says_is_bounded_and_cannot_control_the_terminal() {
 fn what_a_parser_rejects_is_bounded_and_shown_as_text() {
     for (behaviour, message) in [
         ("rejects-in-escapes", " [2Jadmin\\u{202e} ".into()),
-        ("rejects-at-length", "x".repeat(4096)),
+        ("rejects-at-length", "x".repeat(1024)),
     ] {
         let patient = "[limits]\nrejected-rows = \"50 %\"\n";
         let scene = Scene::with_pipeline(&format!("{patient}{}", hostile(behaviour)));

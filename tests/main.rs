@@ -40,6 +40,8 @@ mod fuzzing;
 mod golden;
 /// What a publish reads when there are months of history.
 mod history;
+/// Stages and components that want the host's memory.
+mod host_memory;
 /// Files that call themselves stages.
 mod hostile;
 /// A folder of payloads that somebody writes to who is not trusted.
@@ -118,6 +120,8 @@ mod tags;
 mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
+/// What people are shown of the text of others.
+mod terminal;
 /// The ids of texts that are stored once.
 mod text_ids;
 /// Stages that are shown each text once.

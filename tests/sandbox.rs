@@ -441,7 +441,7 @@ fn what_no_table_holds_is_quarantined_behind_the_stage() {
 fn reasons_are_bounded_and_shown_as_text() {
     for (behaviour, message) in [
         ("rejects-in-escapes", " [2Jadmin\\u{202e} ".into()),
-        ("rejects-at-length", "x".repeat(4096)),
+        ("rejects-at-length", "x".repeat(1024)),
     ] {
         let scene = Scene::with_pipeline(&format!(
             "[limits]\nrejected-rows = \"50 %\"\n{}",

@@ -160,6 +160,45 @@ fn a_cache_that_is_not_ours_is_not_used() {
     assert_eq!(entries(&cache), Vec::<std::path::PathBuf>::new());
 }
 
+/// Whole files of the cache under one another's names: each is well in itself.
+#[test]
+fn what_is_in_the_cache_says_whose_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let check = || {
+        gristmill(["check", "pipelines/ocp.toml", "--json"])
+            .with_stages()
+            .env("GRISTMILL_CACHE", &cache)
+            .succeeds()
+            .stdout
+    };
+    let plan = check();
+    let mut entries: Vec<_> = fs::read_dir(&cache)
+        .expect("the cache")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    entries.sort();
+    let read = |path: &std::path::PathBuf| fs::read(path).expect("machine code");
+    let ours: Vec<Vec<u8>> = entries.iter().map(read).collect();
+    for turn in 1..entries.len() {
+        for (position, path) in entries.iter().enumerate() {
+            let other = &ours[(position + turn) % ours.len()];
+            fs::write(path, other).expect("another component's machine code");
+        }
+        assert_eq!(check(), plan);
+        let now: Vec<Vec<u8>> = entries.iter().map(read).collect();
+        assert!(now == ours, "what was not theirs is replaced");
+    }
+    for (path, ours) in entries.iter().zip(&ours) {
+        fs::write(path, &ours[..ours.len() / 2]).expect("half of it");
+    }
+    assert_eq!(check(), plan);
+    assert!(
+        entries.iter().map(read).eq(ours),
+        "what was cut is replaced"
+    );
+}
+
 /// Gives a path to another user, or, when only root could do that, to everybody.
 fn foreign(path: &Path, me: u32) {
     match std::os::unix::fs::chown(path, Some(me + 1), None) {

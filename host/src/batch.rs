@@ -319,6 +319,17 @@ impl<'a> Values<'a> {
         any.downcast_ref().map(Self::Boolean)
     }
 
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.len(),
+            Self::Int64(values) => values.len(),
+            Self::Float64(values) => values.len(),
+            Self::Timestamp(values) => values.len(),
+            Self::Utf8(values) => values.len(),
+            Self::Dictionary(keys, _) => keys.len(),
+        }
+    }
+
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls().is_some_and(|nulls| nulls.is_null(row))
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::batch::Batch;
 use crate::chain::{Captured, CapturedInput};
 use crate::failure::{Failure, Result};
+use crate::printable;
 use crate::stage::WantedColumn;
 use crate::trial::table::Table;
 
@@ -95,7 +96,7 @@ fn case_of(captured: &Captured, number: usize) -> Result<String> {
         "name",
         &string(&format!("captured {number}{line}")),
     );
-    for said in captured.error.lines() {
+    for said in printable::lines(&captured.error).lines() {
         let _ = writeln!(text, "# {said}");
     }
     let config: serde_json::Value =
@@ -106,10 +107,12 @@ fn case_of(captured: &Captured, number: usize) -> Result<String> {
         &mut text,
         "limits",
         &format!(
-            "{{ memory = \"{} B\", time-per-batch = \"{} ms\", output-per-batch = \"{} B\" }}",
+            "{{ memory = \"{} B\", time-per-batch = \"{} ms\", output-per-batch = \"{} B\", \
+            batch-memory = \"{} B\" }}",
             limits.memory_bytes,
             limits.time_per_batch.as_millis(),
-            limits.output_bytes
+            limits.output_bytes,
+            limits.batch_bytes
         ),
     );
     if !captured.sets.is_empty() {
@@ -200,7 +203,7 @@ fn inline(value: &serde_json::Value) -> String {
 /// A text of TOML: as it is where it has lines and nothing that needs an escape,
 /// else with escapes.
 fn string(text: &str) -> String {
-    let plain = |character: char| character == '\n' || !character.is_control();
+    let plain = |character: char| character == '\n' || !printable::is_hidden(character);
     if text.contains('\n')
         && text.chars().all(plain)
         && !text.contains("'''")
@@ -214,8 +217,8 @@ fn string(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
-            control if control.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            hidden if printable::is_hidden(hidden) => {
+                let _ = write!(quoted, "\\U{:08X}", u32::from(hidden));
             }
             other => quoted.push(other),
         }
@@ -236,6 +239,7 @@ mod tests {
             "a \"quoted\" \\ one",
             "'''\n",
             "\r\n\u{1b}[2J\u{7f}\u{0}",
+            "\u{9b}31m\n\u{202e}nimda\u{2069}\u{e0041}",
             "it's\n'",
         ] {
             let table: toml::Table = toml::from_str(&format!("x = {}", string(text))).unwrap();

@@ -27,6 +27,9 @@ use crate::stage::{Fact, LogLine, Parser, StageError, WantedColumn};
 /// Cases captured of one file: what is wrong with a stage shows in the first few.
 const CAPTURES_MAX: usize = 20;
 
+/// Bytes of their rows and chunks, which are held until the run is over.
+const CAPTURED_BYTES_MAX: usize = 64 << 20;
+
 /// The parser of a report, opened.
 pub struct Reader<'p> {
     plan: &'p LoadPlan,
@@ -61,6 +64,16 @@ pub enum CapturedInput {
     Rows(Batch),
     /// The first bytes of a file, for a parser that wants these columns.
     Bytes(Bytes, Vec<WantedColumn>),
+}
+
+impl CapturedInput {
+    /// What it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(batch) => batch.memory_bytes(),
+            Self::Bytes(bytes, _) => bytes.len(),
+        }
+    }
 }
 
 /// Where cases are kept, if they are.
@@ -287,6 +300,10 @@ impl<'p> Capturing<'p> {
         let error = error.to_string();
         let known = |other: &Captured| other.stage.name == stage.name && other.error == error;
         if captures.len() >= CAPTURES_MAX || captures.iter().any(known) {
+            return;
+        }
+        let held: usize = captures.iter().map(|other| other.input.bytes()).sum();
+        if held + input.bytes() > CAPTURED_BYTES_MAX {
             return;
         }
         captures.push(Captured {

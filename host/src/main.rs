@@ -1,6 +1,9 @@
 //! The program: reads the command line, dispatches, prints the last word and picks
 //! the exit code.
 
+use std::env;
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,12 +14,20 @@ use gristmill::command::{
 };
 use gristmill::failure::{Failure, Result};
 use gristmill::report;
+use gristmill::stage::{COMPILE_COMMAND, compile_for_parent};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
+    report::show_panics();
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some((command, arguments)) = arguments.split_first()
+        && command == COMPILE_COMMAND
+    {
+        return compile(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refusal) => return report::usage(&refusal),
+        Err(refusal) => return report::refusal(&refusal),
     };
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -25,6 +36,17 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+/// What a child process is for that this program starts of itself.
+fn compile(arguments: &[OsString]) -> ExitCode {
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let (mut component, mut code, mut words) = (io::stdin(), io::stdout(), io::stderr());
+    let exit = compile_for_parent(&arguments, &mut component, &mut code, &mut words);
+    ExitCode::from(exit)
 }
 
 fn execute(cli: &Cli) -> Result<()> {

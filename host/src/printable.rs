@@ -1,5 +1,12 @@
 //! Text of others made fit for a terminal: it neither steers it nor shows anything
 //! that is not there.
+//!
+//! `report` has all that it prints pass through here. Files for people do so where they
+//! are written.
+
+use std::io;
+
+use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
 
 /// One line: control characters become spaces; what is invisible, or turns the
 /// direction of the text around it, shows its number.
@@ -19,13 +26,81 @@ fn shown(text: &str, kept: &[char]) -> String {
             shown.push(character);
         } else if character.is_control() {
             shown.push(' ');
-        } else if is_invisible(character) {
+        } else if is_hidden(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
         }
     }
     shown
+}
+
+/// Whether a character steers a terminal, or cannot be seen.
+pub fn is_hidden(character: char) -> bool {
+    character.is_control() || is_invisible(character)
+}
+
+/// JSON as others write it, but what steers a terminal or cannot be seen is escaped in
+/// its texts. It means the same: JSON may escape any character.
+#[derive(Default)]
+pub struct Json {
+    /// Over several lines, or in one.
+    pretty: Option<PrettyFormatter<'static>>,
+}
+
+impl Json {
+    pub fn pretty() -> Self {
+        Self {
+            pretty: Some(PrettyFormatter::new()),
+        }
+    }
+}
+
+/// Hands everything on but the texts.
+macro_rules! as_usual {
+    ($($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $(fn $name<W: ?Sized + io::Write>(
+            &mut self,
+            writer: &mut W,
+            $($argument: $type),*
+        ) -> io::Result<()> {
+            match &mut self.pretty {
+                Some(pretty) => pretty.$name(writer, $($argument),*),
+                None => serde_json::ser::CompactFormatter.$name(writer, $($argument),*),
+            }
+        })*
+    };
+}
+
+impl Formatter for Json {
+    as_usual! {
+        begin_array();
+        end_array();
+        begin_array_value(first: bool);
+        end_array_value();
+        begin_object();
+        end_object();
+        begin_object_key(first: bool);
+        begin_object_value();
+        end_object_value();
+        write_char_escape(escape: CharEscape);
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut written = 0;
+        for (position, hidden) in fragment.char_indices().filter(|(_, c)| is_hidden(*c)) {
+            writer.write_all(&fragment.as_bytes()[written..position])?;
+            for unit in hidden.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            written = position + hidden.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[written..])
+    }
 }
 
 /// Characters without a glyph: marks of direction, joiners, fillers, tags,
@@ -48,6 +123,8 @@ fn is_invisible(character: char) -> bool {
             | '\u{feff}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
+            | '\u{13430}'..='\u{13440}'
+            | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )
@@ -61,6 +138,25 @@ mod tests {
     fn what_steers_a_terminal_becomes_a_space() {
         assert_eq!(line("a\u{1b}[31mb\nc\u{9b}2Jd\u{7f}"), "a [31mb c 2Jd ");
         assert_eq!(lines("a\n\tb\rc"), "a\n\tb c");
+    }
+
+    #[test]
+    fn json_says_the_same_and_hides_nothing() {
+        let value = serde_json::json!({
+            "a\u{1b}[2J\u{9b}\u{7f}": ["\u{202e}nimda\u{e0041}\u{200b}\r", 1.5, null, "日本"],
+            "b": {},
+        });
+        for formatter in [Json::default(), Json::pretty()] {
+            let mut written = Vec::new();
+            let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
+            serde::Serialize::serialize(&value, &mut serializer).unwrap();
+            let text = String::from_utf8(written).unwrap();
+            let hidden = |character| character != '\n' && is_hidden(character);
+            assert!(!text.contains(hidden), "{text:?}");
+            assert!(text.contains("\\u202enimda\\udb40\\udc41"), "{text}");
+            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, value);
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::printable;
+
 /// The files of one definition.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -111,13 +113,23 @@ impl Sources {
             let line = source.text.lines().nth(position.line - 1).unwrap_or("");
             let number = position.line.to_string();
             let gutter = " ".repeat(number.len());
-            let room = line.chars().count().saturating_sub(position.column - 1);
-            let width = source.text[span.start - source.start..]
+            let marked = source.text[span.start - source.start..]
                 .get(..span.len())
-                .map_or(1, |marked| marked.chars().count())
-                .clamp(1, room.max(1));
-            let indent = " ".repeat(position.column - 1);
-            let carets = "^".repeat(width);
+                .map_or(1, |marked| marked.chars().count());
+            // Columns are those of the file; below the line stands what is shown of it.
+            let before: String = line.chars().take(position.column - 1).collect();
+            let marked: String = line
+                .chars()
+                .skip(position.column - 1)
+                .take(marked)
+                .collect();
+            let (before, marked) = (printable::lines(&before), printable::lines(&marked));
+            let indent: String = before
+                .chars()
+                .map(|character| if character == '\t' { '\t' } else { ' ' })
+                .collect();
+            let carets = "^".repeat(marked.chars().count().max(1));
+            let line = printable::lines(line);
             let _ = write!(
                 text,
                 "\n{gutter}--> {place}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{carets}"
@@ -176,6 +188,19 @@ mod tests {
         assert_eq!(
             sources.render(&Problem::new(span, "unknown key").hint("remove it")),
             "unknown key\n --> site.toml:2:1\n  |\n2 | çé = 3\n  | ^^\nhint: remove it"
+        );
+    }
+
+    #[test]
+    fn a_caret_stands_below_what_is_shown_of_a_line() {
+        let mut sources = Sources::default();
+        let text = "\t\"\u{202e}a\u{1b}[2J\" = \u{9b}31m";
+        let start = sources.add(Path::new("site.toml"), text);
+        let key = text.find('a').unwrap() + start;
+        assert_eq!(
+            sources.render(&Problem::new(key..key + 2, "unknown key")),
+            "unknown key\n --> site.toml:1:4\n  |\n\
+            1 | \t\"\\u{202e}a [2J\" =  31m\n  | \t         ^^"
         );
     }
 }

@@ -34,6 +34,7 @@ use crate::source::Source;
 use crate::step::{self, Step};
 use crate::summarize::Summarized;
 use crate::takeover::Earlier;
+use crate::transience::Hindrance;
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {

@@ -1,5 +1,8 @@
 //! Every line that the program prints: data to standard output, all else to
 //! standard error.
+//!
+//! There is one way out for each of them, and all that goes there is made fit for a
+//! terminal, whoever it is from. So nobody else needs to know what text is of others.
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal, Write};
@@ -27,83 +30,116 @@ const PROGRESS_TICK: Duration = Duration::from_millis(100);
 /// The lines of live progress.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// One line of standard error: what is going on.
-pub fn say(line: &str) {
-    eprintln!("{}", printable::lines(line));
+/// Lines to standard error. Nothing gets there in another way, but live progress.
+fn tell(text: &str) {
+    eprintln!("{}", printable::lines(text));
 }
 
-/// Text to standard output, as it is.
-pub fn data(text: &str) {
+/// Lines to standard output. Nothing gets there in another way, but cells that another
+/// program reads.
+fn give(text: &str) {
+    write(&printable::lines(text));
+}
+
+fn write(text: &str) {
     // A reader that went away, such as `head`, has what it wants.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// One line of standard error: what is going on.
+pub fn say(line: &str) {
+    tell(line);
+}
+
 /// Text to standard output, fit for a terminal.
 pub fn text(text: &str) {
-    data(&printable::lines(text));
+    give(text);
+}
+
+/// CSV to standard output: as it is for the program that reads it, fit for a terminal
+/// where there is one.
+pub fn csv(text: &str) {
+    match std::io::stdout().is_terminal() {
+        true => give(text),
+        false => write(text),
+    }
 }
 
 /// A value to standard output as JSON, in one line.
 pub fn json_line<T: Serialize>(value: &T) {
-    match serde_json::to_string(value) {
-        Ok(text) => data(&text),
-        Err(error) => eprintln!("error: cannot write JSON: {error}"),
-    }
+    as_json(value, printable::Json::default());
 }
 
 /// A value to standard output as JSON.
 pub fn json<T: Serialize>(value: &T) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => data(&text),
-        Err(error) => eprintln!("error: cannot write JSON: {error}"),
+    as_json(value, printable::Json::pretty());
+}
+
+fn as_json<T: Serialize>(value: &T, formatter: printable::Json) {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    match value.serialize(&mut serializer) {
+        Ok(()) => give(&String::from_utf8_lossy(&text)),
+        Err(error) => tell(&format!("error: cannot write JSON: {error}")),
     }
 }
 
 /// Rows to standard output under a header. Columns named in `numbers` are aligned
 /// to the right.
 pub fn table(header: &[&str], numbers: &[usize], rows: &[Vec<String>]) {
+    // Before they are aligned: what is shown is longer.
+    let cell = |cell: &str| printable::lines(cell).replace('\t', " ");
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
-    table.set_header(header.to_vec());
+    table.set_header(header.iter().map(|title| cell(title)));
     for row in rows {
-        table.add_row(
-            row.iter()
-                .map(|cell| printable::lines(cell).replace('\t', " ")),
-        );
+        table.add_row(row.iter().map(|text| cell(text)));
     }
     for index in numbers {
         if let Some(column) = table.column_mut(*index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    data(&table.to_string());
+    give(&table.to_string());
 }
 
 /// The last word of a run that did not go well.
 pub fn failure(failure: &Failure) {
-    eprintln!("error: {}", printable::lines(&failure.to_string()));
-    if let Some(hint) = &failure.hint {
-        eprintln!("\nhint: {}", printable::lines(hint));
-    }
+    tell(&words_of(failure));
 }
 
-/// What is wrong with the command line, or the help that was asked for.
-pub fn usage(refusal: &clap::Error) -> ExitCode {
+/// What there is to say of a failure, fit for a terminal and for files that people
+/// look into.
+pub fn words_of(failure: &Failure) -> String {
+    let words = match &failure.hint {
+        Some(hint) => format!("error: {failure}\n\nhint: {hint}"),
+        None => format!("error: {failure}"),
+    };
+    printable::lines(&words)
+}
+
+/// A command line that cannot be understood, or that asks for help: the exit code.
+pub fn refusal(refusal: &clap::Error) -> ExitCode {
+    let words = refusal.render().to_string();
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    let text = refusal.to_string();
-    let shown = without_passwords(&text, arguments);
-    match shown == text {
-        // In colours, where there are some.
+    let shown = printable::lines(&without_passwords(&words, arguments));
+    match shown == words {
+        // In colours, where there is a terminal; whoever went away needs no help.
         true => drop(refusal.print()),
-        false => eprint!("{}", printable::lines(&shown)),
+        false => tell(shown.trim_end()),
     }
     ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(Exit::Definition as u8))
+}
+
+/// From now on a bug of ours is told like anything else: its words may be of others.
+pub fn show_panics() {
+    std::panic::set_hook(Box::new(|panic| tell(&format!("error: {panic}"))));
 }
 
 /// Everything that is wrong with a definition.
 pub fn problems(sources: &Sources, problems: &[Problem]) {
     for problem in problems {
-        eprintln!("error: {}\n", printable::lines(&sources.render(problem)));
+        tell(&format!("error: {}\n", sources.render(problem)));
     }
 }
 
@@ -116,7 +152,7 @@ pub fn log(lines: &[(String, LogLine)]) {
             LogLevel::Warn => "warning",
             LogLevel::Error => "error",
         };
-        eprintln!("{level}: stage `{stage}`: {}", line.message);
+        tell(&format!("{level}: stage `{stage}`: {}", line.message));
     }
 }
 
@@ -180,12 +216,12 @@ fn line(name: &str, progress: &Progress, elapsed: Duration) -> String {
         .iter()
         .map(|(stage, time)| format!("{stage} {:.0} %", 100.0 * time.as_secs_f64() / total))
         .collect();
-    format!(
+    printable::line(&format!(
         "{name}  {} rows  {:.1} MB/s  {}",
         grouped(progress.rows.load(Ordering::Relaxed)),
         megabytes / elapsed.as_secs_f64().max(0.001),
         shares.join(", ")
-    )
+    ))
 }
 
 /// A count with its thousands apart.
@@ -204,6 +240,30 @@ pub fn grouped(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn live_progress_shows_names_and_does_not_obey_them() {
+        let progress = Progress::default();
+        let stages = [("b\u{9b}2J".to_string(), Duration::from_secs(1))];
+        progress.stages.lock().unwrap().extend(stages);
+        let line = line(
+            "a\u{1b}]0;x\u{7}\n\u{202e}",
+            &progress,
+            Duration::from_secs(1),
+        );
+        assert_eq!(line, "a ]0;x  \\u{202e}  0 rows  0.0 MB/s  b 2J 100 %");
+    }
+
+    #[test]
+    fn what_is_said_of_a_failure_is_fit_for_files_too() {
+        let failure = Failure::run("a\u{1b}[2J\u{202e}")
+            .because(anyhow::anyhow!("b\rc\u{9b}"))
+            .hint("d\u{200b}");
+        assert_eq!(
+            words_of(&failure),
+            "error: a [2J\\u{202e}\n  b c \n\nhint: d\\u{200b}"
+        );
+    }
 
     #[test]
     fn thousands_stand_apart() {

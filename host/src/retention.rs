@@ -9,13 +9,15 @@ mod periods;
 mod records;
 mod staging;
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::FromRow;
 
 pub use self::records::OldRecords;
-use crate::archive::cleaning::{self, ArchiveCleaned, OldPayload};
-use crate::database::{Database, SqlError};
+use crate::archive::cleaning::{self, OldPayload};
+use crate::database::Database;
 use crate::failure::Result;
 use crate::plan::RecordRetention;
 use crate::step::{self, Step};

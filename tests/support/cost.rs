@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) memory_peak_bytes: u64,
+    /// Of the one that held most among the processes that it started.
+    pub(crate) children_peak_bytes: u64,
     pub(crate) time: Duration,
 }
 
@@ -27,9 +29,11 @@ pub(crate) fn wait(child: Child, time_max: Duration) -> std::io::Result<(Output,
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let watch = scope.spawn(|| {
-            let mut peak = 0;
+            let (mut peak, mut children_peak) = (0, 0);
             while !ended.load(Ordering::Relaxed) {
                 peak = peak.max(memory_peak_bytes(process).unwrap_or_default());
+                let children = children(process).into_iter().filter_map(memory_peak_bytes);
+                children_peak = children.fold(children_peak, u64::max);
                 if started.elapsed() > time_max
                     && let Some(pid) = Pid::from_raw(process.cast_signed())
                 {
@@ -38,17 +42,18 @@ pub(crate) fn wait(child: Child, time_max: Duration) -> std::io::Result<(Output,
                 }
                 thread::sleep(LOOK_EVERY);
             }
-            peak
+            (peak, children_peak)
         });
         let output = child.wait_with_output();
         ended.store(true, Ordering::Relaxed);
-        let memory_peak_bytes = watch.join().unwrap_or_default();
+        let (memory_peak_bytes, children_peak_bytes) = watch.join().unwrap_or_default();
         let time = started.elapsed();
         output.map(|output| {
             (
                 output,
                 Cost {
                     memory_peak_bytes,
+                    children_peak_bytes,
                     time,
                 },
             )
@@ -64,4 +69,22 @@ fn memory_peak_bytes(process: u32) -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes << 10)
+}
+
+/// The processes that any thread of this one has started and not yet buried.
+fn children(process: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return Vec::new();
+    };
+    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    threads
+        .flatten()
+        .filter_map(of_thread)
+        .flat_map(|children| {
+            let numbers = children.split_whitespace();
+            numbers
+                .filter_map(|number| number.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
 }

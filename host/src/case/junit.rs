@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::printable;
+
 /// One case that was run.
 #[derive(Clone, Copy, Debug)]
 pub struct Result<'a> {
@@ -75,7 +77,8 @@ fn write_case(text: &mut String, stage: &str, result: &Result<'_>) {
 }
 
 /// Text for an attribute or an element. XML has no way to write most control
-/// characters, so they become a replacement character.
+/// characters, so they become a replacement character. What cannot be seen shows its
+/// number, as on a terminal.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -87,7 +90,9 @@ fn escaped(text: &str) -> String {
             '\n' => escaped.push_str("&#10;"),
             '\r' => escaped.push_str("&#13;"),
             '\t' => escaped.push_str("&#9;"),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            hidden if printable::is_hidden(hidden) => escaped.extend(hidden.escape_unicode()),
             other => escaped.push(other),
         }
     }

@@ -190,6 +190,7 @@ impl Case {
         Limits {
             memory_bytes: bytes(&own.memory, usual.memory_bytes),
             output_bytes: bytes(&own.output_per_batch, usual.output_bytes),
+            batch_bytes: bytes(&own.batch_memory, usual.batch_bytes),
             time_per_batch: own
                 .time_per_batch
                 .as_ref()

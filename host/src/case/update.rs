@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
+use crate::printable;
 use crate::trial::table::Table;
 
 /// What a case would have to expect.
@@ -146,7 +147,7 @@ fn text_value(text: &str, old: Option<&Item>) -> Value {
         && !text.contains("'''")
         && !text
             .chars()
-            .any(|c| c.is_control() && c != '\n' && c != '\t')
+            .any(|c| printable::is_hidden(c) && c != '\n' && c != '\t')
         && !was_one_line;
     let written = match literal {
         true => format!("'''\n{text}'''").parse::<Value>(),
@@ -165,8 +166,8 @@ fn escaped(text: &str) -> String {
             '\n' => written.push_str("\\n"),
             '\r' => written.push_str("\\r"),
             '\t' => written.push_str("\\t"),
-            control if control.is_control() || control == '\u{feff}' => {
-                written.push_str(&format!("\\u{:04X}", u32::from(control)));
+            hidden if printable::is_hidden(hidden) => {
+                written.push_str(&format!("\\U{:08X}", u32::from(hidden)));
             }
             other => written.push(other),
         }
@@ -277,10 +278,14 @@ factor = 2
             "a\n'''\n",
             "\u{feff}\u{1}\\",
             "tab\there\n",
+            "\u{9b}31m\n\u{202e}nimda\u{e0041}\n",
         ] {
             let file = "[[case]]\nname = \"n\"\noutput = \"\"\n";
             let error = Expectation::error(text.into());
             let again: toml::Table = rewritten(file, [(0, &error)]).unwrap().parse().unwrap();
+            let hidden = |c| c != '\n' && printable::is_hidden(c);
+            let written = rewritten(file, [(0, &error)]).unwrap();
+            assert!(!written.replace('\t', "").contains(hidden), "{written:?}");
             assert_eq!(again["case"][0]["error"].as_str(), Some(text));
         }
     }

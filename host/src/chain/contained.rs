@@ -6,6 +6,7 @@
 //! depends on the rows and the stage alone, since a stage gives the same output for
 //! the same input.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,6 +16,7 @@ use crate::plan::{LoadPlan, TransformPlan};
 use crate::schema::Schema;
 use crate::stage::{
     Fact, LogLevel, LogLine, LoggedBy, Processed, ProcessedOnce, Settings, StageError, Transform,
+    cut_for_row, rejected_bytes, too_large, written_out_bytes,
 };
 
 /// Times that a stage may break in one file. One guilty row among 8,000 takes 14,
@@ -83,7 +85,41 @@ struct Lessons {
     bytes: usize,
     /// The first so many were read by instances that are gone.
     lost: usize,
-    facts: Vec<Fact>,
+    facts: Facts,
+}
+
+/// What the instances of a stage told that somebody wants to know, each word once.
+#[derive(Default)]
+struct Facts {
+    topics: BTreeMap<String, BTreeSet<String>>,
+    bytes: u64,
+}
+
+impl Facts {
+    /// # Errors
+    /// They are more than one call may return.
+    fn add(
+        &mut self,
+        facts: Vec<Fact>,
+        is_wanted: impl Fn(&str) -> bool,
+        bytes_max: u64,
+    ) -> Result<(), StageError> {
+        for fact in facts.into_iter().filter(|fact| is_wanted(&fact.topic)) {
+            let words = self.topics.entry(fact.topic).or_default();
+            for word in fact.words {
+                let bytes = (size_of::<String>() + word.len()) as u64;
+                if words.insert(word) {
+                    self.bytes += bytes;
+                }
+            }
+        }
+        match self.bytes > bytes_max {
+            true => Err(StageError::malformed(format!(
+                "facts of more than {bytes_max} bytes for one file (`output-per-batch`)"
+            ))),
+            false => Ok(()),
+        }
+    }
 }
 
 impl<'p> Contained<'p> {
@@ -133,7 +169,15 @@ impl<'p> Contained<'p> {
     /// The stage breaks: alone, or at what it has learned from before.
     pub(super) fn finish(&mut self) -> Result<Vec<Fact>, Stop> {
         self.collect_facts()?;
-        Ok(std::mem::take(&mut self.lessons.facts))
+        let facts = std::mem::take(&mut self.lessons.facts);
+        Ok(facts
+            .topics
+            .into_iter()
+            .map(|(topic, words)| Fact {
+                topic,
+                words: words.into_iter().collect(),
+            })
+            .collect())
     }
 
     /// What the stage logged since the last call; what it says while it breaks is in
@@ -218,7 +262,14 @@ impl<'p> Contained<'p> {
                 None => self.attempt(&part)?,
             };
             match attempted {
-                Ok(processed) => whole.add(processed),
+                Ok(processed) => {
+                    whole.add(processed);
+                    // Each part was small enough; together they must be, too.
+                    let bytes_max = self.settings.limits.batch_bytes;
+                    if whole.bytes > bytes_max {
+                        return Err(too_large(bytes_max).into());
+                    }
+                }
                 Err(error) if rows == 1 => {
                     guilty_rows += 1;
                     whole.rejects.push(guilty(&part, &error));
@@ -320,7 +371,10 @@ impl<'p> Contained<'p> {
         self.log.extend(log);
         self.logged = logged;
         self.lessons.facts = lessons.facts;
-        self.lessons.facts.extend(facts);
+        let stage = &self.planned.stage;
+        let is_wanted = |topic: &str| stage.learn.iter().any(|(wanted, _)| wanted == topic);
+        let bytes_max = stage.limits.output_bytes;
+        self.lessons.facts.add(facts, is_wanted, bytes_max)?;
         Ok(())
     }
 }
@@ -332,10 +386,13 @@ struct Whole {
     rejects: Vec<RejectedRow>,
     filtered: u64,
     repeated: u64,
+    /// What all of that takes in the host.
+    bytes: u64,
 }
 
 impl Whole {
     fn add(&mut self, part: Processed) {
+        self.bytes += written_out_bytes(&part.batch).max(rejected_bytes(&part.rejects));
         self.parts.push(part.batch);
         self.rejects.extend(part.rejects);
         self.filtered += part.filtered;
@@ -374,6 +431,31 @@ fn said_of(batch: &Batch, guilty_rows: u64) -> String {
 
 /// A row that breaks the stage alone.
 fn guilty(row: &Batch, error: &StageError) -> RejectedRow {
-    let message = error.to_string().replace('\n', "; ");
+    let message = cut_for_row(&error.to_string().replace('\n', "; "));
     row.places.reject(0, None, error.code().into(), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_all_instances_are_bounded_together() {
+        let told = |topic: &str, words: &[&str]| {
+            vec![Fact {
+                topic: topic.into(),
+                words: words.iter().map(ToString::to_string).collect(),
+            }]
+        };
+        let word_bytes = size_of::<String>() as u64 + 1;
+        let mut facts = Facts::default();
+        let mut add = |told| facts.add(told, |topic| topic == "keys", 2 * word_bytes);
+        assert_eq!(add(told("keys", &["a", "b", "a"])), Ok(()));
+        // What another instance has told, and what nobody learns, takes no room.
+        assert_eq!(add(told("keys", &["b"])), Ok(()));
+        assert_eq!(add(told("noise", &["c", "d"])), Ok(()));
+        let refused = add(told("keys", &["c"])).unwrap_err().to_string();
+        assert!(refused.contains("facts of more than 50 bytes"), "{refused}");
+        assert!(refused.contains("(`output-per-batch`)"), "{refused}");
+    }
 }

@@ -29,7 +29,7 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
         DbCommand::Url { database } => {
             let url = database::url(&target(database), &report::say)
                 .map_err(|error| unreachable_database(&error))?;
-            report::data(&url);
+            report::text(&url);
         }
         DbCommand::Stop => {
             let stopped = database::stop_local(&database::default_data_directory())

@@ -40,7 +40,7 @@ use crate::failure::{Failure, Result};
 use crate::lock as lock_file;
 use crate::plan::{self, Plan, Surroundings};
 use crate::report;
-use crate::stage::Engine;
+use crate::stage::{Compiler, Engine};
 use crate::staging;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
@@ -93,12 +93,14 @@ fn refuse(
 
 /// The engine, with its cache in the user's cache folder.
 fn engine() -> Result<Engine> {
-    Engine::new(cache().as_deref()).map_err(no_engine)
+    let engine = Engine::new(cache().as_deref()).map_err(no_engine)?;
+    Ok(engine.with_compiler(Compiler::Child))
 }
 
 /// An engine for measuring, with the same cache.
 fn metered_engine() -> Result<Engine> {
-    Engine::metered(cache().as_deref()).map_err(no_engine)
+    let engine = Engine::metered(cache().as_deref()).map_err(no_engine)?;
+    Ok(engine.with_compiler(Compiler::Child))
 }
 
 fn no_engine(error: impl Into<anyhow::Error>) -> Failure {

@@ -173,7 +173,7 @@ fn show(row: &QuarantinedRow) {
     }
     lines.push(("raw", String::from_utf8_lossy(&row.raw).into_owned()));
     for (name, value) in lines {
-        report::data(format!("{name:<12} {}", visible(&value)).trim_end());
+        report::text(format!("{name:<12} {}", visible(&value)).trim_end());
     }
 }
 

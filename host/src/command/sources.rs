@@ -47,7 +47,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
             runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
-            report::data(&uuid.to_string());
+            report::text(&uuid.to_string());
         }
         SourcesCommand::Rename {
             cluster_id,

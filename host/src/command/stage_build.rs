@@ -21,6 +21,6 @@ pub fn execute(arguments: &StageBuildArguments) -> Result<()> {
     let component = project::build(&folder)?;
     let loaded = engine()?.load(&component, None).map_err(unusable)?;
     report::say(&format!("{}: {} bytes", loaded.world, loaded.bytes));
-    report::data(&component.display().to_string());
+    report::text(&component.display().to_string());
     Ok(())
 }

@@ -43,7 +43,7 @@ pub fn execute(arguments: &StageInspectArguments) -> Result<()> {
     if arguments.json {
         report::json(&as_json(path, &inspection, opened.as_ref()));
     } else {
-        report::data(&as_text(
+        report::text(&as_text(
             path,
             &inspection,
             &settings,

@@ -58,7 +58,7 @@ pub fn execute(arguments: &StageNewArguments) -> Result<()> {
         "{name}: built, loaded, {cases} cases passed, in {:.1} s",
         started.elapsed().as_secs_f64()
     ));
-    report::data(&next_steps(&project));
+    report::text(&next_steps(&project));
     Ok(())
 }
 

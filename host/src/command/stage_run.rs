@@ -36,7 +36,7 @@ pub fn execute(arguments: &StageRunArguments) -> Result<()> {
         RunFormat::Table | RunFormat::List => show(&outcome, arguments),
         RunFormat::Csv => {
             let text = outcome.output().text().map_err(Failure::run)?;
-            report::data(text.trim_end_matches('\n'));
+            report::csv(text.trim_end_matches('\n'));
         }
         RunFormat::Json => report::json(&as_json(&outcome)),
     }

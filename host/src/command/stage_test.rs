@@ -274,12 +274,12 @@ fn show(tested: &[Tested]) {
             (true, false) => "ok     ",
             (false, _) => "FAILED ",
         };
-        report::data(&format!("{mark} {}: {}", case.stage, case.case));
+        report::text(&format!("{mark} {}: {}", case.stage, case.case));
         if !case.passed {
             for line in &case.shown {
-                report::data(&format!("         {line}"));
+                report::text(&format!("         {line}"));
             }
-            report::data(&format!("         again: {}", case.again));
+            report::text(&format!("         again: {}", case.again));
         }
     }
 }

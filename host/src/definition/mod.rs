@@ -89,6 +89,10 @@ pub struct Limits {
     /// Bytes that a stage may return for one batch.
     #[schemars(with = "Option<Bytes>")]
     pub output_per_batch: Option<Spanned<Bytes>>,
+    /// Memory of the host that a batch may take behind a stage, with each row's texts
+    /// written out.
+    #[schemars(with = "Option<Bytes>")]
+    pub batch_memory: Option<Spanned<Bytes>>,
     /// Messages of a stage that are shown for one file.
     #[schemars(with = "Option<u64>")]
     pub log_lines: Option<Spanned<u64>>,
@@ -98,6 +102,9 @@ pub struct Limits {
     /// Time that compiling a component may take.
     #[schemars(with = "Option<Time>")]
     pub compile_time: Option<Spanned<Time>>,
+    /// Memory that compiling a component may take.
+    #[schemars(with = "Option<Bytes>")]
+    pub compile_memory: Option<Spanned<Bytes>>,
     /// Bytes of a report file that a parser gets at a time.
     #[schemars(with = "Option<Bytes>")]
     pub chunk: Option<Spanned<Bytes>>,

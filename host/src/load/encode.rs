@@ -21,6 +21,10 @@ use crate::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 
+/// What is handed to a COPY at a time. A batch of 1 MiB of a report makes one of these;
+/// of rows with long texts not all stand in memory at once.
+const PIECE_BYTES: usize = 4 << 20;
+
 /// Postgres counts time from 2000-01-01.
 const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
@@ -86,8 +90,8 @@ impl<'b> Encoder<'b> {
             .flat_map(|texts| texts.iter().flatten())
     }
 
-    /// The batch, which must have passed `fit::check`, as tuples; after the header when
-    /// it is the first of its COPY.
+    /// The batch, which must have passed `fit::check`, as tuples, piece by piece; after
+    /// the header when it is the first of its COPY. Ends where `send` does not want more.
     pub(super) fn encode(
         &self,
         generation: i64,
@@ -95,9 +99,12 @@ impl<'b> Encoder<'b> {
         periods: &HashMap<NaiveDate, i32>,
         text_ids: &TextIds,
         first: bool,
-    ) -> Vec<u8> {
+        send: &mut dyn FnMut(Vec<u8>) -> bool,
+    ) -> bool {
         let fields = SYSTEM_COLUMNS.len() + self.columns.len();
-        let mut buffer = Vec::with_capacity(self.rows * (fields * 12 + 64));
+        let row_bytes = fields * 12 + 64;
+        let room = |rows: usize| (rows * row_bytes).min(PIECE_BYTES + row_bytes);
+        let mut buffer = Vec::with_capacity(room(self.rows));
         if first {
             buffer.extend_from_slice(HEADER);
         }
@@ -130,8 +137,14 @@ impl<'b> Encoder<'b> {
             for column in &columns {
                 column.put(&mut buffer, row);
             }
+            if buffer.len() >= PIECE_BYTES {
+                let next = Vec::with_capacity(room(self.rows - row - 1));
+                if !send(std::mem::replace(&mut buffer, next)) {
+                    return false;
+                }
+            }
         }
-        buffer
+        buffer.is_empty() || send(buffer)
     }
 }
 
@@ -231,6 +244,43 @@ mod tests {
 
     use super::*;
     use crate::batch::TextDictionary;
+
+    #[test]
+    fn one_text_for_all_rows_is_not_written_out_at_once() {
+        let text = "x".repeat(1 << 20);
+        let texts: TextDictionary = (0..100).map(|_| Some(text.as_str())).collect();
+        let distinct = texts.values().as_any().downcast_ref().unwrap();
+        let storage = Storage::Text {
+            characters_max: None,
+        };
+        let encoder = Encoder {
+            rows: 100,
+            columns: vec![(Values::Dictionary(&texts, distinct), storage)],
+            interval_starts: vec![0; 100],
+        };
+        let ids = TextIds {
+            label_sets: Vec::new(),
+            names: Vec::new(),
+        };
+        let (mut pieces, mut bytes) = (0, 0);
+        let encode = |send: &mut dyn FnMut(Vec<u8>) -> bool| {
+            encoder.encode(1, Uuid::nil(), &HashMap::new(), &ids, true, send)
+        };
+        assert!(encode(&mut |piece| {
+            assert!(piece.capacity() <= 4 * PIECE_BYTES, "{}", piece.capacity());
+            (pieces, bytes) = (pieces + 1, bytes + piece.len());
+            true
+        }));
+        assert_eq!(pieces, 100 / 4);
+        assert!(bytes > 100 << 20);
+        // A COPY that is gone gets no more.
+        let mut taken = 0;
+        assert!(!encode(&mut |_| {
+            taken += 1;
+            taken < 3
+        }));
+        assert_eq!(taken, 3);
+    }
 
     #[test]
     fn names_become_ids_whatever_holds_them() {

@@ -2,8 +2,10 @@
 //! Postgres no way to refuse one row and take the others.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use arrow_array::{Array, StringArray};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::month_of;
 use super::stored_texts::KnownIds;
@@ -55,8 +57,24 @@ pub(super) fn check(
         if seen_to_fit(&values, target) {
             continue;
         }
+        // A text of many rows is looked into once.
+        let of_texts: Vec<Option<Unfit>> = match values {
+            Values::Dictionary(_, texts) => texts
+                .iter()
+                .map(|text| text.and_then(|text| unfit_text(text, target)))
+                .collect(),
+            _ => Vec::new(),
+        };
         for row in 0..batch.rows {
-            if let Some(reason) = unfit_value(&values, row, target) {
+            let key = match values {
+                Values::Dictionary(keys, _) => keys.key(row),
+                _ => None,
+            };
+            let unfit_here = match key {
+                Some(key) => of_texts[key].clone(),
+                None => unfit_value(&values, row, target),
+            };
+            if let Some(reason) = unfit_here {
                 unfit.entry(row).or_insert((field.name.clone(), reason));
             }
         }
@@ -198,30 +216,63 @@ fn unfit_labels(text: &str) -> Option<Unfit> {
         let message = format!("`{}{rest}`: {reason}", shown.escape_debug());
         Some(("not-a-label-set", message))
     };
-    let labels = match serde_json::from_str::<BTreeMap<String, String>>(text) {
+    let labels = match serde_json::from_str::<Labels>(text) {
         Ok(labels) => labels,
         Err(error) => return unfit(&error.to_string()),
     };
-    let held = |text: &String| text.contains('\0');
-    if labels.iter().any(|(key, value)| held(key) || held(value)) {
+    if labels.hold_nul {
         return unfit("it holds a NUL character");
     }
-    let (key, value) = labels
-        .iter()
-        .find(|(_, value)| value.len() > LABEL_VALUE_BYTES_MAX)?;
+    let (key, bytes) = labels.too_long?;
     let key: String = key.chars().take(SHOWN_MAX).collect();
     Some((
         "too-long",
         format!(
-            "label `{}` has a value of {} bytes, more than {LABEL_VALUE_BYTES_MAX}",
+            "label `{}` has a value of {bytes} bytes, more than {LABEL_VALUE_BYTES_MAX}",
             key.escape_debug(),
-            value.len()
         ),
     ))
 }
 
 fn fits(number: f64, scale: u32, counts: Counts) -> bool {
     fixed_point(number, scale).is_some_and(|count| counts.hold(count))
+}
+
+/// What is wrong with the labels of a set. They are looked at one after another, and
+/// none is kept: as a map, a set can take many times its text.
+#[derive(Default)]
+struct Labels {
+    hold_nul: bool,
+    /// The first key, in their order, whose value is too long, and how long it is.
+    too_long: Option<(String, usize)>,
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Labels;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+                let mut labels = Labels::default();
+                while let Some((key, value)) = map.next_entry::<String, String>()? {
+                    labels.hold_nul |= key.contains('\0') || value.contains('\0');
+                    let is_first = |(first, _): &(String, usize)| key < *first;
+                    if value.len() > LABEL_VALUE_BYTES_MAX
+                        && labels.too_long.as_ref().is_none_or(is_first)
+                    {
+                        labels.too_long = Some((key, value.len()));
+                    }
+                }
+                Ok(labels)
+            }
+        }
+        deserializer.deserialize_map(Look)
+    }
 }
 
 /// A number as a whole count of 10^-scale; `None` when that does not fit.

@@ -170,7 +170,12 @@ impl ReportLoad<'_> {
         if batch.schema != *self.plan.output() {
             return Err(self.unlike("its columns are not those of the plan"));
         }
-        let (loadable, mut rejects) = match self.loader.loadable.split(batch).map_err(unlike)? {
+        let (loadable, mut rejects) = match self
+            .loader
+            .loadable
+            .split(batch)
+            .map_err(|why| self.unlike(&why))?
+        {
             None => (None, Vec::new()),
             Some((loadable, others)) => (Some(loadable), others),
         };
@@ -267,13 +272,6 @@ impl ReportLoad<'_> {
             self.end_copy()?;
         }
         let first = self.copy.is_none();
-        let buffer = encoder.encode(
-            self.loader.generation,
-            self.loader.source_uuid,
-            &periods,
-            &text_ids,
-            first,
-        );
         let copy = match self.copy.take() {
             Some(copy) => copy,
             None => self.begin_copy(months),
@@ -283,7 +281,15 @@ impl ReportLoad<'_> {
             *self.hours.entry(hour).or_default() += rows;
         }
         copy.sent += rows as u64;
-        if copy.buffers.blocking_send(buffer).is_err() {
+        let sent = encoder.encode(
+            self.loader.generation,
+            self.loader.source_uuid,
+            &periods,
+            &text_ids,
+            first,
+            &mut |piece| copy.buffers.blocking_send(piece).is_ok(),
+        );
+        if !sent {
             // It ended early, and says why.
             self.end_copy()?;
             return Err(Failure::run(format!(
@@ -382,7 +388,12 @@ pub fn copy_bytes(batch: &Batch, plan: &LoadPlan, source_uuid: Uuid) -> Vec<u8> 
         .into_iter()
         .map(|month| (month, 1))
         .collect();
-    encoder.encode(1, source_uuid, &periods, &text_ids, true)
+    let mut bytes = Vec::new();
+    encoder.encode(1, source_uuid, &periods, &text_ids, true, &mut |piece| {
+        bytes.extend_from_slice(&piece);
+        true
+    });
+    bytes
 }
 
 /// The first day of the month of an instant in microseconds since the epoch;

@@ -76,6 +76,7 @@ fn of_stage(stage: &StagePlan, words: &dyn Fn(BoundSet) -> Vec<String>) -> Value
         memory_bytes,
         time_per_batch,
         output_bytes,
+        batch_bytes,
         log_lines: _,
     } = stage.limits;
     let learn: Vec<Value> = stage
@@ -91,5 +92,6 @@ fn of_stage(stage: &StagePlan, words: &dyn Fn(BoundSet) -> Vec<String>) -> Value
         "memory": memory_bytes,
         "microseconds": time_per_batch.as_micros() as u64,
         "output": output_bytes,
+        "batch": batch_bytes,
     })
 }

@@ -22,6 +22,12 @@ const MEMORY_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=4 << 30;
 /// From a tick of the clock that interrupts stages to an hour.
 const TIME_MILLISECONDS_RANGE: RangeInclusive<u64> = 10..=3_600_000;
 
+/// From less than a batch of a small chunk to what offsets of 32 bits can tell apart.
+const BATCH_BYTES_RANGE: RangeInclusive<u64> = 1 << 20..=i32::MAX as u64;
+
+/// From what the smallest component takes to what a machine has.
+const COMPILE_BYTES_RANGE: RangeInclusive<u64> = 64 << 20..=64 << 30;
+
 /// From a small component to more than any toolchain makes.
 const COMPONENT_BYTES_RANGE: RangeInclusive<u64> = 1 << 10..=1 << 30;
 
@@ -136,6 +142,9 @@ impl<'a> Resolver<'a> {
         let time = own
             .and_then(|own| own.compile_time.as_ref())
             .or(common.compile_time.as_ref());
+        let memory = own
+            .and_then(|own| own.compile_memory.as_ref())
+            .or(common.compile_memory.as_ref());
         Some(LoadLimits {
             component_bytes: match size {
                 Some(size) => {
@@ -147,6 +156,13 @@ impl<'a> Resolver<'a> {
             compile_time: match time {
                 Some(time) => self.time("compile-time", time)?,
                 None => default.compile_time,
+            },
+            compile_memory_bytes: match memory {
+                Some(memory) => {
+                    let range = COMPILE_BYTES_RANGE;
+                    self.within("compile-memory", memory.span(), memory.get_ref().0, range)?
+                }
+                None => default.compile_memory_bytes,
             },
         })
     }
@@ -191,6 +207,9 @@ impl<'a> Resolver<'a> {
         let output = own
             .and_then(|own| own.output_per_batch.as_ref())
             .or(common.output_per_batch.as_ref());
+        let batch = own
+            .and_then(|own| own.batch_memory.as_ref())
+            .or(common.batch_memory.as_ref());
         let time = own
             .and_then(|own| own.time_per_batch.as_ref())
             .or(common.time_per_batch.as_ref());
@@ -215,6 +234,13 @@ impl<'a> Resolver<'a> {
                     MEMORY_BYTES_RANGE,
                 )?,
                 None => default.output_bytes,
+            },
+            batch_bytes: match batch {
+                Some(batch) => {
+                    let range = BATCH_BYTES_RANGE;
+                    self.within("batch-memory", batch.span(), batch.get_ref().0, range)?
+                }
+                None => default.batch_bytes,
             },
             time_per_batch: match time {
                 Some(time) => self.time("time-per-batch", time)?,
@@ -247,7 +273,9 @@ impl<'a> Resolver<'a> {
             return Some(value);
         }
         let unit = match key {
-            "time-per-batch" | "compile-time" | "lock-wait" | "patience" | "quarantine-time" => "ms",
+            "time-per-batch" | "compile-time" | "lock-wait" | "patience" | "quarantine-time" => {
+                "ms"
+            }
             "log-lines" | "log-lines-of-payload" => "lines",
             "quarantine-rows" => "rows",
             "learned-words" => "words",

@@ -1,22 +1,29 @@
 //! Compiled components, kept by digest.
 //!
 //! A compiled component is machine code, so loading one is the only unsafe step
-//! in the tree. It is done only from a directory and a file that belong to us and
-//! that nobody else can write; anything else is compiled again.
+//! in the tree. It is done with what this program compiled a moment ago, and with a
+//! file of the cache: one that belongs to us, in a directory of ours, neither of which
+//! anybody else can write, and that says itself whose it is. Its header names the
+//! component, the settings of the engine and the machine code that follows; all of
+//! them are compared before anything is loaded. Whatever differs is compiled again
+//! and replaced.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::hash::{Hash as _, Hasher};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// What stands before the component in its file.
+/// What a file of the cache begins with; its last digit is the version of the header.
+const MAGIC: &[u8] = b"gristmill component 1\n";
+
+/// SHA-256.
 const DIGEST_BYTES: usize = 32;
 
 #[derive(Clone)]
@@ -33,7 +40,9 @@ impl Cache {
                 .recursive(true)
                 .mode(0o700)
                 .create(directory);
-            made.is_ok() && is_ours(directory)
+            made.is_ok()
+                && fs::symlink_metadata(directory)
+                    .is_ok_and(|metadata| metadata.is_dir() && is_ours(&metadata))
         });
         Self {
             directory: directory.map(Path::to_path_buf),
@@ -42,105 +51,233 @@ impl Cache {
 
     /// The component of this digest, if it was compiled before.
     pub(super) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        load(engine, &self.path(engine, digest)?)
+        let settings = settings_of(engine);
+        let stored = read(&self.path(&settings, digest)?)?;
+        load(engine, machine_code(&stored, digest, &settings)?).ok()
     }
 
-    /// The component compiled now, whatever is kept, and how long that took.
-    ///
-    /// # Errors
-    /// The bytes are not a component that this engine can compile.
-    pub(super) fn compile(
-        &self,
-        engine: &Engine,
-        bytes: &[u8],
-        digest: &str,
-    ) -> wasmtime::Result<(Component, Duration)> {
-        if let Some(path) = self.path(engine, digest) {
-            let started = Instant::now();
-            let compiled = engine.precompile_component(bytes)?;
-            let took = started.elapsed();
+    /// Keeps what the engine compiled of the component of this digest, in place of
+    /// what was there.
+    pub(super) fn keep(&self, engine: &Engine, digest: &str, compiled: &[u8]) {
+        let settings = settings_of(engine);
+        if let Some(path) = self.path(&settings, digest) {
             // A cache that cannot be written costs time at the next start and
             // nothing else.
-            let _ = store(&path, &compiled);
-            if let Some(component) = load(engine, &path) {
-                return Ok((component, took));
-            }
+            let _ = store(&path, &header(digest, &settings, compiled), compiled);
         }
-        let started = Instant::now();
-        let component = Component::new(engine, bytes)?;
-        Ok((component, started.elapsed()))
     }
 
     /// Where a component that this engine compiled is kept.
-    fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
+    fn path(&self, settings: &[u8; DIGEST_BYTES], digest: &str) -> Option<PathBuf> {
         let directory = self.directory.as_ref()?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(directory.join(format!("{digest}-{:016x}.cwasm", hasher.finish())))
+        let engine = crate::digest::hexadecimal(&settings[..8]);
+        Some(directory.join(format!("{digest}-{engine}.cwasm")))
     }
 }
 
+/// Machine code that this program has compiled, as a component.
+///
+/// # Errors
+/// It is of another engine.
 #[expect(
     unsafe_code,
-    reason = "machine code is trusted because only we could have written the file"
+    reason = "machine code is trusted because only we could have made it"
 )]
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    if !is_ours(path) {
-        return None;
-    }
-    let stored = fs::read(path).ok()?;
-    let (digest, compiled) = stored.split_at_checked(DIGEST_BYTES)?;
-    if Sha256::digest(compiled).as_slice() != digest {
-        return None;
-    }
-    // SAFETY: the file and its directory belong to this user and nobody else can
-    // write to them, so it holds what `store` put there: the output of
-    // `precompile_component`, whole, as its digest shows. Another version of
-    // wasmtime is refused by `deserialize` itself.
-    unsafe { Component::deserialize(engine, compiled) }.ok()
+pub(super) fn load(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: it is the output of `precompile_component`, whole. Either this process,
+    // or its own program in a child process, has just made it; or it stood in a file
+    // that belongs to this user, that nobody else can write to, and whose header has
+    // the digest of these very bytes (`machine_code`). Another version of wasmtime is
+    // refused by `deserialize` itself.
+    unsafe { Component::deserialize(engine, compiled) }
 }
 
-/// Writes the digest and the component, private to us, in one step.
-fn store(path: &Path, compiled: &[u8]) -> std::io::Result<()> {
+/// All that decides what the engine makes of a component: the machine that it is for,
+/// wasmtime's version, and its settings.
+fn settings_of(engine: &Engine) -> [u8; DIGEST_BYTES] {
+    /// `Hash` gives 64 bits by itself, which somebody could make collide.
+    struct Settings(Sha256);
+    impl Hasher for Settings {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        fn finish(&self) -> u64 {
+            let digest = self.0.clone().finalize();
+            digest
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        }
+    }
+    let mut settings = Settings(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    settings.0.finalize().into()
+}
+
+/// Whose the machine code is: of which component, by which engine, and which bytes.
+fn header(digest: &str, settings: &[u8; DIGEST_BYTES], compiled: &[u8]) -> Vec<u8> {
+    let component = Sha256::digest(digest.as_bytes());
+    let code = Sha256::digest(compiled);
+    [MAGIC, &component, settings, &code].concat()
+}
+
+/// What follows the header, when the header is the one that it must be.
+fn machine_code<'s>(
+    stored: &'s [u8],
+    digest: &str,
+    settings: &[u8; DIGEST_BYTES],
+) -> Option<&'s [u8]> {
+    let (found, compiled) = stored.split_at_checked(MAGIC.len() + 3 * DIGEST_BYTES)?;
+    (found == header(digest, settings, compiled)).then_some(compiled)
+}
+
+/// A file of ours. It is the opened file that is looked at, so that no other can take
+/// its place in between.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut file: File = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || !is_ours(&metadata) {
+        return None;
+    }
+    let mut stored = Vec::with_capacity(usize::try_from(metadata.len()).ok()?);
+    file.read_to_end(&mut stored).ok()?;
+    Some(stored)
+}
+
+/// Writes a file, private to us, in one step.
+fn store(path: &Path, header: &[u8], compiled: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(&Sha256::digest(compiled))?;
+    file.write_all(header)?;
     file.write_all(compiled)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
-/// Belongs to this user, is no link, and nobody else can write to it.
-fn is_ours(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| {
-        !metadata.file_type().is_symlink()
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-            && metadata.mode() & 0o022 == 0
-    })
+/// Belongs to this user, and nobody else can write to it.
+fn is_ours(metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn a_file_that_others_can_write_is_not_loaded() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x.cwasm");
-        store(&path, b"anything").unwrap();
-        assert!(is_ours(&path));
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        assert!(!is_ours(&path));
+    use super::*;
+    use crate::digest::hexadecimal;
+
+    struct Scene {
+        folder: tempfile::TempDir,
+        engine: Engine,
+        cache: Cache,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            Self {
+                cache: Cache::open(Some(folder.path())),
+                engine: Engine::default(),
+                folder,
+            }
+        }
+
+        /// A component with this export, compiled and kept: its digest.
+        fn keep(&self, export: &str) -> String {
+            let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
+            let bytes = wat::parse_str(text).unwrap();
+            let digest = hexadecimal(&Sha256::digest(&bytes));
+            let compiled = self.engine.precompile_component(&bytes).unwrap();
+            self.cache.keep(&self.engine, &digest, &compiled);
+            digest
+        }
+
+        fn path(&self, digest: &str) -> PathBuf {
+            let settings = settings_of(&self.engine);
+            self.cache.path(&settings, digest).unwrap()
+        }
+
+        /// The export of what is found by this digest.
+        fn found(&self, digest: &str) -> Option<String> {
+            let found = self.cache.find(&self.engine, digest)?;
+            let component_type = found.component_type();
+            let (name, _) = component_type.exports(&self.engine).next()?;
+            Some(name.to_string())
+        }
     }
 
     #[test]
-    fn a_link_is_not_loaded() {
-        let directory = tempfile::tempdir().unwrap();
-        let target = directory.path().join("target");
-        store(&target, b"anything").unwrap();
-        let link = directory.path().join("link");
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        assert!(!is_ours(&link));
+    fn a_file_of_another_component_is_not_loaded() {
+        let scene = Scene::new();
+        let (one, other) = (scene.keep("a:b/one"), scene.keep("a:b/other"));
+        assert_eq!(scene.found(&one).as_deref(), Some("a:b/one"));
+        fs::copy(scene.path(&other), scene.path(&one)).unwrap();
+        assert_eq!(scene.found(&one), None);
+        // It is compiled again, and replaced.
+        scene.keep("a:b/one");
+        assert_eq!(scene.found(&one).as_deref(), Some("a:b/one"));
+    }
+
+    #[test]
+    fn a_file_of_another_engine_is_not_loaded() {
+        let scene = Scene::new();
+        let digest = scene.keep("a:b/one");
+        let mut settings = wasmtime::Config::new();
+        settings.consume_fuel(true);
+        let metered = Engine::new(&settings).unwrap();
+        assert_ne!(settings_of(&metered), settings_of(&scene.engine));
+        let theirs = scene.cache.path(&settings_of(&metered), &digest).unwrap();
+        fs::copy(scene.path(&digest), theirs).unwrap();
+        assert!(scene.cache.find(&metered, &digest).is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_cut_or_changed_anywhere_is_not_loaded() {
+        let scene = Scene::new();
+        let digest = scene.keep("a:b/one");
+        let path = scene.path(&digest);
+        let whole = fs::read(&path).unwrap();
+        let header = MAGIC.len() + 3 * DIGEST_BYTES;
+        for end in [0, MAGIC.len(), header - 1, header, whole.len() - 1] {
+            fs::write(&path, &whole[..end]).unwrap();
+            assert_eq!(scene.found(&digest), None, "cut at {end}");
+        }
+        for at in [
+            0,
+            MAGIC.len(),
+            header - DIGEST_BYTES,
+            header,
+            whole.len() - 1,
+        ] {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(&path, &changed).unwrap();
+            assert_eq!(scene.found(&digest), None, "changed at {at}");
+        }
+        fs::write(&path, [&whole[..], b"more"].concat()).unwrap();
+        assert_eq!(scene.found(&digest), None, "longer");
+        fs::write(&path, &whole).unwrap();
+        assert!(scene.found(&digest).is_some());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_or_put_there_is_not_loaded() {
+        let scene = Scene::new();
+        let digest = scene.keep("a:b/one");
+        let path = scene.path(&digest);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+        assert_eq!(scene.found(&digest), None);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(scene.found(&digest).is_some());
+        let target = scene.folder.path().join("target");
+        fs::rename(&path, &target).unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        assert_eq!(scene.found(&digest), None);
     }
 }

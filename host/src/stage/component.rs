@@ -3,8 +3,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -12,6 +10,8 @@ use wasmtime::Store;
 use wasmtime::component::{Component as WasmtimeComponent, Instance, InstancePre, Linker};
 
 use super::bindings::gristmill::stage::log;
+use super::cache;
+use super::compiler::{Compiled, NotCompiled};
 use super::engine::Engine;
 use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
@@ -142,9 +142,8 @@ impl Engine {
         }
         let size = bytes.len() as u64;
         let compiled = self
-            .compiled(bytes, &digest, limits.compile_time)
-            .ok_or_else(|| too_slow(path, limits.compile_time))?
-            .map_err(|error| not_a_component(path, &error))?;
+            .compiled(bytes, &digest, limits)
+            .map_err(|why| not_compiled(path, limits, &why))?;
         self.admit(path, size, digest, &compiled)
     }
 
@@ -199,47 +198,36 @@ impl Engine {
         })
     }
 
-    /// The compiled component; `None` when that takes too long.
+    /// The compiled component: from the cache, or compiled now.
     fn compiled(
         &self,
         bytes: Vec<u8>,
         digest: &str,
-        time: Duration,
-    ) -> Option<wasmtime::Result<WasmtimeComponent>> {
-        if let Some(component) = self.cache.find(&self.engine, digest) {
-            return Some(Ok(component));
+        limits: LoadLimits,
+    ) -> Result<WasmtimeComponent, NotCompiled> {
+        match self.cache.find(&self.engine, digest) {
+            Some(component) => Ok(component),
+            None => self
+                .compile_within(bytes, digest, limits)
+                .map(|(component, _)| component),
         }
-        let compiled = self.compile_within(bytes, digest, time)?;
-        Some(compiled.map(|(component, _)| component))
     }
 
-    /// The component compiled now, and how long that took; `None` when it is too long.
-    ///
-    /// A compiler cannot be interrupted, so its thread is left to itself then. The
-    /// command is about to end, and the thread with it.
+    /// The component compiled now, whatever is in the cache, and how long that took.
     pub(super) fn compile_within(
         &self,
         bytes: Vec<u8>,
         digest: &str,
-        time: Duration,
-    ) -> Option<wasmtime::Result<(WasmtimeComponent, Duration)>> {
-        let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        let digest = digest.to_string();
-        let (sender, receiver) = mpsc::sync_channel(1);
-        thread::spawn(move || {
-            let compiled = cache.compile(&engine, &bytes, &digest);
-            // Nobody may be waiting any more.
-            let _ = sender.send(compiled);
-        });
-        match receiver.recv_timeout(time) {
-            // It may be done by the time that we get to look.
-            Ok(Ok((_, taken))) if taken > time => None,
-            Ok(compiled) => Some(compiled),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
-                Some(Err(wasmtime::format_err!("the compiler panicked")))
-            }
-        }
+        limits: LoadLimits,
+    ) -> Result<(WasmtimeComponent, Duration), NotCompiled> {
+        let compiled = self
+            .compiler
+            .compile(&self.engine, self.metered, bytes, limits)?;
+        let Compiled { code, time } = compiled;
+        self.cache.keep(&self.engine, digest, &code);
+        let component = cache::load(&self.engine, &code)
+            .map_err(|error| NotCompiled::Refused(error.root_cause().to_string()))?;
+        Ok((component, time))
     }
 }
 
@@ -291,24 +279,32 @@ pub(super) fn too_large(path: &Path, size: u64, bytes_max: u64) -> Unusable {
     ))
 }
 
-pub(super) fn too_slow(path: &Path, time: Duration) -> Unusable {
-    Unusable::new(format!(
-        "component `{}` took longer than {time:?} to compile (`compile-time`)",
-        path.display()
-    ))
+/// Why a component cannot be used that was not compiled.
+pub(super) fn not_compiled(path: &Path, limits: LoadLimits, why: &NotCompiled) -> Unusable {
+    let shown = path.display();
+    match why {
+        NotCompiled::Time => Unusable::new(format!(
+            "component `{shown}` took longer than {:?} to compile (`compile-time`)",
+            limits.compile_time
+        )),
+        NotCompiled::Memory => Unusable::new(format!(
+            "component `{shown}` took more than {} bytes of memory to compile (`compile-memory`)",
+            limits.compile_memory_bytes
+        )),
+        NotCompiled::Refused(reason) => Unusable::new(format!(
+            "`{shown}` is not a WebAssembly component: {reason}"
+        ))
+        .hint("build it for `wasm32-wasip2`; a core module is not a component"),
+        NotCompiled::Unable(reason) => {
+            Unusable::new(format!("cannot compile component `{shown}`: {reason}"))
+                .hint("gristmill compiles in a child process; see that it can start itself")
+                .reason(Reason::Unreadable)
+        }
+    }
 }
 
 pub(super) fn not_webassembly(path: &Path) -> Unusable {
     Unusable::new(format!("`{}` is not WebAssembly", path.display()))
-}
-
-pub(super) fn not_a_component(path: &Path, error: &wasmtime::Error) -> Unusable {
-    Unusable::new(format!(
-        "`{}` is not a WebAssembly component: {}",
-        path.display(),
-        error.root_cause()
-    ))
-    .hint("build it for `wasm32-wasip2`; a core module is not a component")
 }
 
 fn is_allowed(import: &str) -> bool {

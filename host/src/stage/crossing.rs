@@ -20,11 +20,12 @@ use super::bindings::gristmill::stage::types::{
 use crate::batch::{TextDictionary, Values};
 use crate::schema::ColumnType;
 
-/// The array in the form that a stage asked for; `bytes_max` bounds text written
-/// out in full.
+/// The array in the form that a stage asked for. Text that is written out in full is
+/// taken from `bytes_left`, and `bytes_max` is what that was for all columns.
 pub(super) fn in_form(
     array: &ArrayRef,
     wanted: ColumnType,
+    bytes_left: &mut u64,
     bytes_max: u64,
 ) -> Result<ArrayRef, String> {
     match (Values::of(array), wanted) {
@@ -34,11 +35,12 @@ pub(super) fn in_form(
                 .flatten()
                 .map(|key| u64::from(values.value_length(key) as u32))
                 .sum();
-            if bytes > bytes_max {
-                return Err(format!(
-                    "its {bytes} bytes as `utf8` are more than {bytes_max}; read it as `dictionary`"
-                ));
-            }
+            *bytes_left = bytes_left.checked_sub(bytes).ok_or_else(|| {
+                format!(
+                    "its {bytes} bytes as `utf8` make a batch of more than {bytes_max} \
+                    (`batch-memory`); read it as `dictionary`"
+                )
+            })?;
             arrow_select::take::take(values, keys.keys(), None).map_err(|error| error.to_string())
         }
         (Some(Values::Utf8(values)), ColumnType::Dictionary | ColumnType::Json) => {
@@ -400,15 +402,19 @@ mod tests {
         let texts = [Some("a"), None, Some("b"), Some("a")];
         let dictionary: ArrayRef = Arc::new(texts.into_iter().collect::<TextDictionary>());
         let plain: ArrayRef = Arc::new(texts.into_iter().collect::<StringArray>());
-        let written_out = in_form(&dictionary, ColumnType::Utf8, 3).unwrap();
+        let written_out = in_form(&dictionary, ColumnType::Utf8, &mut 3, 3).unwrap();
         assert_eq!(&written_out, &plain);
         assert_eq!(
-            &in_form(&plain, ColumnType::Dictionary, 0).unwrap(),
+            &in_form(&plain, ColumnType::Dictionary, &mut 0, 0).unwrap(),
             &dictionary
         );
+        // The limit is one for all columns.
+        let mut left = 5;
+        in_form(&dictionary, ColumnType::Utf8, &mut left, 5).unwrap();
         assert_eq!(
-            in_form(&dictionary, ColumnType::Utf8, 2).unwrap_err(),
-            "its 3 bytes as `utf8` are more than 2; read it as `dictionary`"
+            in_form(&dictionary, ColumnType::Utf8, &mut left, 5).unwrap_err(),
+            "its 3 bytes as `utf8` make a batch of more than 5 (`batch-memory`); \
+            read it as `dictionary`"
         );
     }
 

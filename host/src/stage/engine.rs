@@ -6,12 +6,14 @@ use std::path::Path;
 use wasmtime::{Config, Engine as WasmtimeEngine};
 
 use super::cache::Cache;
+use super::compiler::Compiler;
 use super::limits::EPOCH_TICK;
 
 /// Compiles, caches and hosts components.
 pub struct Engine {
     pub(super) engine: WasmtimeEngine,
     pub(super) cache: Cache,
+    pub(super) compiler: Compiler,
     /// Whether its components count fuel.
     pub(super) metered: bool,
 }
@@ -36,18 +38,16 @@ impl Engine {
         Self::make(cache, true)
     }
 
+    /// The same, but it has this compile what is not in the cache. Without a word it
+    /// is compiled here.
+    #[must_use]
+    pub fn with_compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
     fn make(cache: Option<&Path>, metered: bool) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .epoch_interruption(true)
-            .consume_fuel(metered)
-            // The same input gives the same output on every machine.
-            .cranelift_nan_canonicalization(true)
-            .relaxed_simd_deterministic(true)
-            // Backtraces hold addresses; the panic hook of the SDK says more.
-            .wasm_backtrace_max_frames(None);
-        let engine = WasmtimeEngine::new(&config)?;
+        let engine = machine(metered)?;
         let weak = engine.weak();
         std::thread::Builder::new()
             .name("epoch".into())
@@ -61,7 +61,24 @@ impl Engine {
         Ok(Self {
             engine,
             cache: Cache::open(cache),
+            compiler: Compiler::Here,
             metered,
         })
     }
+}
+
+/// The engine without its clock, which is all that compiling needs. A child process
+/// that compiles must have the same settings as its parent.
+pub(super) fn machine(metered: bool) -> wasmtime::Result<WasmtimeEngine> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .consume_fuel(metered)
+        // The same input gives the same output on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        // Backtraces hold addresses; the panic hook of the SDK says more.
+        .wasm_backtrace_max_frames(None);
+    WasmtimeEngine::new(&config)
 }

@@ -44,7 +44,7 @@ fn use_all(array: &arrow_array::ArrayRef, rows: usize) {
     }
     assert!(crossing::Lent::of(array).is_some());
     for form in [ColumnType::Utf8, ColumnType::Dictionary] {
-        if let Ok(other) = crossing::in_form(array, form, 1 << 20) {
+        if let Ok(other) = crossing::in_form(array, form, &mut (1 << 20), 1 << 20) {
             assert_eq!(other.len(), rows);
         }
     }

@@ -77,15 +77,11 @@ impl Engine {
         if !bytes.starts_with(b"\0asm") {
             return Ok(inspection);
         }
-        let compiled = self.compile_within(bytes, &inspection.digest, limits.compile_time);
-        let (compiled, compile_time) = match compiled {
-            Some(Ok(compiled)) => compiled,
-            None => {
-                inspection.component = Err(component::too_slow(path, limits.compile_time));
-                return Ok(inspection);
-            }
-            Some(Err(error)) => {
-                inspection.component = Err(component::not_a_component(path, &error));
+        let (compiled, compile_time) = match self.compile_within(bytes, &inspection.digest, limits)
+        {
+            Ok(compiled) => compiled,
+            Err(why) => {
+                inspection.component = Err(component::not_compiled(path, limits, &why));
                 return Ok(inspection);
             }
         };

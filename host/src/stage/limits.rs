@@ -15,6 +15,18 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a file that a parser may take without completing a record.
 pub const UNFINISHED_BYTES_MAX: usize = 64 << 20;
 
+/// Threads of the compiler. Each has a function and all that is known of it in memory:
+/// so many that what compiling takes is the same on every machine.
+pub const COMPILE_THREADS: usize = 2;
+
+/// Bytes kept of why a row was rejected: the message, and each of the code and the
+/// column. A hundred thousand of them are kept for a file.
+pub const REJECT_TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// What a row of a batch is counted with besides its columns: its place in the file, and
+/// what is known of it when it is rejected.
+pub const ROW_BYTES: u64 = 512;
+
 /// Rows that a stage may make of each row that it gets, and of a small batch.
 pub const REPEATS_MAX: usize = 16;
 pub const REPEATED_ROWS_MIN: usize = 1_024;
@@ -46,6 +58,8 @@ pub struct Limits {
     pub time_per_batch: Duration,
     /// What one call may return.
     pub output_bytes: u64,
+    /// What a batch may be in the host, with each row's texts written out.
+    pub batch_bytes: u64,
     /// Messages of one file that are shown, each of up to 4 KiB.
     pub log_lines: u64,
 }
@@ -57,6 +71,8 @@ pub struct LoadLimits {
     pub component_bytes: u64,
     /// Compiling it, unless that was done before.
     pub compile_time: Duration,
+    /// What that may take in a child process.
+    pub compile_memory_bytes: u64,
 }
 
 impl Default for LoadLimits {
@@ -67,6 +83,8 @@ impl Default for LoadLimits {
             component_bytes: 64 << 20,
             // Those 18 MB take seconds; a slow machine with other work, a minute.
             compile_time: Duration::from_secs(120),
+            // The largest known toolchain makes 18 MB of Python, which take 378 MiB.
+            compile_memory_bytes: 416 << 20,
         }
     }
 }
@@ -78,6 +96,7 @@ impl Limits {
         memory_bytes: 4 << 30,
         time_per_batch: Duration::from_secs(60),
         output_bytes: 1 << 30,
+        batch_bytes: 1 << 30,
         log_lines: 100,
     };
 }
@@ -92,6 +111,9 @@ impl Default for Limits {
             // the slowest language.
             time_per_batch: Duration::from_secs(2),
             output_bytes: 64 << 20,
+            // Of a chunk of 1 MiB come columns of some megabytes. Each worker has a
+            // batch before a stage and one behind it.
+            batch_bytes: 64 << 20,
             log_lines: 100,
         }
     }

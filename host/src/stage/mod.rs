@@ -6,9 +6,11 @@
 
 mod bindings;
 mod cache;
+mod compiler;
 mod component;
 mod coverage;
 mod crossing;
+mod documents;
 mod engine;
 mod error;
 pub(crate) mod fuzzing;
@@ -18,20 +20,24 @@ mod parser;
 mod state;
 mod transform;
 mod wasi;
+mod weight;
 
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap};
 
 use self::bindings::gristmill::stage::types::{BoundSet, Fact as WitFact, Failure as WitFailure};
+pub use self::compiler::{COMPILE_COMMAND, Compiler, compile_for_parent};
 pub use self::component::{CONTRACT_VERSION, Component, Reason, Unusable, World};
 pub use self::engine::Engine;
 pub use self::error::StageError;
 pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
+pub use self::state::printable_of_row as cut_for_row;
 pub use self::state::{LogLevel, LogLine, LoggedBy};
 use self::state::{State, printable};
 pub use self::transform::{Contract, Processed, ProcessedOnce, RowEffect, Transform};
+pub use self::weight::{rejected_bytes, too_large, written_out_bytes};
 
 /// What a stage is opened with, besides the columns that reach it.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,8 @@ use super::bindings::exports::gristmill::stage::parser as wit;
 use super::coverage::{Coverage, LEFT_OUT, Record};
 use super::crossing;
 use super::limits::UNFINISHED_BYTES_MAX;
-use super::state::printable;
+use super::state::{printable, printable_of_row};
+use super::weight::{self, Weight};
 use super::{
     Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
 };
@@ -140,18 +141,25 @@ impl Parser {
                     StageError::malformed(format!("column `{}`: {reason}", field.name))
                 })
             })
-            .collect::<Result<_, _>>()?;
-        let rejects = parsed
+            .collect::<Result<Vec<_>, _>>()?;
+        let bytes_max = self.opened.limits.batch_bytes;
+        let mut weight = Weight::of_rows(rows);
+        columns.iter().for_each(|column| weight.column(column));
+        weight.within(bytes_max)?;
+        let rejects: Vec<RejectedRow> = parsed
             .rejects
             .into_iter()
             .map(|reject| RejectedRow {
                 line: Some(reject.line),
-                column: reject.column.as_deref().map(printable),
-                code: printable(&reject.code),
-                message: printable(&reject.message),
+                column: reject.column.as_deref().map(printable_of_row),
+                code: printable_of_row(&reject.code),
+                message: printable_of_row(&reject.message),
                 raw: raw.record(reject.start, reject.length),
             })
             .collect();
+        if weight::rejected_bytes(&rejects) > bytes_max {
+            return Err(weight::too_large(bytes_max));
+        }
         Ok(Parsed {
             batch: Batch {
                 schema: Arc::clone(&self.schema),

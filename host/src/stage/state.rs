@@ -5,7 +5,8 @@ use wasmtime::{ResourceLimiter, Result as WasmtimeResult};
 
 use super::bindings::gristmill::stage::log;
 use super::limits::{
-    INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, REJECT_TEXT_BYTES_MAX,
+    TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::printable;
 
@@ -182,11 +183,19 @@ impl ResourceLimiter for State {
 
 /// Text from a stage, fit for a terminal and of bounded length.
 pub(super) fn printable(text: &str) -> String {
-    let mut end = text.len().min(LOG_LINE_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    printable::line(&text[..end])
+    printable::line(cut(text, LOG_LINE_BYTES_MAX))
+}
+
+/// Text of which there is one for each row, so of a length that many rows can have.
+pub fn printable_of_row(text: &str) -> String {
+    let shown = printable::line(cut(text, REJECT_TEXT_BYTES_MAX));
+    // What cannot be seen is longer when it is shown.
+    cut(&shown, REJECT_TEXT_BYTES_MAX).to_string()
+}
+
+/// The beginning of a text.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 #[cfg(test)]
@@ -196,6 +205,19 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}"), "a [31mb c\\u{202e}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_row_is_short_however_it_is_shown() {
+        assert_eq!(printable_of_row("a\u{1b}b"), "a b");
+        for text in [
+            "x".repeat(1 << 20),
+            "\u{202e}".repeat(1 << 18),
+            "é".repeat(999),
+        ] {
+            let shown = printable_of_row(&text);
+            assert!((REJECT_TEXT_BYTES_MAX - 3..=REJECT_TEXT_BYTES_MAX).contains(&shown.len()));
+        }
     }
 
     #[test]

@@ -17,12 +17,14 @@ use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, Reject}
 use super::crossing::{self, Lent};
 use super::limits::{KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
+use super::weight::Weight;
 use super::{
-    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
+    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, documents,
+    facts,
 };
 use crate::batch::{Batch, RejectedRow, Values};
 use crate::known_texts::KnownTexts;
-use crate::schema::{ColumnType, Schema};
+use crate::schema::{ColumnType, Field, Schema};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -215,6 +217,8 @@ impl Transform {
     }
 
     fn read(&self, batch: &Batch) -> Result<Vec<ArrayRef>, StageError> {
+        let bytes_max = self.opened.limits.batch_bytes;
+        let mut bytes_left = bytes_max;
         self.contract
             .reads
             .iter()
@@ -222,13 +226,12 @@ impl Transform {
                 let column = batch
                     .column(&field.name)
                     .ok_or_else(|| StageError::malformed("a batch of another schema"))?;
-                let bytes_max = self.opened.limits.memory_bytes;
-                crossing::in_form(column, field.column_type, bytes_max).map_err(|reason| {
-                    StageError::Schema {
+                crossing::in_form(column, field.column_type, &mut bytes_left, bytes_max).map_err(
+                    |reason| StageError::Schema {
                         column: field.name.clone(),
                         reason,
-                    }
-                })
+                    },
+                )
             })
             .collect()
     }
@@ -248,6 +251,7 @@ impl Transform {
         let kept = match &output.source_rows {
             Some(sources) if self.contract.row_effect == RowEffect::Rearranges => {
                 repeated = account(sources, rows, batch.rows, &rejected, output.filtered)?;
+                self.weigh(batch, &written, Some(sources))?;
                 let moved = batch
                     .take(sources)
                     .map_err(|error| StageError::malformed(error.to_string()))?;
@@ -255,22 +259,66 @@ impl Transform {
             }
             _ => {
                 self.kept(&output, batch.rows)?;
+                self.weigh(batch, &written, None)?;
                 self.beside(batch, &written)?
                     .without(&rejected)
                     .map_err(|error| StageError::malformed(error.to_string()))?
             }
         };
-        let rejects = output
+        let rejections = output
             .rejects
             .iter()
-            .map(|reject| Rejection::from(reject).of_row(batch, reject.row as usize))
-            .collect();
+            .map(|reject| (reject.row as usize, Rejection::from(reject)))
+            .collect::<Vec<_>>();
+        let rejects = self.rejects(
+            batch,
+            rejections.iter().map(|(row, rejection)| (*row, rejection)),
+        )?;
         Ok(Processed {
             batch: kept,
             rejects,
             filtered: u64::from(output.filtered),
             repeated,
         })
+    }
+
+    /// What is about to be a batch is not too large: these columns beside those that go
+    /// round the stage, or beside the rows of them that are named.
+    fn weigh(
+        &self,
+        batch: &Batch,
+        written: &[ArrayRef],
+        sources: Option<&[u32]>,
+    ) -> Result<(), StageError> {
+        let mut weight = Weight::of_rows(sources.map_or(batch.rows, <[u32]>::len));
+        written.iter().for_each(|column| weight.column(column));
+        for (column, field) in batch.columns.iter().zip(&batch.schema.fields) {
+            let is_new = |write: &Field| write.name == field.name;
+            let stays = self.output.position(&field.name).is_some();
+            match sources {
+                // What is replaced, or dropped, is taken with the others.
+                Some(sources) => weight.rows_of(column, sources),
+                None if stays && !self.contract.writes.iter().any(is_new) => weight.column(column),
+                None => {}
+            }
+        }
+        weight.within(self.opened.limits.batch_bytes)
+    }
+
+    /// The rejected rows of a batch, unless they are too much together.
+    fn rejects<'r>(
+        &self,
+        batch: &Batch,
+        rejections: impl Iterator<Item = (usize, &'r Rejection)> + Clone,
+    ) -> Result<Vec<RejectedRow>, StageError> {
+        let mut weight = Weight::of_rows(0);
+        for (row, rejection) in rejections.clone() {
+            weight.bytes(rejection.bytes_of_row(batch, row));
+        }
+        weight.within(self.opened.limits.batch_bytes)?;
+        Ok(rejections
+            .map(|(row, rejection)| rejection.of_row(batch, row))
+            .collect())
     }
 
     /// Each of so many rows came out in its place.
@@ -366,7 +414,7 @@ fn check_json(array: &ArrayRef, known: &mut KnownTexts<()>) -> Result<(), String
         if known.get(text).is_some() {
             continue;
         }
-        serde_json::from_str::<serde_json::Value>(text)
+        documents::check(text)
             .map_err(|error| format!("`{}` is not JSON: {error}", printable(text)))?;
         known.insert(text, ());
     }

@@ -2,7 +2,7 @@
 //! reads CSV without quotes.
 
 use gristmill_stage::{
-    Bitmap, Cell, Column, ColumnType, DictionaryValues, Fact, Failure, Lines, OpenParser, Parsed,
+    Bitmap, Cell, Column, ColumnType, DictionaryValues, Fact, Failure, Line, Lines, OpenParser, Parsed,
     Parser, RejectedRecord, Rows, Utf8Values, Values, WantedColumn, export_parser, log,
 };
 use serde::Deserialize;
@@ -79,6 +79,8 @@ enum Behaviour {
     IgnoresEscapes,
     NotANumber,
     EndOfTime,
+    /// Says that every byte is a record.
+    SplitsBytes,
 }
 
 #[derive(Deserialize)]
@@ -198,6 +200,16 @@ impl Hostile {
                 Behaviour::SkipsTheFirst if line.number == 2 => {}
                 Behaviour::SkipsTheSecond if line.number == 3 => {}
                 Behaviour::SkipsTheLast if line.number == 4 => {}
+                Behaviour::SplitsBytes => {
+                    for (offset, byte) in line.bytes.iter().enumerate() {
+                        let line = Line {
+                            start: line.start + offset as u64,
+                            bytes: std::slice::from_ref(byte),
+                            ..line
+                        };
+                        rows.push(line, |column| cell(header, &cells, column));
+                    }
+                }
                 _ => rows.push(line, |column| cell(header, &cells, column)),
             }
         });

@@ -98,6 +98,14 @@ enum Behaviour {
     Gambles,
     /// Looks for files, arguments and variables.
     Snoops,
+    /// Writes one text of a megabyte for all rows.
+    OneText,
+    /// Has each row sixteen times, all of them with one text of 16 kB.
+    RepeatsOneText,
+    /// Rejects every row, in 8 kB.
+    RejectsAllAtLength,
+    /// Writes a document of 40 MB.
+    MuchJson,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +140,7 @@ impl Stage for Hostile {
     fn contract(&self) -> Contract {
         let contract = match self.behaviour {
             Behaviour::LosesRow
+            | Behaviour::RepeatsOneText
             | Behaviour::Rearranges
             | Behaviour::SourceOutOfRange
             | Behaviour::TooFewSources
@@ -164,7 +173,9 @@ impl Stage for Hostile {
             }
             Behaviour::ReadsUnknown => contract.reads("no_such_column", ColumnType::Int64),
             Behaviour::ReadsAnotherType => contract.reads("namespace", ColumnType::Int64),
-            Behaviour::NoJson => contract.writes("pod_labels", ColumnType::Json),
+            Behaviour::NoJson | Behaviour::MuchJson => {
+                contract.writes("pod_labels", ColumnType::Json)
+            }
             Behaviour::EndOfTime => contract.writes("interval_start", ColumnType::Timestamp),
             _ => contract,
         }
@@ -272,6 +283,24 @@ impl Stage for Hostile {
             }
             Behaviour::NoJson => {
                 let notes = text(rows, vec![0, 6], b"{\x1b[2J,");
+                return Ok(Output::keeps(rows, vec![usage, pod, notes]));
+            }
+            Behaviour::OneText => pod = text(rows, vec![0, 1 << 20], &vec![b'x'; 1 << 20]),
+            Behaviour::RepeatsOneText => {
+                let sources: Vec<u32> = (0..16).flat_map(|_| 0..rows as u32).collect();
+                let rows = sources.len();
+                let pods = text(rows, vec![0, 16 << 10], &vec![b'x'; 16 << 10]);
+                return Ok(Output::rearranged(sources, vec![numbers(rows), pods], 0));
+            }
+            Behaviour::RejectsAllAtLength => {
+                let message = "x".repeat(8 << 10);
+                let rejects = (0..rows).map(|row| Reject::row(row, "disliked", message.clone()));
+                let rejects = rejects.collect();
+                return Ok(Output::keeps(rows, vec![usage, pod]).with_rejects(rejects));
+            }
+            Behaviour::MuchJson => {
+                let document = ["[", &"0,".repeat(20_000_000), "0]"].concat();
+                let notes = text(rows, vec![0, document.len() as u32], document.as_bytes());
                 return Ok(Output::keeps(rows, vec![usage, pod, notes]));
             }
             Behaviour::NotANumber => usage = Column::new(Values::Float64(vec![f64::NAN; rows])),

@@ -322,9 +322,5 @@ fn count(desk: &mut Desk, failure: Option<&Failure>) {
 
 /// What is written beside a payload that was refused.
 fn reason(failure: &Failure) -> String {
-    let text = match &failure.hint {
-        Some(hint) => format!("error: {failure}\n\nhint: {hint}\n"),
-        None => format!("error: {failure}\n"),
-    };
-    printable::lines(&text)
+    format!("{}\n", report::words_of(failure))
 }

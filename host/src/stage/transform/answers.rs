@@ -70,10 +70,12 @@ impl Transform {
             .iter()
             .map(|written| written.column(&of_row))
             .collect::<Result<_, _>>()?;
-        let (rejected, rejects) = answers
+        self.weigh(batch, &written, None)?;
+        let rejects = self.rejects(batch, answers.rejected(&of_row))?;
+        let rejected: Vec<u32> = answers
             .rejected(&of_row)
-            .map(|(row, rejection)| (row as u32, rejection.of_row(batch, row)))
-            .unzip::<_, _, Vec<u32>, Vec<_>>();
+            .map(|(row, _)| row as u32)
+            .collect();
         let kept = self
             .beside(batch, &written)?
             .without(&rejected)
@@ -195,7 +197,10 @@ impl Answers {
     }
 
     /// The rows whose answer is that they are rejected.
-    fn rejected<'a>(&'a self, of_row: &'a [u32]) -> impl Iterator<Item = (usize, &'a Rejection)> {
+    fn rejected<'a>(
+        &'a self,
+        of_row: &'a [u32],
+    ) -> impl Iterator<Item = (usize, &'a Rejection)> + Clone {
         let of_row = match self.rejections.is_empty() {
             true => &[],
             false => of_row,

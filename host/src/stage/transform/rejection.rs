@@ -2,7 +2,8 @@
 
 use crate::batch::{Batch, RejectedRow};
 use crate::stage::bindings::gristmill::stage::types::Reject;
-use crate::stage::state::printable;
+use crate::stage::limits::ROW_BYTES;
+use crate::stage::state::printable_of_row;
 
 pub(super) struct Rejection {
     column: Option<String>,
@@ -17,6 +18,12 @@ impl Rejection {
         batch.places.reject(row, self.column.clone(), code, message)
     }
 
+    /// How many bytes it takes for one row of a batch, with the row's record.
+    pub(super) fn bytes_of_row(&self, batch: &Batch, row: usize) -> usize {
+        let record = batch.places.lengths.get(row).copied().unwrap_or_default();
+        ROW_BYTES as usize + self.bytes() + record as usize
+    }
+
     /// How many bytes its texts have.
     pub(super) fn bytes(&self) -> usize {
         let column = self.column.as_ref().map_or(0, String::len);
@@ -27,9 +34,9 @@ impl Rejection {
 impl From<&Reject> for Rejection {
     fn from(reject: &Reject) -> Self {
         Self {
-            column: reject.column.as_deref().map(printable),
-            code: printable(&reject.code),
-            message: printable(&reject.message),
+            column: reject.column.as_deref().map(printable_of_row),
+            code: printable_of_row(&reject.code),
+            message: printable_of_row(&reject.message),
         }
     }
 }
