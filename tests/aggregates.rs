@@ -45,6 +45,10 @@ const OTHERS: &[&str] = &[
     "ensure_report_period",
     "register_source",
     "rename_source",
+    // Whose an archive is: `owners`.
+    "database_marks",
+    // Ids of stored texts: `text_ids`.
+    "text_id",
     // What makes them anew: `tag_values`.
     "distrust_tags_values",
     "restore_tags_values",
