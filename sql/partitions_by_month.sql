@@ -15,39 +15,39 @@ RETURNS TABLE (
     month date,
     rows_estimate bigint
 )
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
--- Bounds are shown in them.
-SET DateStyle = 'ISO'
-SET TimeZone = 'UTC'
 AS $$
-WITH partitions AS (
+BEGIN
+    RETURN QUERY
+    WITH partitions AS (
+        SELECT
+            monthly.table_name AS parent,
+            partition.relname AS name,
+            monthly.is_staging AS of_staging,
+            partition.reltuples,
+            regexp_match(
+                pg_get_expr(partition.relpartbound, partition.oid),
+                '^FOR VALUES FROM [(]''(.+)''[)] TO [(]''(.+)''[)]$'
+            )::timestamptz[] AS bounds
+        FROM monthly_tables() AS monthly
+        JOIN pg_inherits AS inheritance
+            ON inheritance.inhparent = to_regclass(format('%I.%I', current_schema(), monthly.table_name))
+        JOIN pg_class AS partition
+            ON partition.oid = inheritance.inhrelid
+        WHERE
+            partition.relnamespace = quote_ident(current_schema())::regnamespace
+            AND partition.relkind = 'r'
+    )
     SELECT
-        monthly.table_name,
-        partition.relname AS partition_name,
-        monthly.is_staging,
-        partition.reltuples,
-        regexp_match(
-            pg_get_expr(partition.relpartbound, partition.oid),
-            '^FOR VALUES FROM \(''(.+)''\) TO \(''(.+)''\)$'
-        )::timestamptz[] AS bounds
-    FROM monthly_tables() AS monthly
-    JOIN pg_inherits AS inheritance
-        ON inheritance.inhparent = to_regclass(format('%I.%I', current_schema(), monthly.table_name))
-    JOIN pg_class AS partition
-        ON partition.oid = inheritance.inhrelid
+        one.parent,
+        one.name::text,
+        one.of_staging,
+        one.bounds[1]::date,
+        NULLIF(one.reltuples, -1)::bigint
+    FROM partitions AS one
     WHERE
-        partition.relnamespace = quote_ident(current_schema())::regnamespace
-        AND partition.relkind = 'r'
-)
-SELECT
-    one.table_name,
-    one.partition_name::text,
-    one.is_staging,
-    one.bounds[1]::date,
-    NULLIF(one.reltuples, -1)::bigint
-FROM partitions AS one
-WHERE
-    one.bounds[1] = date_trunc('month', one.bounds[1])
-    AND one.bounds[2] = one.bounds[1] + interval '1 month';
+        one.bounds[1] = date_trunc('month', one.bounds[1])
+        AND one.bounds[2] = one.bounds[1] + interval '1 month';
+END
 $$;

@@ -114,7 +114,7 @@ const OURS: [(&str, &str, &str); 10] = [
     ("search_path", "\"gristmill\", pg_temp", "public"),
     ("application_name", "gristmill", "other"),
     ("statement_timeout", "0", "1h"),
-    ("lock_timeout", "0", "1h"),
+    ("lock_timeout", "10min", "1h"),
     ("idle_session_timeout", "0", "1h"),
     ("idle_in_transaction_session_timeout", "10min", "1h"),
     (

@@ -117,9 +117,20 @@ fn what_is_in_payloads_and_names_is_shown_and_not_obeyed() {
                 "--alias",
                 "\u{1b}[2Jnight\u{202e}",
             ],
-            " [2Jnight\\u{202e}",
+            "not one line of 1 to 256 characters",
         ),
-        (&["sources", "list"], " [2Jnight\\u{202e}"),
+        (
+            &[
+                "sources",
+                "rename",
+                "--cluster-id",
+                &cluster,
+                "--alias",
+                "night\u{202e}",
+            ],
+            "night\\u{202e}",
+        ),
+        (&["sources", "list"], "night\\u{202e}"),
         (
             &["sources", "rename", "--cluster-id", NASTY, "--alias", NASTY],
             "",

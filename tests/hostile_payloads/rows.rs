@@ -265,7 +265,7 @@ fn headers_that_are_none_are_refused() {
                 "120,000 columns",
                 10,
                 format!("{columns}{text}").as_bytes(),
-                "rows were rejected",
+                "learned more than 100000 words of the payload (`learned-words` in `[limits]`)",
             ),
             of(
                 "a million columns",

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use chrono::{Datelike as _, Months, NaiveDate, Utc};
+
 use super::{STAGED_ROWS, load, number, pods, reads_like, usual, volumes};
 use crate::support::payload::{CLUSTER, DAY, Payload, Report};
 use crate::support::site::Site;
@@ -52,18 +54,30 @@ fn what_was_taken_over_is_replayed_as_one_upload() {
     assert_eq!(number(&result, "rows_taken_over"), 18);
 }
 
-/// The upload in a month that is not over yet.
+/// The first day of a month that is not over yet, and of the one behind it.
+fn months_to_come() -> [NaiveDate; 2] {
+    let today = Utc::now().date_naive();
+    let this_month = today.with_day(1).expect("a first day");
+    [1, 2].map(|ahead| this_month + Months::new(ahead))
+}
+
+/// The upload in such a month.
 fn to_come(number: u32, hours: u32) -> Payload {
-    let text = |report: &Report| report.text().replace("2026-0", "2098-0");
+    let [month, next] = months_to_come().map(|month| month.format("%Y-%m").to_string());
+    let text = |report: &Report| {
+        let text = report.text().replace("2026-02-", &format!("{next}-"));
+        text.replace("2026-01-", &format!("{month}-"))
+    };
     Payload::numbered(number)
-        .manifest("start", "2098-01-10T00:00:00Z")
-        .manifest("end", "2098-01-10T23:59:59Z")
+        .manifest("start", format!("{month}-10T00:00:00Z"))
+        .manifest("end", format!("{month}-10T23:59:59Z"))
         .file(&format!("{number}-pods.csv"), &text(&pods(0..hours)))
         .file(&format!("{number}-volumes.csv"), &text(&volumes(hours)))
 }
 
 #[test]
 fn what_was_taken_over_is_not_superseded() {
+    let day = months_to_come()[0].format("%Y-%m-10").to_string();
     let (site, alone) = (Site::new(), Site::new());
     let payloads = site.write(&[to_come(1, 2), to_come(2, 5)]);
     site.run(&payloads).succeeds();
@@ -74,7 +88,7 @@ fn what_was_taken_over_is_not_superseded() {
             site.database.query_value(STAGED_ROWS).as_deref(),
             Some("15")
         );
-        site.command(&["summarize", "--source", CLUSTER, "--from", "2098-01-10"])
+        site.command(&["summarize", "--source", CLUSTER, "--from", &day])
             .succeeds();
     }
     reads_like(&site.database, &alone.database, "a clean-up");

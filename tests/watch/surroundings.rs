@@ -91,7 +91,10 @@ fn a_payload_waits_for_a_read_only_database() {
     scene.has("failed", &[]);
     let payload = scene.inbox.path().join("p.tar.gz");
     let ended = run(&scene.database, "pipelines/ocp.toml", &[payload]).ends_with(3);
-    assert!(ended.stderr.contains("read-only transaction"), "{ended}");
+    assert!(
+        ended.stderr.contains("its sessions are read-only"),
+        "{ended}"
+    );
     read_only(&scene.database, "off");
     watching.says("the database is back");
     watching.handles("p.tar.gz");
