@@ -87,7 +87,7 @@ fn what_is_in_payloads_and_names_is_shown_and_not_obeyed() {
 
     for arguments in [&["--show-summary"][..], &["--json"]] {
         let ended = shows(
-            run(&database, &pipeline, &[upload.clone()]).arguments(arguments),
+            run(&database, &pipeline, std::slice::from_ref(&upload)).arguments(arguments),
             "up",
         );
         assert_eq!(ended.code, Some(0), "{ended}");

@@ -16,6 +16,9 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use super::{DataDirectory, PATIENCE, gone, succeeded, wait_until};
 use crate::support::torture::{Work, figure};
 
+/// What puts something in the way at a path.
+type Planting<'p> = &'p dyn Fn(&Path);
+
 /// What is planted in the place of files, from the server's folder, and what is said of
 /// it; nothing where a new file takes the place.
 const PLACES: [(&str, Option<&str>); 5] = [
@@ -109,7 +112,7 @@ fn links_are_not_followed_and_pipes_not_waited_for() {
     let pipe = |path: &Path| mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
     let link = |path: &Path| symlink(&secret.path, path).unwrap();
     let dangling = |path: &Path| symlink(&made, path).unwrap();
-    let kinds: [(&dyn Fn(&Path), &str); 3] = [
+    let kinds: [(Planting<'_>, &str); 3] = [
         (&link, "it is a link"),
         (&dangling, "it is a link"),
         (&pipe, "it is no plain file"),
@@ -378,12 +381,14 @@ fn a_restless_neighbour_gets_nothing() {
 
 /// The processes that work in a folder.
 fn servers_in(folder: &Path) -> impl Iterator<Item = rustix::process::Pid> {
-    fs::read_dir("/proc").unwrap().filter_map(move |entry| {
-        let entry = entry.ok()?;
-        let number = entry.file_name().to_str()?.parse().ok()?;
-        let place = fs::read_link(entry.path().join("cwd")).ok()?;
-        (place == folder).then(|| rustix::process::Pid::from_raw(number))?
-    })
+    fs::read_dir("/proc")
+        .expect("the processes")
+        .filter_map(move |entry| {
+            let entry = entry.ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let place = fs::read_link(entry.path().join("cwd")).ok()?;
+            (place == folder).then(|| rustix::process::Pid::from_raw(number))?
+        })
 }
 
 fn kill(process: rustix::process::Pid) {

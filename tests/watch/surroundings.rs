@@ -236,9 +236,13 @@ fn a_transaction_that_meets_another_one_is_tried_again_in_bounds() {
 fn a_lock_is_waited_for_with_a_bound_and_others_go_on() {
     let scene = Scene::new("[limits]\nlock-wait = \"300 ms\"");
     let payload = of_cluster(1, "busy").write(scene.here.path(), "busy.tar.gz");
-    let busy = run(&scene.database, scene.pipeline(), &[payload.clone()])
-        .env("GRISTMILL_TEST_STOP_AT", "copy-sent")
-        .begins();
+    let busy = run(
+        &scene.database,
+        scene.pipeline(),
+        std::slice::from_ref(&payload),
+    )
+    .env("GRISTMILL_TEST_STOP_AT", "copy-sent")
+    .begins();
     has_stopped(busy.process());
     let ended = run(&scene.database, scene.pipeline(), &[payload]).ends_with(3);
     for words in [
@@ -266,7 +270,12 @@ fn a_table_that_is_locked_is_waited_for_with_a_bound() {
     let session = scene.database.session();
     session.execute("BEGIN; LOCK TABLE gristmill_day");
     let payload = Payload::usual(1).write(scene.here.path(), "p.tar.gz");
-    let ended = run(&scene.database, scene.pipeline(), &[payload.clone()]).ends_with(3);
+    let ended = run(
+        &scene.database,
+        scene.pipeline(),
+        std::slice::from_ref(&payload),
+    )
+    .ends_with(3);
     assert!(
         ended.stderr.contains("`lock-wait` in `[limits]`"),
         "{ended}"

@@ -110,9 +110,10 @@ impl Column<'_> {
 fn length_of(texts: &StringArray, index: usize) -> u64 {
     // A dictionary of nulls alone may have no value that a key could mean.
     let is_there = index < texts.len();
-    is_there
-        .then(|| texts.value_length(index) as u64)
-        .unwrap_or_default()
+    match is_there {
+        true => texts.value_length(index) as u64,
+        false => 0,
+    }
 }
 
 /// What a batch takes with the texts of each row written out.
