@@ -11,8 +11,9 @@
 -- dry_run      boolean      only say what would go, and lock nothing
 --
 -- Returns one row per generation, with its rows and the reason: `superseded` (other
--- manifests hold all of its days) or `old` (its days are over, and before the
--- previous month: nobody makes them anew).
+-- manifests hold all of its days), `old` (its days are over, and before the
+-- previous month: nobody makes them anew) or `interrupted` (its run died; nobody has
+-- counted its rows).
 --
 -- A manifest goes as a whole or not at all: a day made of some of its parts would
 -- be wrong, and a day made of none stays as it is. An additive manifest is never
@@ -103,7 +104,19 @@ BEGIN
             part.id,
             old.id,
             old.reason
-        ORDER BY part.id
+        UNION ALL
+        -- Nobody is at work on them: we hold the source.
+        SELECT
+            dead.id,
+            dead.manifest_id,
+            'interrupted',
+            0
+        FROM gristmill_generation AS dead
+        WHERE
+            dead.source_uuid = source
+            AND dead.state = 'loading'
+            AND dead.started_at < before
+        ORDER BY 1
     LOOP
         IF NOT dry_run THEN
             UPDATE gristmill_generation AS forgotten

@@ -304,7 +304,8 @@ fn a_publish_reads_no_table_of_history_from_end_to_end() {
     assert!(large.len() >= 12, "{large:?}");
     let read: Vec<_> = tables
         .iter()
-        .filter(|row| row[1].as_deref() != Some("0"))
+        // Whether there is any row at all is known by the first one.
+        .filter(|row| !matches!(row[1].as_deref(), Some("0" | "1" | "2" | "3")))
         .collect();
     assert!(read.is_empty(), "it reads all of {read:?}");
     for table in [

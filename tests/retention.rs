@@ -473,3 +473,29 @@ fn a_month_that_has_rows_is_not_dropped_and_one_that_was_is_not_held() {
     );
     assert_eq!(site.rows(&held), ["f"]);
 }
+
+/// Its cluster may never send anything again.
+#[test]
+fn what_a_run_left_that_died_goes_without_another_one() {
+    let site = Site::new();
+    let report = Report::pods().hours(0..4);
+    let path = Payload::numbered(1)
+        .file("pods.csv", report.text())
+        .write(site.data.path(), "p.tar.gz");
+    let killed = run(&site.database, "pipelines/ocp.toml", &[path])
+        .env("GRISTMILL_DATA", site.data.path())
+        .env("GRISTMILL_TEST_KILL_AT", "copy-ended")
+        .ends();
+    assert_eq!(killed.code, None, "{killed}");
+    let staged = "SELECT count(*) > 0 FROM reporting_ocpusagelineitem_pod_staging";
+    assert_eq!(site.database.query_value(staged).as_deref(), Some("t"));
+    let said = site
+        .clean(&["--retention-days", "0", "--dry-run"])
+        .succeeds();
+    assert!(said.stdout.contains("staged rows, interrupted"), "{said}");
+    assert_eq!(site.database.query_value(staged).as_deref(), Some("t"));
+    site.clean(&["--retention-days", "0"]).succeeds();
+    assert_eq!(site.database.query_value(staged).as_deref(), Some("f"));
+    let generations = "SELECT count(*) FROM gristmill_generation";
+    assert_eq!(site.database.query_value(generations).as_deref(), Some("0"));
+}

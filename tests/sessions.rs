@@ -399,3 +399,24 @@ fn sessions_that_fire_no_triggers_are_refused() {
         "{ended}"
     );
 }
+
+/// Names are looked up in the schema and in `pg_temp`: without the schema, tables would be
+/// made as temporary ones.
+#[test]
+fn a_role_that_may_not_use_the_schema_is_refused_by_name() {
+    let database = TestDatabase::migrated();
+    let role = format!("gristmill_test_outsider_{}", std::process::id());
+    let elsewhere = TestDatabase::empty();
+    elsewhere.execute(&format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role}"));
+    database.execute(&format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET role = {role}', current_database()); END $$"
+    ));
+    for arguments in [&["db", "migrate"][..], &["sources", "list"], &["clean"]] {
+        let ended = gristmill(arguments).database(&database).ends_with(3);
+        let words = format!("role `{role}` may not use schema `gristmill`");
+        assert!(ended.stderr.contains(&words), "{ended}");
+        assert!(!ended.stderr.contains("migrat"), "{ended}");
+    }
+    drop(database);
+    elsewhere.execute(&format!("DROP ROLE {role}"));
+}

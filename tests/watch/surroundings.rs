@@ -395,3 +395,27 @@ fn a_payload_that_is_taken_away_meanwhile_is_nobodys_fault() {
     watching.handles("p.tar.gz");
     watching.stops();
 }
+
+/// What is wrong in the archive is nothing that a payload could help.
+#[test]
+fn a_payload_waits_for_an_archive_with_something_in_the_way() {
+    let scene = Scene::new("[archive]\ndirectory = \"kept\"");
+    let archive = scene.here.path().join("kept/gristmill");
+    scene.deliver(&Payload::usual(1), "p.tar.gz");
+    let payload = scene.inbox.path().join("p.tar.gz");
+    run(&scene.database, scene.pipeline(), &[payload]).succeeds();
+    let folders = fs::read_dir(&archive).expect("the archive");
+    let folder = folders
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.is_dir())
+        .expect("a folder of a digest");
+    fs::remove_dir_all(&folder).expect("our folder");
+    fs::write(&folder, "").expect("a file in its place");
+    let watching = scene.watching();
+    watching.says("stays in the inbox, and is tried again in 1 s");
+    scene.has("failed", &[]);
+    fs::remove_file(&folder).expect("our file");
+    assert_eq!(watching.result("p.tar.gz")["state"], "unchanged");
+    scene.has("done", &["p.tar.gz"]);
+    watching.stops();
+}

@@ -96,10 +96,17 @@ impl Owner {
     fn refuse(&self, directory: &Path, standing: &Standing) -> Failure {
         let shown = directory.display();
         let whose = match standing {
-            Standing::Others(owner) => format!(
-                "archive `{shown}` is not that of {self}: it belongs to schema `{}` of {}",
-                owner.schema, owner.database
-            ),
+            Standing::Others(owner) => {
+                let theirs = format!("schema `{}` of {}", owner.schema, owner.database);
+                let which = match theirs == self.to_string() {
+                    true => {
+                        " as it was before: since then it was made anew or restored, or the \
+                             address leads to another server"
+                    }
+                    false => "",
+                };
+                format!("archive `{shown}` is not that of {self}: it belongs to {theirs}{which}")
+            }
             _ => format!("archive `{shown}` holds payloads, and nothing says whose they are"),
         };
         let base = directory.parent().unwrap_or(directory).display();

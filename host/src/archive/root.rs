@@ -299,10 +299,13 @@ impl Root {
         match folder_at(&self.folder, digest.folder(), OFlags::NOFOLLOW) {
             Ok(folder) => Ok(Some(folder)),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::other(format!(
-                "`{}` leads out of the archive, or is no folder",
-                self.shown(digest.folder())
-            ))),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!(
+                    "`{}` leads out of the archive, or is no folder",
+                    self.shown(digest.folder())
+                ),
+            )),
             Err(error) => Err(error.into()),
         }
     }

@@ -185,7 +185,13 @@ impl Session {
                 current_setting('client_encoding') AS client_encoding,
                 current_setting('default_transaction_isolation') AS isolation,
                 current_setting('session_replication_role') AS replication_role,
-                current_setting('search_path') AS search_path
+                current_setting('search_path') AS search_path,
+                -- Without it what is meant for the schema would be made in `pg_temp`.
+                COALESCE((
+                    SELECT has_schema_privilege(tenant.oid, 'USAGE')
+                    FROM pg_namespace AS tenant
+                    WHERE tenant.nspname = '{schema}'
+                ), true)::text AS may_use
                 {settings}"
         );
         Self {
@@ -260,6 +266,15 @@ impl Session {
         let search_path = text("search_path")?;
         if search_path != self.path {
             return Err(lost("search_path", &search_path, &self.path));
+        }
+        if text("may_use")? != "true" {
+            let (role, schema) = (text("current")?, &self.schema);
+            return Err(unfit(
+                format!("role `{role}` may not use schema `{schema}`"),
+                format!(
+                    "`GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}`, or connect as another role"
+                ),
+            ));
         }
         let of_text = [("client_encoding", "UTF8")];
         for (name, value) in MEANING.iter().chain(&of_text) {
