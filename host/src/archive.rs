@@ -119,10 +119,14 @@ impl Archive {
     /// It is another database's, or this one is a copy that has records of another's, or
     /// it cannot be read.
     pub async fn of(database: &Database, directory: &Path) -> Result<Self> {
-        let archive = Self {
+        let mut archive = Self {
             directory: folder_of(database, directory)?,
             owner: Owner::of(database).await?,
         };
+        if !archive.owner.is_known() && archive.owner.open(&archive.directory).is_err() {
+            // Another run may have given a copy its identity since we looked.
+            archive.owner = Owner::of(database).await?;
+        }
         archive.owner.open(&archive.directory)?;
         Ok(archive)
     }

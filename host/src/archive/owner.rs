@@ -58,6 +58,11 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Whether the database has an identity yet; a copy gets one with its first payload.
+    pub(super) fn is_known(&self) -> bool {
+        self.identity.is_some()
+    }
+
     fn refuse_copy(&self) -> Failure {
         Failure::environment(format!(
             "{self} is a copy of another database, and its records are of that one's archive"
