@@ -4,17 +4,18 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use gristmill::database::{Database, Target, migrations};
-use gristmill::definition::{self, BoundSet};
-use gristmill::failure::Failure;
-use gristmill::hours::KnownHours;
+use gristmill::diagnostics::failure::Failure;
+use gristmill::ingest::hours::KnownHours;
 use gristmill::ingest::{
     FoundReject, Ingest, IngestedFile, Progress, RejectSink, Rejects, connections,
 };
+use gristmill::ledger::source;
 use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload as Opened;
-use gristmill::plan::{self, Plan, Surroundings};
+use gristmill::pipeline::definition::{self, BoundSet};
+use gristmill::pipeline::plan::{self, Plan, Surroundings};
+use gristmill::pipeline::staging;
 use gristmill::stage::Engine;
-use gristmill::{source, staging};
 use gristmill_generator::{Cluster, Upload};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -68,7 +69,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         url: Some(database.url().into()),
         schema: "gristmill".parse().expect("a name"),
         data_directory: scratch().join("data"),
-        lock_wait: gristmill::plan::LOCK_WAIT,
+        lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
     };
     let opened = runtime
         .block_on(Database::open(&target, connections(workers) + 1, &|_| ()))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use gristmill::cluster_name::{ALIAS_CHARACTERS_MAX, ID_CHARACTERS_MAX};
-use gristmill::staging::{Counts, NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage};
+use gristmill::payload::cluster_name::{ALIAS_CHARACTERS_MAX, ID_CHARACTERS_MAX};
+use gristmill::pipeline::staging::{Counts, NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage};
 
 use crate::support::command::file;
 use crate::support::server::TestDatabase;
@@ -45,7 +45,7 @@ fn every_statement_prepares() {
 #[test]
 fn the_staging_tables_are_as_read_from_the_migrations() {
     let database = TestDatabase::migrated();
-    let tables = gristmill::staging::tables(gristmill::database::migrations());
+    let tables = gristmill::pipeline::staging::tables(gristmill::database::migrations());
     assert_eq!(tables.len(), 6);
     for (name, table) in tables {
         let actual: Vec<(String, String, bool)> = database
@@ -95,7 +95,7 @@ fn the_limits_of_staged_columns_are_as_read_from_the_migrations() {
         .flatten()
         .collect();
     let mut read = Vec::new();
-    for (name, table) in gristmill::staging::tables(gristmill::database::migrations()) {
+    for (name, table) in gristmill::pipeline::staging::tables(gristmill::database::migrations()) {
         for column in table.columns {
             if let Storage::FixedPoint { counts, .. } = column.storage
                 && counts != Counts::ALL
@@ -121,7 +121,9 @@ fn no_summary_has_less_room_than_what_is_staged() {
         ("cluster_id".into(), Some(ID_CHARACTERS_MAX)),
         ("cluster_alias".into(), Some(ALIAS_CHARACTERS_MAX)),
     ]);
-    for table in gristmill::staging::tables(gristmill::database::migrations()).into_values() {
+    for table in
+        gristmill::pipeline::staging::tables(gristmill::database::migrations()).into_values()
+    {
         for column in table.columns {
             let room = match column.storage {
                 Storage::Text { characters_max } => characters_max,

@@ -1,6 +1,6 @@
 //! Clusters that are called what another one is: no command takes one for the other.
 
-use gristmill::source::derived_uuid;
+use gristmill::ledger::source::derived_uuid;
 use uuid::Uuid;
 
 use crate::containment::{clumsy, with_bad};

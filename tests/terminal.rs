@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gristmill::printable::is_hidden;
+use gristmill::diagnostics::printable::is_hidden;
 
 use crate::support::command::{Ended, Gristmill, file, gristmill, run, stages};
 use crate::support::component;

@@ -3,8 +3,8 @@
 
 use std::io::Write as _;
 
-use crate::definition;
 use crate::payload::{Manifest, files_of};
+use crate::pipeline::definition;
 use crate::stage;
 
 /// A manifest is refused, or has names that may be trusted.

@@ -12,13 +12,13 @@ use gristmill::command::{
     archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
     stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
 };
-use gristmill::failure::{Failure, Result};
-use gristmill::report;
+use gristmill::diagnostics::failure::{Failure, Result};
 use gristmill::stage::{COMPILE_COMMAND, compile_for_parent};
+use gristmill::terminal;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    report::show_panics();
+    terminal::show_panics();
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     if let Some((command, arguments)) = arguments.split_first()
         && command == COMPILE_COMMAND
@@ -27,12 +27,12 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refusal) => return report::refusal(&refusal),
+        Err(refusal) => return terminal::refusal(&refusal),
     };
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            report::failure(&failure);
+            terminal::failure(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

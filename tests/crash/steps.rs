@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use gristmill::step::Step::{self, *};
+use gristmill::diagnostics::failpoint::Step::{self, *};
 
 use super::{DAYS, around_a_month, parts, payload};
 use crate::local_server::wait_until;

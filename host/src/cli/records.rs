@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::plan::{RETENTION_DAYS_RANGE, RecordRetention};
+use crate::pipeline::plan::{RETENTION_DAYS_RANGE, RecordRetention};
 
 #[derive(Debug, Args)]
 pub struct RecordArguments {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::schema::ColumnType;
+use crate::rows::column::ColumnType;
 
 #[derive(Debug, Args)]
 pub struct StageTestArguments {

@@ -3,10 +3,10 @@
 use tokio::runtime::Runtime;
 
 use super::{default_archive, open};
-use crate::archive::{self, Adopted};
 use crate::cli::{AdoptArguments, ArchiveCommand};
-use crate::failure::Result;
-use crate::report;
+use crate::diagnostics::failure::Result;
+use crate::ledger::archive::{self, Adopted};
+use crate::terminal;
 
 /// # Errors
 /// The database cannot be reached, or the archive not be written.
@@ -24,7 +24,7 @@ fn adopt(arguments: &AdoptArguments, runtime: &Runtime) -> Result<()> {
     };
     let adopted = runtime.block_on(archive::adopt(&database, &directory))?;
     match arguments.json {
-        true => report::json(&adopted),
+        true => terminal::json(&adopted),
         false => tell(&adopted),
     }
     Ok(())
@@ -32,25 +32,25 @@ fn adopt(arguments: &AdoptArguments, runtime: &Runtime) -> Result<()> {
 
 fn tell(adopted: &Adopted) {
     let shown = adopted.directory.display();
-    report::say(&match (&adopted.former_owner, adopted.was_ours) {
+    terminal::say(&match (&adopted.former_owner, adopted.was_ours) {
         (_, true) => format!("archive `{shown}` is this database's, as before"),
         (Some(former), _) => format!(
             "archive `{shown}` is this database's from now on; {former}, whose it was, is refused"
         ),
         (None, _) => format!("archive `{shown}` is this database's from now on"),
     });
-    report::say(&format!(
+    terminal::say(&format!(
         "{} archived payloads of this database are in it",
         adopted.payloads_there
     ));
     if adopted.payloads_moved > 0 {
-        report::say(&format!(
+        terminal::say(&format!(
             "{} of them were recorded in another folder",
             adopted.payloads_moved
         ));
     }
     if adopted.payloads_missing > 0 {
-        report::say(&format!(
+        terminal::say(&format!(
             "{} more are recorded and not there; `gristmill run` of a payload puts it back",
             adopted.payloads_missing
         ));

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::ingesting::Ingesting;
-use crate::archive::{Archive, Found, Keeping, Kept, Written};
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::archive::{Archive, Found, Keeping, Kept, Written};
+use crate::ledger::publish::{Archived, Upload};
 use crate::payload::Payload;
-use crate::publish::{Archived, Upload};
-use crate::report;
+use crate::terminal;
 
 /// What of a payload is in the archive so far.
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ impl Archiving {
         let written = self.written.insert(written);
         let kept = runtime.block_on(upload.place(keeping, written, payload, here))?;
         for (bad, found) in &held.bad {
-            report::say(&healed(bad, found, &kept));
+            terminal::say(&healed(bad, found, &kept));
         }
         let superseded = held.superseded_by(&kept);
         Ok(Some(Archived {

@@ -6,11 +6,11 @@ use tokio::runtime::Runtime;
 
 use super::{open, refuse};
 use crate::cli::{CleanArguments, RecordArguments};
-use crate::definition;
-use crate::failure::{Failure, Result};
-use crate::plan::RecordRetention;
-use crate::report::{self, grouped};
-use crate::retention::{self, Cleaned, OldRecords, Retention};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::retention::{self, Cleaned, OldRecords, Retention};
+use crate::pipeline::definition;
+use crate::pipeline::plan::RecordRetention;
+use crate::terminal::{self, grouped};
 
 /// # Errors
 /// The pipeline has problems, the database cannot be reached, a statement fails, what
@@ -26,22 +26,22 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     };
     let cleaned = runtime.block_on(retention::clean(&database, retention))?;
     if arguments.json {
-        report::json(&cleaned);
+        terminal::json(&cleaned);
     } else {
         show(&cleaned);
         if retention.months.is_none() {
-            report::say(
+            terminal::say(
                 "summaries and the archive stay: `--retention-months N` says how long to keep them",
             );
         }
         if !cleaned.partitions_in_use.is_empty() {
-            report::say(&format!(
+            terminal::say(&format!(
                 "{} partitions are left, since their tables were in use: the next `clean` takes them",
                 cleaned.partitions_in_use.len()
             ));
         }
         if cleaned.dry_run {
-            report::say("nothing was removed: this was a dry run");
+            terminal::say("nothing was removed: this was a dry run");
         }
     }
     if cleaned.files_left.is_empty() {
@@ -147,7 +147,7 @@ fn show(cleaned: &Cleaned) {
         ]);
     }
     match rows.is_empty() {
-        true => report::say("nothing is past retention"),
-        false => report::table(&["what", "which", "size"], &[2], &rows),
+        true => terminal::say("nothing is past retention"),
+        false => terminal::table(&["what", "which", "size"], &[2], &rows),
     }
 }

@@ -5,8 +5,8 @@ use tokio::runtime::Runtime;
 use super::{open, target, unreachable_database};
 use crate::cli::DbCommand;
 use crate::database;
-use crate::failure::Result;
-use crate::report;
+use crate::diagnostics::failure::Result;
+use crate::terminal;
 
 /// # Errors
 /// The database cannot be reached, or the schema cannot be brought up to date.
@@ -16,9 +16,9 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
             let opened = open(runtime, database, 1)?;
             let migrated = opened.migrated();
             if migrated.nothing() {
-                report::say(&format!("schema `{}` is up to date", opened.schema()));
+                terminal::say(&format!("schema `{}` is up to date", opened.schema()));
             } else {
-                report::say(&format!(
+                terminal::say(&format!(
                     "schema `{}` of {} is up to date now: {} migrations applied",
                     opened.schema(),
                     opened.location(),
@@ -27,14 +27,14 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
             }
         }
         DbCommand::Url { database } => {
-            let url = database::url(&target(database), &report::say)
+            let url = database::url(&target(database), &terminal::say)
                 .map_err(|error| unreachable_database(&error))?;
-            report::text(&url);
+            terminal::text(&url);
         }
         DbCommand::Stop => {
             let stopped = database::stop_local(&database::default_data_directory())
                 .map_err(|error| unreachable_database(&error))?;
-            report::say(if stopped {
+            terminal::say(if stopped {
                 "stopped"
             } else {
                 "no server of ours is running"

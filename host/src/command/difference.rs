@@ -1,7 +1,7 @@
 //! The small table of what a change did to the daily summary.
 
-use crate::difference::{DayDifference, Totals};
-use crate::report::{self, grouped};
+use crate::ledger::difference::{DayDifference, Totals};
+use crate::terminal::{self, grouped};
 
 /// One line per day: a value where it stayed, `before → after` where it did not.
 pub(super) fn show(days: &[DayDifference]) {
@@ -19,7 +19,7 @@ pub(super) fn show(days: &[DayDifference]) {
             row
         })
         .collect();
-    report::table(
+    terminal::table(
         &[
             "day",
             "rows",

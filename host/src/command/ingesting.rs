@@ -9,22 +9,22 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
 use super::open_for;
-use crate::capture;
+use crate::authoring::capture;
 use crate::cli::{ConnectionsArguments, DatabaseArguments};
 use crate::database::{Connections, Database};
-use crate::definition::BoundSet;
-use crate::failure::{Failure, Result};
-use crate::hours::KnownHours;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::hours::KnownHours;
+use crate::ingest::log_book::LogBook;
 use crate::ingest::{self, Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
+use crate::ledger::publish;
+use crate::ledger::quarantine::{self, Rejecting, WrittenThrough};
+use crate::ledger::run_record::RunSums;
 use crate::load::{LoadableMonths, Loader};
-use crate::log_book::LogBook;
 use crate::payload::Payload;
-use crate::plan::Plan;
-use crate::publish;
-use crate::quarantine::{self, Rejecting, WrittenThrough};
-use crate::report::{self, Live, grouped};
-use crate::run_record::RunSums;
+use crate::pipeline::definition::BoundSet;
+use crate::pipeline::plan::Plan;
 use crate::stage::LogLine;
+use crate::terminal::{self, Live, grouped};
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
 /// has one, and payloads have six reports of which one is large.
@@ -125,7 +125,7 @@ impl Ingesting<'_> {
         rejects: &Rejects<'_>,
     ) -> Result<Ingested> {
         let (log, ingested) = self.attempt(payload, loader, words, wanted, rejects);
-        report::log(&log);
+        terminal::log(&log);
         ingested
     }
 
@@ -227,7 +227,7 @@ impl Ingesting<'_> {
         };
         let captures = captures.lock().unwrap_or_else(|poison| poison.into_inner());
         for folder in capture::write(directory, &captures)? {
-            report::say(&format!(
+            terminal::say(&format!(
                 "captured what stage `{}` stopped at; `gristmill stage test {}` shows it again",
                 folder.stage,
                 folder.path.display()

@@ -2,11 +2,11 @@
 
 use super::{engine, plan};
 use crate::cli::{LockArguments, PipelineArguments};
-use crate::failure::{Failure, Result};
-use crate::lock::{self, Change, LockedStage, LockedStages};
-use crate::plan::StagePlan;
-use crate::report;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::pipeline::lock::{self, Change, LockedStage, LockedStages};
+use crate::pipeline::plan::StagePlan;
 use crate::stage::CONTRACT_VERSION;
+use crate::terminal;
 
 /// # Errors
 /// The pipeline has problems, or the lock cannot be written.
@@ -24,9 +24,9 @@ pub fn execute(arguments: &LockArguments) -> Result<()> {
         Failure::environment(format!("cannot write lock `{}`", path.display())).because(error)
     })?;
     for change in &changes {
-        report::say(&Change::to_string(change));
+        terminal::say(&Change::to_string(change));
     }
-    report::say(&match changes.is_empty() {
+    terminal::say(&match changes.is_empty() {
         true => format!("{}: {count} stages, unchanged", path.display()),
         false => format!("{}: {count} stages", path.display()),
     });

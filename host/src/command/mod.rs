@@ -32,16 +32,16 @@ use std::path::PathBuf;
 
 use tokio::runtime::Runtime;
 
-use crate::archive::Archive;
 use crate::cli::{DatabaseArguments, PipelineArguments};
 use crate::database::{self, Connections, Database, DatabaseError, Target};
-use crate::definition;
-use crate::failure::{Failure, Result};
-use crate::lock as lock_file;
-use crate::plan::{self, Plan, Surroundings};
-use crate::report;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::archive::Archive;
+use crate::pipeline::definition;
+use crate::pipeline::lock as lock_file;
+use crate::pipeline::plan::{self, Plan, Surroundings};
+use crate::pipeline::staging;
 use crate::stage::{Compiler, Engine};
-use crate::staging;
+use crate::terminal;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
@@ -74,11 +74,11 @@ fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
 }
 
 fn refuse(
-    sources: &crate::problem::Sources,
-    problems: &[crate::problem::Problem],
+    sources: &crate::diagnostics::problem::Sources,
+    problems: &[crate::diagnostics::problem::Problem],
     pipeline: &str,
 ) -> Failure {
-    report::problems(sources, problems);
+    terminal::problems(sources, problems);
     let count = match problems.len() {
         1 => "a problem".to_string(),
         count => format!("{count} problems"),
@@ -156,7 +156,7 @@ fn target(arguments: &DatabaseArguments) -> Target {
         && url.holds_password()
         && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
-        report::say(
+        terminal::say(
             "warning: a password on the command line can be read by everybody on this machine; \
              DATABASE_URL keeps it private",
         );
@@ -198,7 +198,7 @@ fn open_target(
     connections: impl Into<Connections>,
 ) -> Result<Database> {
     runtime
-        .block_on(Database::open(target, connections, &report::say))
+        .block_on(Database::open(target, connections, &terminal::say))
         .map_err(|error| unreachable_database(&error))
 }
 

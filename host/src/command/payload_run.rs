@@ -10,18 +10,18 @@ use uuid::Uuid;
 
 use super::archiving::Archiving;
 use super::ingesting::{Ingested, Ingesting, Wanted, Words};
-use crate::archive::Archive;
-use crate::books::FileBook;
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::row_accounting::FileBook;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
+use crate::ledger::archive::Archive;
+use crate::ledger::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
+use crate::ledger::quarantine::{self, Rejecting};
+use crate::ledger::reuse::Earlier;
+use crate::ledger::run_record::{self, RunState, RunSums};
+use crate::ledger::source::{self, Source};
 use crate::load::{LoadableMonths, Loader};
 use crate::payload::Payload;
-use crate::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
-use crate::quarantine::{self, Rejecting};
-use crate::report;
-use crate::run_record::{self, RunState, RunSums};
-use crate::source::{self, Source};
-use crate::takeover::Earlier;
+use crate::terminal;
 
 /// What one payload came to.
 #[derive(Debug, Serialize)]
@@ -166,7 +166,7 @@ impl PayloadRun<'_> {
             source.clone(),
             &payload.manifest,
             run_id,
-            &report::say,
+            &terminal::say,
         ))?;
         *manifest_id = Some(upload.manifest_id);
         let state = self.load(&payload, &mut upload, run_id, loadable);
@@ -310,7 +310,7 @@ impl PayloadRun<'_> {
             let failure = match ingested {
                 Ok(ingested) if upload.is_whole(&ingested.files) => {
                     if !earlier.drop_others(&ingested.files) {
-                        report::log(&log);
+                        terminal::log(&log);
                         return Ok(ingested);
                     }
                     None
@@ -349,7 +349,7 @@ impl PayloadRun<'_> {
     fn nothing_new(&mut self, payload: &Payload, upload: &Upload) -> Result<RunState> {
         let shown = payload.path.display();
         if payload.manifest.files.is_empty() {
-            report::say(&format!(
+            terminal::say(&format!(
                 "{shown}: nothing to do, its manifest lists no files"
             ));
         } else if upload.open_files.is_empty() {
@@ -361,12 +361,12 @@ impl PayloadRun<'_> {
                 Some(pipeline) => format!(", by pipeline `{pipeline}`"),
                 None => String::new(),
             };
-            report::say(&format!(
+            terminal::say(&format!(
                 "{shown}: nothing to do, all of it was loaded before{by}"
             ));
         } else {
             self.outcome.waiting_for.clone_from(&upload.open_files);
-            report::say(&format!(
+            terminal::say(&format!(
                 "{shown}: nothing to do, all of it was loaded before; the payload waits for {} more of its files",
                 upload.open_files.len()
             ));
@@ -422,7 +422,7 @@ impl PayloadRun<'_> {
     fn completed(&mut self, completed: Completed) -> RunState {
         match completed {
             Completed::Waiting { missing } => {
-                report::say(&format!(
+                terminal::say(&format!(
                     "{}: loaded; the payload waits for {} more of its files",
                     self.outcome.payload,
                     missing.len()
@@ -434,7 +434,7 @@ impl PayloadRun<'_> {
                 self.outcome.summary_rows_inserted = summarized.rows_inserted;
                 self.outcome.summary_rows_deleted = summarized.rows_deleted;
                 for lost in days.iter().filter(|day| day.outcome == Outcome::Lost) {
-                    report::say(&format!(
+                    terminal::say(&format!(
                         "{}: another payload covers {} better; these {} hours do not count",
                         self.outcome.payload, lost.day, lost.hours
                     ));

@@ -10,16 +10,16 @@ use uuid::Uuid;
 use super::ingesting::{Ingesting, open_to_load};
 use super::replay::{Replay, archives_of};
 use super::{engine, open, plan};
-use crate::archive::Archives;
 use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
 use crate::database::Database;
-use crate::failure::{Failure, Result};
-use crate::plan::Plan;
-use crate::publish::replace::Holder;
-use crate::quarantine::{self, Filter, OpenUpload, QuarantinedRow};
-use crate::report::{self, grouped};
-use crate::run_record::RunSums;
-use crate::source;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::archive::Archives;
+use crate::ledger::publish::replace::Holder;
+use crate::ledger::quarantine::{self, Filter, OpenUpload, QuarantinedRow};
+use crate::ledger::run_record::RunSums;
+use crate::ledger::source;
+use crate::pipeline::plan::Plan;
+use crate::terminal::{self, grouped};
 
 /// # Errors
 /// The database cannot be reached, there is no such row, or a payload failed.
@@ -44,7 +44,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
                 runtime.block_on(quarantine::list(&database, &filter, (*limit).into(), *json))?;
             list(&rows, *json);
             if !json && rows.len() as u64 == u64::from(*limit) {
-                report::say("there may be more; `--limit N` shows them");
+                terminal::say("there may be more; `--limit N` shows them");
             }
             Ok(())
         }
@@ -52,7 +52,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let row = runtime.block_on(quarantine::row(&database, *id))?;
             match json {
-                true => report::json(&row),
+                true => terminal::json(&row),
                 false => show(&row),
             }
             Ok(())
@@ -104,7 +104,7 @@ fn source_uuid(
 
 fn list(rows: &[QuarantinedRow], json: bool) {
     if json {
-        report::json(&rows);
+        terminal::json(&rows);
         return;
     }
     let lines: Vec<Vec<String>> = rows
@@ -123,7 +123,7 @@ fn list(rows: &[QuarantinedRow], json: bool) {
             ]
         })
         .collect();
-    report::table(
+    terminal::table(
         &[
             "row", "state", "run", "file", "line", "stage", "code", "column", "message",
         ],
@@ -173,7 +173,7 @@ fn show(row: &QuarantinedRow) {
     }
     lines.push(("raw", String::from_utf8_lossy(&row.raw).into_owned()));
     for (name, value) in lines {
-        report::text(format!("{name:<12} {}", visible(&value)).trim_end());
+        terminal::text(format!("{name:<12} {}", visible(&value)).trim_end());
     }
 }
 
@@ -210,13 +210,13 @@ fn discard(
     let named: BTreeSet<i64> = ids.iter().copied().collect();
     filter.ids = (!named.is_empty()).then(|| named.iter().copied().collect());
     let discarded = runtime.block_on(quarantine::discard(database, &filter, reason))?;
-    report::say(&format!(
+    terminal::say(&format!(
         "{} rows were discarded; `gristmill quarantine list --state discarded` shows them",
         grouped(discarded)
     ));
     let closed = (named.len() as u64).saturating_sub(discarded);
     if closed > 0 {
-        report::say(&format!("{closed} of the rows named were not open"));
+        terminal::say(&format!("{closed} of the rows named were not open"));
     }
     Ok(())
 }
@@ -247,7 +247,7 @@ fn replay(
     let source_uuid = source_uuid(source, &database, runtime)?;
     let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;
     if uploads.is_empty() {
-        report::say("nothing to do, no row of these is open");
+        terminal::say("nothing to do, no row of these is open");
     }
     let mut replayed = Vec::new();
     let mut failures = Vec::new();
@@ -289,7 +289,7 @@ fn replay(
         replayed.push(outcome);
     }
     if json {
-        report::json(&replayed);
+        terminal::json(&replayed);
     } else {
         tell(&replayed);
     }
@@ -299,7 +299,7 @@ fn replay(
         (Some(failure), true) if count == 1 => Err(failure),
         (Some(last), _) => {
             failures.push(last);
-            failures.iter().for_each(report::failure);
+            failures.iter().for_each(terminal::failure);
             Err(Failure::run(format!(
                 "{} of {count} payloads failed",
                 failures.len()
@@ -322,7 +322,7 @@ fn tell(replayed: &[Replayed]) {
         })
         .collect();
     if !rows.is_empty() {
-        report::table(&["payload", "run", "resolved", "open"], &[1, 2, 3], &rows);
+        terminal::table(&["payload", "run", "resolved", "open"], &[1, 2, 3], &rows);
     }
 }
 

@@ -10,24 +10,24 @@ use uuid::Uuid;
 
 use super::ingesting::{Ingested, Ingesting, Wanted, open_to_load, sums};
 use super::{archive_of, difference, engine, plan};
-use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
 use crate::database::{Database, SqlError};
-use crate::days::Days;
-use crate::difference::{self as changes, DayDifference};
-use crate::failure::{Failure, Result};
-use crate::hours::KnownHours;
+use crate::diagnostics::days::Days;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::Rejects;
+use crate::ingest::hours::KnownHours;
+use crate::ledger::archive::{self, Archives, Kept};
+use crate::ledger::difference::{self as changes, DayDifference};
+use crate::ledger::publish::Upload;
+use crate::ledger::publish::replace::{self, Holder};
+use crate::ledger::quarantine::{self, Rejecting};
+use crate::ledger::run_record::{self, RunState, RunSums};
+use crate::ledger::source::{self, Source};
+use crate::ledger::summarize;
 use crate::load::Loader;
 use crate::payload::{Manifest, Payload};
-use crate::plan::Plan;
-use crate::publish::Upload;
-use crate::publish::replace::{self, Holder};
-use crate::quarantine::{self, Rejecting};
-use crate::report;
-use crate::run_record::{self, RunState, RunSums};
-use crate::source::{self, Source};
-use crate::summarize;
+use crate::pipeline::plan::Plan;
+use crate::terminal;
 
 /// What a replay came to.
 #[derive(Debug, Serialize)]
@@ -127,7 +127,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     replayed.days = changes::joined(replayed.days);
     replayed.seconds = started.elapsed().as_secs_f64();
     if arguments.json {
-        report::json(&replayed);
+        terminal::json(&replayed);
     } else {
         difference::show(&replayed.days);
     }
@@ -289,7 +289,7 @@ impl Replay<'_> {
             source,
             &first.manifest,
             run_id,
-            &report::say,
+            &terminal::say,
         ))?;
         let result = self.replace(&mut upload, &payloads, &replayable.holder, run_id, sums);
         match result {

@@ -11,14 +11,15 @@ use tokio::runtime::Runtime;
 use super::ingesting::{Ingesting, open_to_load};
 use super::payload_run::{PayloadResult, PayloadRun};
 use super::{archive_of, engine, plan};
-use crate::archive::Archive;
 use crate::cli::{ConnectionsArguments, DatabaseArguments, RunArguments};
 use crate::database::Database;
-use crate::failure::{Exit, Failure, Result};
+use crate::diagnostics::failure::{Exit, Failure, Result};
+use crate::ledger::archive::Archive;
+use crate::ledger::summarize;
+use crate::payload::cluster_name;
 use crate::payload::{Payload, open_ahead};
-use crate::plan::Plan;
-use crate::report::{self, grouped};
-use crate::{cluster_name, summarize};
+use crate::pipeline::plan::Plan;
+use crate::terminal::{self, grouped};
 
 /// # Errors
 /// No cluster has such an id, the pipeline has problems, the database cannot be reached, or a payload failed;
@@ -50,7 +51,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         Ok((runner, results, failures))
     })?;
     if arguments.json {
-        report::json(&results);
+        terminal::json(&results);
     } else {
         show(&results);
         if arguments.show_summary {
@@ -125,7 +126,7 @@ fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
     }
     let mut exit = Exit::Run;
     for failure in &failures {
-        report::failure(failure);
+        terminal::failure(failure);
         if failure.exit as u8 > exit as u8 {
             exit = failure.exit;
         }
@@ -177,7 +178,7 @@ fn show(results: &[PayloadResult]) {
     names.extend(takes_over.then_some("taken over"));
     names.extend(["left out", "quarantined", "summary rows", "time"]);
     let numbers: Vec<usize> = (3..names.len()).collect();
-    report::table(&names, &numbers, &rows);
+    terminal::table(&names, &numbers, &rows);
 }
 
 fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult]) -> Result<()> {
@@ -205,7 +206,7 @@ fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult
                 .collect::<Vec<String>>()
         }));
     }
-    report::table(
+    terminal::table(
         &[
             "day",
             "source",

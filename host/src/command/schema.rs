@@ -1,12 +1,12 @@
 //! `gristmill schema`: the JSON Schema of the pipeline file.
 
-use crate::definition;
-use crate::failure::Result;
-use crate::report;
+use crate::diagnostics::failure::Result;
+use crate::pipeline::definition;
+use crate::terminal;
 
 /// # Errors
 /// None that is known.
 pub fn execute() -> Result<()> {
-    report::json(&definition::json_schema());
+    terminal::json(&definition::json_schema());
     Ok(())
 }

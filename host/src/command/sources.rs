@@ -4,8 +4,10 @@ use tokio::runtime::Runtime;
 
 use super::open;
 use crate::cli::SourcesCommand;
-use crate::failure::Result;
-use crate::{cluster_name, report, source};
+use crate::diagnostics::failure::Result;
+use crate::ledger::source;
+use crate::payload::cluster_name;
+use crate::terminal;
 
 /// # Errors
 /// A name is too long, the database cannot be reached, or it refuses the change.
@@ -15,7 +17,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let sources = runtime.block_on(source::list(&database))?;
             if *json {
-                report::json(&sources);
+                terminal::json(&sources);
                 return Ok(());
             }
             let rows: Vec<Vec<String>> = sources
@@ -29,7 +31,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                     ]
                 })
                 .collect();
-            report::table(
+            terminal::table(
                 &["alias", "cluster", "uuid", "registered (UTC)"],
                 &[],
                 &rows,
@@ -47,7 +49,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
             runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
-            report::text(&uuid.to_string());
+            terminal::text(&uuid.to_string());
         }
         SourcesCommand::Rename {
             cluster_id,
@@ -57,7 +59,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             cluster_name::checked_alias("--alias", alias)?;
             let database = open(runtime, database, 1)?;
             runtime.block_on(source::rename(&database, cluster_id, alias))?;
-            report::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
+            terminal::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
         }
     }
     Ok(())

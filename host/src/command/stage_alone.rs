@@ -8,12 +8,12 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use crate::authoring::harness::table::Table;
+use crate::authoring::harness::{Fault, Trial};
 use crate::cli::{StageInputArguments, StageOpenArguments, typed};
-use crate::definition::Column;
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::pipeline::definition::Column;
 use crate::stage::{Component, Reason, Settings, StageError, Unusable, World};
-use crate::trial::table::Table;
-use crate::trial::{Fault, Trial};
 
 /// The refusal of a component as the end of a command.
 pub(super) fn unusable(unusable: Unusable) -> Failure {
@@ -177,7 +177,7 @@ fn columns_of(input: &str) -> Result<IndexMap<String, Column>> {
         .hint("name the columns that are wanted: `--columns pod=dictionary,limit=float64?`")
     })?;
     let schema = table.schema(&std::collections::BTreeMap::new());
-    let column = |field: crate::schema::Field| {
+    let column = |field: crate::rows::column::Field| {
         let column = Column {
             column_type: field.column_type,
             optional: false,

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::stage_alone::{fault, trial, unusable};
 use super::{engine, metered_engine};
+use crate::authoring::harness::measure::{Measured, Subject, Supply};
 use crate::cli::StageBenchArguments;
-use crate::failure::{Failure, Result};
-use crate::report;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::stage::Limits;
-use crate::trial::measure::{Measured, Subject, Supply};
+use crate::terminal;
 
 /// # Errors
 /// The component may not run, or the stage refuses the rows or breaks at each size.
@@ -40,9 +40,9 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
             Ok(numbers) => measured.push((size, numbers)),
             Err(reason) => {
                 let failure = failed(&reason);
-                report::say(&format!(
+                terminal::say(&format!(
                     "batches of {} rows: {}",
-                    report::grouped(size as u64),
+                    terminal::grouped(size as u64),
                     failure.message
                 ));
                 last = Some(failure);
@@ -50,7 +50,7 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
         }
     }
     if arguments.json {
-        report::json(&json!({
+        terminal::json(&json!({
             "component": path,
             "sha256": component.digest,
             "bytes": component.bytes,
@@ -69,11 +69,11 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
         }));
     } else {
         show(&measured);
-        report::say(&format!(
+        terminal::say(&format!(
             "compiles in {:.0} ms, opens in {:.3} ms; {} bytes",
             1e3 * compile_time.as_secs_f64(),
             1e3 * opening.as_secs_f64(),
-            report::grouped(component.bytes),
+            terminal::grouped(component.bytes),
         ));
     }
     match last {
@@ -88,8 +88,8 @@ fn show(measured: &[(usize, Measured)]) {
         .iter()
         .map(|(size, measured)| {
             vec![
-                report::grouped(*size as u64),
-                report::grouped(measured.rows_per_second as u64),
+                terminal::grouped(*size as u64),
+                terminal::grouped(measured.rows_per_second as u64),
                 format!("{:.1} %", 100.0 * measured.spread),
                 format!("{:.1}", measured.fuel_per_row),
                 format!("{:.1}", measured.bytes_in_per_row),
@@ -110,5 +110,5 @@ fn show(measured: &[(usize, Measured)]) {
         "bytes out/row",
         "peak memory",
     ];
-    report::table(&header, &[0, 1, 2, 3, 4, 5, 6], &rows);
+    terminal::table(&header, &[0, 1, 2, 3, 4, 5, 6], &rows);
 }

@@ -3,10 +3,10 @@
 use super::engine;
 use super::stage_alone::unusable;
 use super::stage_test::stage_folder;
+use crate::authoring::project::{self, Language};
 use crate::cli::StageBuildArguments;
-use crate::failure::Result;
-use crate::project::{self, Language};
-use crate::report;
+use crate::diagnostics::failure::Result;
+use crate::terminal;
 
 /// # Errors
 /// A tool is missing, the source does not build, or what it makes is no stage.
@@ -20,7 +20,7 @@ pub fn execute(arguments: &StageBuildArguments) -> Result<()> {
     }
     let component = project::build(&folder)?;
     let loaded = engine()?.load(&component, None).map_err(unusable)?;
-    report::say(&format!("{}: {} bytes", loaded.world, loaded.bytes));
-    report::text(&component.display().to_string());
+    terminal::say(&format!("{}: {} bytes", loaded.world, loaded.bytes));
+    terminal::text(&component.display().to_string());
     Ok(())
 }

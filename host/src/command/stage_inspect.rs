@@ -10,13 +10,13 @@ use super::engine;
 use super::stage_alone::{settings, unusable};
 use super::stage_run::contract_json;
 use crate::cli::StageInspectArguments;
-use crate::failure::Result;
-use crate::report;
-use crate::schema::{Field, Schema};
+use crate::diagnostics::failure::Result;
+use crate::rows::column::{Field, Schema};
 use crate::stage::{
     CONTRACT_VERSION, Component, Contract, Inspection, RowEffect, Settings, StageError, Verdict,
     WantedColumn, World,
 };
+use crate::terminal;
 
 /// # Errors
 /// The file cannot be read, or the configuration is none.
@@ -41,9 +41,9 @@ pub fn execute(arguments: &StageInspectArguments) -> Result<()> {
         .ok()
         .map(|component| open(component, &settings, &schema));
     if arguments.json {
-        report::json(&as_json(path, &inspection, opened.as_ref()));
+        terminal::json(&as_json(path, &inspection, opened.as_ref()));
     } else {
-        report::text(&as_text(
+        terminal::text(&as_text(
             path,
             &inspection,
             &settings,
@@ -98,7 +98,7 @@ fn as_text(
     row("world", built_for);
     row(
         "size",
-        format!("{} bytes", report::grouped(inspection.bytes)),
+        format!("{} bytes", terminal::grouped(inspection.bytes)),
     );
     row("sha256", inspection.digest.clone());
     if let Some(time) = inspection.compile_time {

@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use super::engine;
 use super::stage_alone::unusable;
-use crate::case::{self, CaseFile};
+use crate::authoring::case::{self, CaseFile};
+use crate::authoring::project::{self, Project};
+use crate::authoring::stage_folder::StageFolder;
 use crate::cli::StageNewArguments;
-use crate::failure::{Failure, Result};
-use crate::project::{self, Project};
-use crate::report;
-use crate::stage_folder::StageFolder;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::terminal;
 
 /// Names of libraries that a project in Rust uses itself.
 const TAKEN: [&str; 3] = ["gristmill-stage", "serde", "serde-json"];
@@ -46,7 +46,7 @@ pub fn execute(arguments: &StageNewArguments) -> Result<()> {
     }
     project::check_tools(project.language, &here)?;
     let files = write(&project, &here)?;
-    report::say(&format!("{name}: {files} files; building"));
+    terminal::say(&format!("{name}: {files} files; building"));
     let go_on =
         format!("the project is in `{name}`; change it, then `gristmill stage build {name}`");
     let component = StageFolder::at(&project.folder)
@@ -54,11 +54,11 @@ pub fn execute(arguments: &StageNewArguments) -> Result<()> {
         .and_then(|folder| project::build(&folder))
         .map_err(|failure| failure.hint(go_on.clone()))?;
     let cases = verify(&project, &component).map_err(|failure| failure.hint_if_none(go_on))?;
-    report::say(&format!(
+    terminal::say(&format!(
         "{name}: built, loaded, {cases} cases passed, in {:.1} s",
         started.elapsed().as_secs_f64()
     ));
-    report::text(&next_steps(&project));
+    terminal::text(&next_steps(&project));
     Ok(())
 }
 

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::engine;
 use super::stage_alone::{fault, name, trial, unusable};
-use crate::batch::Values;
+use crate::authoring::harness::{Outcome, view};
 use crate::cli::{RunFormat, StageRunArguments};
-use crate::failure::{Failure, Result};
-use crate::report;
-use crate::schema::Schema;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::rows::batch::Values;
+use crate::rows::column::Schema;
 use crate::stage::{Contract, RowEffect};
-use crate::trial::{Outcome, view};
+use crate::terminal;
 
 /// Rows that a transform gets at a time: about what a chunk of a report completes.
 const BATCH_ROWS: usize = 8_000;
@@ -31,32 +31,32 @@ pub fn execute(arguments: &StageRunArguments) -> Result<()> {
         .iter()
         .map(|line| (name(path), line.clone()))
         .collect();
-    report::log(&log);
+    terminal::log(&log);
     match arguments.format {
         RunFormat::Table | RunFormat::List => show(&outcome, arguments),
         RunFormat::Csv => {
             let text = outcome.output().text().map_err(Failure::run)?;
-            report::csv(text.trim_end_matches('\n'));
+            terminal::csv(text.trim_end_matches('\n'));
         }
-        RunFormat::Json => report::json(&as_json(&outcome)),
+        RunFormat::Json => terminal::json(&as_json(&outcome)),
     }
     if arguments.format == RunFormat::Csv {
         for reject in outcome.rejected().rows.iter().take(arguments.rows) {
-            report::say(&format!("rejected: {}", reject.join(", ")));
+            terminal::say(&format!("rejected: {}", reject.join(", ")));
         }
     }
     if arguments.format != RunFormat::Json {
         for (topic, words) in &outcome.facts {
             if !words.is_empty() {
-                report::say(&format!("learned {topic}: {}", words.join(", ")));
+                terminal::say(&format!("learned {topic}: {}", words.join(", ")));
             }
         }
-        report::say(&format!(
+        terminal::say(&format!(
             "{} rows in, {} out, {} rejected, {} left out",
-            report::grouped(outcome.rows_in() as u64),
-            report::grouped(outcome.rows_out() as u64),
-            report::grouped(outcome.rejects.len() as u64),
-            report::grouped(outcome.filtered),
+            terminal::grouped(outcome.rows_in() as u64),
+            terminal::grouped(outcome.rows_out() as u64),
+            terminal::grouped(outcome.rejects.len() as u64),
+            terminal::grouped(outcome.filtered),
         ));
     }
     Ok(())
@@ -69,17 +69,17 @@ fn show(outcome: &Outcome, arguments: &StageRunArguments) {
         _ => view.table(),
     };
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    report::table(&header, &[0], &rows);
+    terminal::table(&header, &[0], &rows);
     if view.hidden_columns > 0 {
-        report::say(&format!(
+        terminal::say(&format!(
             "{} more columns go round the stage; `--all-columns` shows them",
             view.hidden_columns
         ));
     }
     if view.hidden_rows > 0 {
-        report::say(&format!(
+        terminal::say(&format!(
             "{} more rows; `--rows N` shows more",
-            report::grouped(view.hidden_rows as u64)
+            terminal::grouped(view.hidden_rows as u64)
         ));
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn fields(schema: &Schema) -> Vec<Value> {
 }
 
 pub(super) fn contract_json(contract: &Contract) -> Value {
-    let fields = |fields: &[crate::schema::Field]| {
+    let fields = |fields: &[crate::rows::column::Field]| {
         self::fields(&Schema {
             fields: fields.to_vec(),
         })

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::stage_alone::{name, unusable};
 use super::{engine, metered_engine, stage_folders, stage_watch};
-use crate::case::{self, CaseFile, Difference, Verdict, junit};
+use crate::authoring::case::{self, CaseFile, Difference, Verdict, junit};
+use crate::authoring::stage_folder::StageFolder;
 use crate::cli::StageTestArguments;
-use crate::failure::{Failure, Result};
-use crate::report;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::stage::{Component, Engine};
-use crate::stage_folder::StageFolder;
+use crate::terminal;
 
 const CASE_FILE: &str = "cases.toml";
 
@@ -81,7 +81,7 @@ impl Bench {
             write_junit(path, &tested)?;
         }
         if arguments.json {
-            report::json(&tested);
+            terminal::json(&tested);
         } else {
             show(&tested);
         }
@@ -97,7 +97,7 @@ impl Bench {
                 tested.len()
             )));
         }
-        report::say(&match updated {
+        terminal::say(&match updated {
             0 => format!("{} cases passed", tested.len()),
             _ => format!("{} cases passed, {updated} of them updated", tested.len()),
         });
@@ -274,12 +274,12 @@ fn show(tested: &[Tested]) {
             (true, false) => "ok     ",
             (false, _) => "FAILED ",
         };
-        report::text(&format!("{mark} {}: {}", case.stage, case.case));
+        terminal::text(&format!("{mark} {}: {}", case.stage, case.case));
         if !case.passed {
             for line in &case.shown {
-                report::text(&format!("         {line}"));
+                terminal::text(&format!("         {line}"));
             }
-            report::text(&format!("         again: {}", case.again));
+            terminal::text(&format!("         again: {}", case.again));
         }
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::stage_folders;
 use super::stage_test::{cases_of, stage_folder};
+use crate::authoring::stage_folder::{Snapshot, StageFolder};
 use crate::cli::StageTestArguments;
-use crate::failure::{Failure, Result};
-use crate::report;
-use crate::stage_folder::{Snapshot, StageFolder};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::terminal;
 
 /// How often files are looked at.
 const POLL: Duration = Duration::from_millis(200);
@@ -56,9 +56,9 @@ pub(super) fn execute(
             }
         }
         if let Err(failure) = &result {
-            report::failure(failure);
+            terminal::failure(failure);
         }
-        report::say("waiting for a change; Ctrl-C ends this");
+        terminal::say("waiting for a change; Ctrl-C ends this");
         let mut last = (written.clone(), built.clone());
         loop {
             std::thread::sleep(POLL);

@@ -5,20 +5,20 @@ use tokio::runtime::Runtime;
 
 use super::open;
 use crate::cli::StatusArguments;
-use crate::failure::{Failure, Result};
-use crate::ledger::{self, LastRun, SourceStatus, SourceSummary};
-use crate::report::{self, grouped};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::status::{self, LastRun, SourceStatus, SourceSummary};
+use crate::terminal::{self, grouped};
 
 /// # Errors
 /// Something needs a person, or the database cannot be reached.
 pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
     let database = open(runtime, &arguments.database, 1)?;
-    let status = runtime.block_on(ledger::status(&database, arguments.since))?;
+    let status = runtime.block_on(status::status(&database, arguments.since))?;
     if arguments.json {
-        report::json(&status);
+        terminal::json(&status);
     } else {
         let rows: Vec<Vec<String>> = status.sources.iter().map(source).collect();
-        report::table(
+        terminal::table(
             &[
                 "cluster",
                 "last payload (UTC)",
@@ -40,7 +40,7 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
             })
             .chain(status.runs_without_source.iter().map(|last| run("", last)))
             .collect();
-        report::table(
+        terminal::table(
             &[
                 "run",
                 "cluster",

@@ -8,14 +8,15 @@ use uuid::Uuid;
 use super::{difference, open};
 use crate::cli::SummarizeArguments;
 use crate::database::Database;
-use crate::days::Days;
-use crate::difference::DayDifference;
-use crate::failure::{Failure, Result};
-use crate::plan::AggregationEngine;
-use crate::publish::replace::{self, ReclassifiedDay};
-use crate::report::grouped;
-use crate::source::Source;
-use crate::{report, source};
+use crate::diagnostics::days::Days;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::difference::DayDifference;
+use crate::ledger::publish::replace::{self, ReclassifiedDay};
+use crate::ledger::source;
+use crate::ledger::source::Source;
+use crate::pipeline::plan::AggregationEngine;
+use crate::terminal;
+use crate::terminal::grouped;
 
 #[derive(Debug, Serialize)]
 struct Summarized {
@@ -42,9 +43,9 @@ fn reclassify(
     days: Days,
 ) -> Result<()> {
     let reclassified =
-        runtime.block_on(replace::reclassify(database, source, days, &report::say))?;
+        runtime.block_on(replace::reclassify(database, source, days, &terminal::say))?;
     if arguments.json {
-        report::json(&Reclassified {
+        terminal::json(&Reclassified {
             cluster_id: source.cluster_id.clone(),
             source_uuid: source.source_uuid,
             days: reclassified,
@@ -52,7 +53,7 @@ fn reclassify(
         return Ok(());
     }
     if reclassified.is_empty() {
-        report::say("every row has its category and its tags already");
+        terminal::say("every row has its category and its tags already");
     }
     let rows: Vec<Vec<String>> = reclassified
         .iter()
@@ -62,7 +63,7 @@ fn reclassify(
             vec![day.day.to_string(), categories, tags]
         })
         .collect();
-    report::table(
+    terminal::table(
         &["day", "rows of another category", "rows of other tags"],
         &[1, 2],
         &rows,
@@ -84,7 +85,7 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
         &source,
         days,
         AggregationEngine::Postgres,
-        &report::say,
+        &terminal::say,
     ))?;
     if again.days.is_empty() {
         let failure = Failure::run(format!(
@@ -98,13 +99,13 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
     }
     if !again.unstaged.is_empty() {
         let shown: Vec<String> = again.unstaged.iter().map(ToString::to_string).collect();
-        report::say(&format!(
+        terminal::say(&format!(
             "the staged rows of {} are no longer kept; `gristmill replay` loads them from the archive",
             shown.join(", ")
         ));
     }
     if arguments.json {
-        report::json(&Summarized {
+        terminal::json(&Summarized {
             cluster_id: source.cluster_id,
             source_uuid: source.source_uuid,
             days: again.days,

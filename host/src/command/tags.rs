@@ -4,9 +4,9 @@ use tokio::runtime::Runtime;
 
 use super::open;
 use crate::cli::TagsCommand;
-use crate::failure::Result;
-use crate::report;
-use crate::tags::{self, Changed};
+use crate::diagnostics::failure::Result;
+use crate::ledger::tags::{self, Changed};
+use crate::terminal;
 
 /// # Errors
 /// The database cannot be reached, or the change is refused.
@@ -16,7 +16,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let tags = runtime.block_on(tags::list(&database))?;
             if *json {
-                report::json(&tags);
+                terminal::json(&tags);
                 return Ok(());
             }
             let rows: Vec<Vec<String>> = tags
@@ -29,9 +29,9 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
                     ]
                 })
                 .collect();
-            report::table(&["key", "enabled", "mapped to"], &[], &rows);
+            terminal::table(&["key", "enabled", "mapped to"], &[], &rows);
             let enabled = tags.iter().filter(|tag| tag.enabled).count();
-            report::say(&format!(
+            terminal::say(&format!(
                 "{enabled} of {} keys are enabled; there can be at most {}",
                 tags.len(),
                 tags::ENABLED_MAX
@@ -42,10 +42,10 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             let change = runtime.block_on(tags::enable(&database, keys))?;
             tell(&change, "enabled");
             for key in &change.unseen {
-                report::say(&format!("no payload has shown `{key}` yet"));
+                terminal::say(&format!("no payload has shown `{key}` yet"));
             }
             if !change.changed.is_empty() {
-                report::say(
+                terminal::say(
                     "the next payloads will show it; `gristmill replay` makes it show in days \
                      already loaded",
                 );
@@ -56,7 +56,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             let change = runtime.block_on(tags::disable(&database, keys))?;
             tell(&change, "disabled");
             if !change.changed.is_empty() {
-                report::say("days already loaded keep it until `gristmill replay`");
+                terminal::say("days already loaded keep it until `gristmill replay`");
             }
         }
         TagsCommand::Map {
@@ -66,10 +66,10 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         } => {
             let database = open(runtime, database, 1)?;
             if runtime.block_on(tags::map(&database, child, parent))? {
-                report::say(&format!("`{child}` is known as `{parent}` now"));
-                report::say(SUMMARIZE_AGAIN);
+                terminal::say(&format!("`{child}` is known as `{parent}` now"));
+                terminal::say(SUMMARIZE_AGAIN);
             } else {
-                report::say(&format!("`{child}` was known as `{parent}` before"));
+                terminal::say(&format!("`{child}` was known as `{parent}` before"));
             }
         }
         TagsCommand::Unmap { keys, database } => {
@@ -77,7 +77,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             let change = runtime.block_on(tags::unmap(&database, keys))?;
             tell(&change, "known under its own name");
             if !change.changed.is_empty() {
-                report::say(SUMMARIZE_AGAIN);
+                terminal::say(SUMMARIZE_AGAIN);
             }
         }
     }
@@ -88,9 +88,9 @@ const SUMMARIZE_AGAIN: &str = "days already loaded keep their names until `grist
 
 fn tell(change: &Changed, state: &str) {
     for key in &change.changed {
-        report::say(&format!("`{key}` is {state} now"));
+        terminal::say(&format!("`{key}` is {state} now"));
     }
     for key in &change.unchanged {
-        report::say(&format!("`{key}` was {state} before"));
+        terminal::say(&format!("`{key}` was {state} before"));
     }
 }

@@ -229,7 +229,7 @@ impl fmt::Display for InVain {
 #[cfg(test)]
 mod tests {
     use crate::database::SqlError;
-    use crate::failure::Exit;
+    use crate::diagnostics::failure::Exit;
 
     use super::*;
 

@@ -13,8 +13,8 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::connections::{CONNECTIONS_MIN, InVain};
 use super::local::Refused;
-use crate::failure::Failure;
-use crate::transience::{self, Hindrance};
+use crate::diagnostics::failure::Failure;
+use crate::diagnostics::hindrance::{self, Hindrance};
 
 /// For whoever waited in vain for a lock of somebody else.
 const LOCK_HINT: &str = "another session holds what this one waits for; `lock-wait` in `[limits]`, \
@@ -337,7 +337,7 @@ impl SqlError {
             | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
             // The server had no connection for us, or took too long to give one.
             sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
-            _ => transience::of_state(&self.state()?),
+            _ => hindrance::of_state(&self.state()?),
         }
     }
 

@@ -15,8 +15,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::error::{DatabaseError, SqlError, line_of, sql_state};
 use super::schema_name::SchemaName;
 use super::session::MEANING;
-use crate::digest::hexadecimal;
-use crate::step::{self, Step};
+use crate::diagnostics::digest::hexadecimal;
+use crate::diagnostics::failpoint::{self, Step};
 
 /// How long to wait for the lock, and a migration for a table that others use.
 pub(super) const LOCK_SECONDS_MAX: u64 = 60;
@@ -69,7 +69,7 @@ pub(super) async fn bring_up_to_date(
 
     lock(connection, schema, say).await?;
     create_schema(connection, schema).await?;
-    step::passed(Step::SchemaCreated);
+    failpoint::passed(Step::SchemaCreated);
     connection
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await
@@ -90,12 +90,12 @@ pub(super) async fn bring_up_to_date(
             .apply(MIGRATIONS_TABLE, migration)
             .await
             .map_err(|error| migration_error(error, Some(migration), schema))?;
-        step::passed(Step::MigrationApplied);
+        failpoint::passed(Step::MigrationApplied);
     }
     if functions {
         say(&format!("installing the functions of schema `{schema}`"));
         install_functions(connection, &digest).await?;
-        step::passed(Step::FunctionsInstalled);
+        failpoint::passed(Step::FunctionsInstalled);
     }
     unlock(connection, schema).await?;
     Ok(Migrated {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use super::lock;
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
 
 /// A part of a file; the last one may be empty.
 pub(super) struct Chunk {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::lock;
-use crate::chain::Learned;
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::chain::Learned;
 
 /// A longer word counts once for each so many bytes that it has or begins.
 const WORD_BYTES: usize = 256;
@@ -74,7 +74,7 @@ impl LearnedWords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::LearnedSet;
+    use crate::pipeline::definition::LearnedSet;
 
     fn learned(keys: &[&str], columns: &[&str]) -> Learned {
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();

@@ -4,10 +4,15 @@
 //! ([`report`]), which spreads its batches over workers. Nothing is published here,
 //! and what a failed run leaves behind is invisible.
 
+pub mod chain;
 mod chunks;
+mod header;
+pub mod hours;
 mod learned;
+pub mod log_book;
 mod rejects;
 mod report;
+pub mod row_accounting;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,16 +27,15 @@ use tokio::runtime::Handle;
 use self::chunks::{Chunk, Chunks};
 use self::learned::LearnedWords;
 pub use self::rejects::{Exceeded, FoundReject, RejectSink, Rejected, Rejects};
-use crate::books::{FileBook, LOAD_STAGE, StageBook};
-use crate::chain::{Captured, Learned, Reject};
-use crate::definition::BoundSet;
-use crate::failure::{Failure, Result};
-use crate::header;
-use crate::hours::{HoursRead, KnownHours};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::chain::{Captured, Learned, Reject};
+use crate::ingest::hours::{HoursRead, KnownHours};
+use crate::ingest::log_book::LogBook;
+use crate::ingest::row_accounting::{FileBook, LOAD_STAGE, StageBook};
 use crate::load::Loader;
-use crate::log_book::LogBook;
 use crate::payload::Payload;
-use crate::plan::{Plan, ReportAction, ReportPlan};
+use crate::pipeline::definition::BoundSet;
+use crate::pipeline::plan::{Plan, ReportAction, ReportPlan};
 
 /// Chunks waiting for the parser: one while another is worked on.
 const CHUNKS_WAITING_MAX: usize = 1;

@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Mutex;
 
 use super::lock;
-use crate::chain::Reject;
-use crate::failure::{Failure, Result};
-use crate::plan::PayloadBudget;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::chain::Reject;
+use crate::pipeline::plan::PayloadBudget;
 
 /// Rows that wait to be handed on together: few statements, and little memory.
 const WAITING_ROWS_MAX: usize = 1_000;
@@ -253,7 +253,7 @@ fn place_of(batch: u64, reject: &Reject) -> (Option<u64>, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::RejectedRow;
+    use crate::rows::batch::RejectedRow;
 
     #[derive(Default)]
     struct Kept(Mutex<Vec<Vec<u64>>>);

@@ -17,14 +17,14 @@ use super::chunks::Chunk;
 use super::learned::LearnedWords;
 use super::rejects::{Exceeded, NotTaken, Rejected};
 use super::{FileKind, FileRead, Ingest, IngestedFile, Progress, describe, lock, unread};
-use crate::batch::Batch;
-use crate::books::{LOAD_STAGE, StageBook};
-use crate::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
-use crate::failure::{Failure, Result};
-use crate::hours;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
+use crate::ingest::hours;
+use crate::ingest::log_book;
+use crate::ingest::row_accounting::{LOAD_STAGE, StageBook};
 use crate::load::{Loaded, ReportLoad};
-use crate::log_book;
-use crate::plan::{LoadPlan, StagePlan};
+use crate::pipeline::plan::{LoadPlan, StagePlan};
+use crate::rows::batch::Batch;
 use crate::stage::LogLine;
 
 /// Batches waiting for a worker: one while all others are worked on.

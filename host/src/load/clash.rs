@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::stored_texts::{Kind, KnownIds};
-use crate::batch::{Batch, RejectedRow, Values};
-use crate::plan::LoadPlan;
+use crate::pipeline::plan::LoadPlan;
+use crate::rows::batch::{Batch, RejectedRow, Values};
 
 /// Characters of a text that a message shows.
 const SHOWN_MAX: usize = 80;

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::encode;
 use crate::database::{Database, SqlError};
-use crate::failure::Failure;
-use crate::step::{self, Step};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::Failure;
 
 /// How often partitions are made again that somebody drops at the same time.
 const TRIES_MAX: u32 = 10;
@@ -81,10 +81,10 @@ impl CopyOf {
         let _permit = self.database.copy_permit().await?;
         let mut transaction = self.begin().await?;
         let mut copy = transaction.copy_in_raw(&self.statement).await?;
-        step::passed(Step::CopyBegun);
+        failpoint::passed(Step::CopyBegun);
         let mut complete = first == encode::TRAILER;
         copy.send(first).await?;
-        step::passed(Step::CopySent);
+        failpoint::passed(Step::CopySent);
         while let Some(buffer) = buffers.recv().await {
             complete = buffer == encode::TRAILER;
             copy.send(buffer).await?;
@@ -93,12 +93,12 @@ impl CopyOf {
             copy.abort("the run stopped").await?;
             return Ok(0);
         }
-        step::passed(Step::CopyEnding);
+        failpoint::passed(Step::CopyEnding);
         let rows = copy.finish().await?;
         self.hold_generation(&mut transaction).await?;
-        step::passed(Step::CopyHeld);
+        failpoint::passed(Step::CopyHeld);
         transaction.commit().await?;
-        step::passed(Step::CopyEnded);
+        failpoint::passed(Step::CopyEnded);
         Ok(rows)
     }
 

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::fit::{power_of_ten, scaled};
 use super::month_of;
 use super::stored_texts::{Kind, TextIds};
-use crate::batch::{Batch, Values};
-use crate::hours::hour_of;
-use crate::plan::LoadPlan;
-use crate::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
+use crate::ingest::hours::hour_of;
+use crate::pipeline::plan::LoadPlan;
+use crate::pipeline::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
+use crate::rows::batch::{Batch, Values};
 
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
@@ -243,7 +243,7 @@ mod tests {
     use arrow_array::Array;
 
     use super::*;
-    use crate::batch::TextDictionary;
+    use crate::rows::batch::TextDictionary;
 
     #[test]
     fn one_text_for_all_rows_is_not_written_out_at_once() {

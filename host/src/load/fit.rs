@@ -9,9 +9,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::month_of;
 use super::stored_texts::KnownIds;
-use crate::batch::{Batch, RejectedRow, Values, instant};
-use crate::plan::{LoadPlan, Target};
-use crate::staging::{Counts, Storage};
+use crate::pipeline::plan::{LoadPlan, Target};
+use crate::pipeline::staging::{Counts, Storage};
+use crate::rows::batch::{Batch, RejectedRow, Values, instant};
 
 /// Bytes of a label's value. Kubernetes has 63; an index entry of Postgres, which
 /// tag values are found by, has room for some 2,700 with the key.

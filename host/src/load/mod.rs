@@ -26,12 +26,12 @@ use self::encode::Encoder;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
 pub use self::version::LOAD_VERSION;
-use crate::batch::{Batch, RejectedRow};
 use crate::database::{Database, SqlError};
-use crate::failure::{Failure, Result};
-use crate::plan::LoadPlan;
-use crate::staging::SYSTEM_COLUMNS;
-use crate::step::{self, Step};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::pipeline::plan::LoadPlan;
+use crate::pipeline::staging::SYSTEM_COLUMNS;
+use crate::rows::batch::{Batch, RejectedRow};
 
 /// Buffers on their way to Postgres per COPY; with more, memory grows and nothing
 /// is faster, since the chain or Postgres waits anyway.
@@ -112,7 +112,7 @@ impl Loader {
             .is_some_and(|months| months.contains(&month))
         {
             ensure_partition(&self.database, table, month).await?;
-            step::passed(Step::MonthEnsured);
+            failpoint::passed(Step::MonthEnsured);
             let months = made.partitions.entry(table.to_string()).or_default();
             months.insert(month);
         }
@@ -124,7 +124,7 @@ impl Loader {
             .bind(month)
             .fetch_one(self.database.pool())
             .await?;
-        step::passed(Step::PeriodEnsured);
+        failpoint::passed(Step::PeriodEnsured);
         made.periods.insert(month, period);
         Ok(period)
     }

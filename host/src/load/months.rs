@@ -5,12 +5,12 @@
 use arrow_array::Array as _;
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 
-use crate::batch::{Batch, RejectedRow, Values, instant};
 use crate::database::{Database, SqlError};
-use crate::failure::{Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
 use crate::payload::Payload;
-use crate::plan::MonthLimits;
-use crate::staging::PARTITION_COLUMN;
+use crate::pipeline::plan::MonthLimits;
+use crate::pipeline::staging::PARTITION_COLUMN;
+use crate::rows::batch::{Batch, RejectedRow, Values, instant};
 
 /// The months that can be loaded now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use tokio::sync::Mutex;
 
 use crate::database::Database;
-use crate::known_texts::KnownTexts;
-use crate::staging::Storage;
-use crate::step::{self, Step};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::pipeline::staging::Storage;
+use crate::rows::memo::KnownTexts;
 
 /// Texts remembered as stored.
 const KNOWN_MAX: usize = 100_000;
@@ -137,7 +137,7 @@ impl StoredTexts {
                 .bind(&new)
                 .fetch_all(self.database.pool())
                 .await?;
-            step::passed(self.kind.stored());
+            failpoint::passed(self.kind.stored());
             if stored.len() != new.len() {
                 return Err(sqlx::Error::Protocol(
                     "table `gristmill_secret` has lost its row, without which no text gets \

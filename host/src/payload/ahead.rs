@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use super::Payload;
-use crate::failure::Result;
+use crate::diagnostics::failure::Result;
 
 /// Opens payloads in their order; each is opened when the one before it is taken.
 /// Whoever does not want the rest drops the receiver.

@@ -11,8 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType, PaxExtensions};
 
 use super::opened::Opened;
-use crate::failure::Failure;
-use crate::transience;
+use crate::diagnostics::failure::Failure;
+use crate::diagnostics::hindrance;
 
 /// Members of one tarball, of whatever kind: a split payload has at most some
 /// thousand.
@@ -104,7 +104,7 @@ pub(super) fn for_each_file(
     };
     let error = bytes.error().and_then(|error| {
         let again = error.raw_os_error().map(io::Error::from_raw_os_error)?;
-        Some((again, transience::of_reading(error)?))
+        Some((again, hindrance::of_reading(error)?))
     });
     Err(match (broken, error) {
         (Broken::Callback(failure), Some((_, hindrance))) => {

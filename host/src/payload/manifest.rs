@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::archive::is_flat;
-use crate::cluster_name::{ID_CHARACTERS_MAX, is_id};
+use crate::payload::cluster_name::{ID_CHARACTERS_MAX, is_id};
 
 /// Characters of a report's name, as the status table holds it.
 const FILE_NAME_MAX: usize = 128;

@@ -7,7 +7,9 @@
 
 mod ahead;
 mod archive;
+pub mod cluster_name;
 mod folder;
+pub mod inbox;
 mod manifest;
 mod opened;
 mod pack;
@@ -23,8 +25,8 @@ pub use self::ahead::open_ahead;
 use self::folder::Folder;
 pub use self::manifest::{Manifest, ManifestError};
 pub use self::opened::{Look, Opened, other_kind};
-use crate::failure::{Failure, Result};
-use crate::transience;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::hindrance;
 
 /// The member that says what the others are.
 const MANIFEST: &str = "manifest.json";
@@ -62,7 +64,7 @@ impl Payload {
     pub fn open(path: &Path, cluster_id: Option<&str>) -> Result<Self> {
         let shown = path.display();
         let unreadable = |error: io::Error| {
-            let failure = match transience::of_reading(&error) {
+            let failure = match hindrance::of_reading(&error) {
                 hindrance @ Some(_) => {
                     Failure::hindered(hindrance, format!("cannot read payload `{shown}`"))
                 }
@@ -238,7 +240,7 @@ fn parse_manifest(path: &Path, text: &[u8]) -> Result<Manifest> {
 fn refuse(path: &Path, broken: archive::Broken) -> Failure {
     use archive::Broken;
     let hindrance = match &broken {
-        Broken::Hindered(error) | Broken::Member(_, error) => transience::of_reading(error),
+        Broken::Hindered(error) | Broken::Member(_, error) => hindrance::of_reading(error),
         _ => None,
     };
     match broken {

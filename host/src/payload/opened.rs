@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, Stat, fstat};
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::hexadecimal;
+use crate::diagnostics::digest::hexadecimal;
 
 /// How a file looks: which it is, and what changes when it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,7 @@ impl Cache {
     /// Where a component that this engine compiled is kept.
     fn path(&self, settings: &[u8; DIGEST_BYTES], digest: &str) -> Option<PathBuf> {
         let directory = self.directory.as_ref()?;
-        let engine = crate::digest::hexadecimal(&settings[..8]);
+        let engine = crate::diagnostics::digest::hexadecimal(&settings[..8]);
         Some(directory.join(format!("{digest}-{engine}.cwasm")))
     }
 }
@@ -170,7 +170,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::digest::hexadecimal;
+    use crate::diagnostics::digest::hexadecimal;
 
     struct Scene {
         folder: tempfile::TempDir,

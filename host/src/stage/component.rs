@@ -17,7 +17,7 @@ use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
 use super::state::State;
 use super::{Opened, StageError, wasi};
-use crate::digest::hexadecimal;
+use crate::diagnostics::digest::hexadecimal;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";

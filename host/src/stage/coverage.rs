@@ -7,7 +7,7 @@
 //! What may stand before the first one is a header.
 
 use super::StageError;
-use crate::batch::Raw;
+use crate::rows::batch::Raw;
 
 /// What a parser says, at the end, that it left out.
 pub(super) const LEFT_OUT: &str = "left-out-bytes";

@@ -17,8 +17,8 @@ use super::bindings::gristmill::stage::types::{
     ColumnParam, ColumnResult, ColumnType as WitType, DictionaryValuesParam, Utf8ValuesParam,
     Utf8ValuesResult, ValuesParam, ValuesResult,
 };
-use crate::batch::{TextDictionary, Values};
-use crate::schema::ColumnType;
+use crate::rows::batch::{TextDictionary, Values};
+use crate::rows::column::ColumnType;
 
 /// The array in the form that a stage asked for. Text that is written out in full is
 /// taken from `bytes_left`, and `bytes_max` is what that was for all columns.

@@ -6,8 +6,8 @@ use super::bindings::gristmill::stage::types::{
     ColumnResult, DictionaryValuesResult, Reject, Utf8ValuesResult, ValuesResult,
 };
 use super::{crossing, transform};
-use crate::batch::Values;
-use crate::schema::ColumnType;
+use crate::rows::batch::Values;
+use crate::rows::column::ColumnType;
 
 /// Rows, so that lengths that fit are found often.
 const ROWS_MAX: u8 = 9;

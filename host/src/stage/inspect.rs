@@ -10,7 +10,7 @@ use super::component::{self, Component, Unusable};
 use super::engine::Engine;
 use super::limits::LoadLimits;
 use super::{CONTRACT_VERSION, World, wasi};
-use crate::digest::hexadecimal;
+use crate::diagnostics::digest::hexadecimal;
 
 /// What is known of a file that is, or should be, a stage.
 #[derive(Debug)]

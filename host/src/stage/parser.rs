@@ -13,8 +13,8 @@ use super::weight::{self, Weight};
 use super::{
     Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
 };
-use crate::batch::{Batch, Places, Raw, RejectedRow};
-use crate::schema::{ColumnType, Field, Schema};
+use crate::rows::batch::{Batch, Places, Raw, RejectedRow};
+use crate::rows::column::{ColumnType, Field, Schema};
 
 /// A column that the pipeline wants from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

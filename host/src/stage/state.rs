@@ -8,7 +8,7 @@ use super::limits::{
     INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, REJECT_TEXT_BYTES_MAX,
     TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
-use crate::printable;
+use crate::diagnostics::printable;
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use arrow_array::{Array as _, ArrayRef, StringArray};
 
 use super::StageError;
 use super::limits::ROW_BYTES;
-use crate::batch::{Batch, RejectedRow, Values};
+use crate::rows::batch::{Batch, RejectedRow, Values};
 
 /// Rows and columns that are about to be a batch, or a part of one.
 pub(super) struct Weight<'a> {
@@ -150,7 +150,7 @@ mod tests {
     use arrow_array::{Float64Array, UInt32Array};
 
     use super::*;
-    use crate::batch::TextDictionary;
+    use crate::rows::batch::TextDictionary;
 
     fn dictionary(texts: &[&str], keys: &[Option<u32>]) -> ArrayRef {
         let keys = UInt32Array::from(keys.to_vec());

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 use criterion::{BatchSize, Bencher, Criterion, Throughput};
-use gristmill::batch;
-use gristmill::chain::{Breaks, Chain, Reader};
-use gristmill::definition::BoundSet;
-use gristmill::plan::LoadPlan;
-use gristmill::{hours, load};
+use gristmill::ingest::chain::{Breaks, Chain, Reader};
+use gristmill::ingest::hours;
+use gristmill::load;
+use gristmill::pipeline::definition::BoundSet;
+use gristmill::pipeline::plan::LoadPlan;
+use gristmill::rows::batch;
 use gristmill_bench::{ENABLED_KEYS, NativeChain, NativeTransform, chunks, open_parser};
 use gristmill_generator::{Cluster, Kind, Upload};
 use gristmill_stage::{Batch, Output, Parser as _};

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use gristmill::chain::{Breaks, Chain, Reader};
-use gristmill::definition::BoundSet;
-use gristmill::plan::{LoadPlan, Plan};
+use gristmill::ingest::chain::{Breaks, Chain, Reader};
+use gristmill::pipeline::definition::BoundSet;
+use gristmill::pipeline::plan::{LoadPlan, Plan};
 use gristmill_generator::{Cluster, Kind, Upload};
 
 use crate::native::NativeChain;

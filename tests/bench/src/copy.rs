@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
-use gristmill::definition::BoundSet;
-use gristmill::failure::Failure;
-use gristmill::hours::KnownHours;
+use gristmill::diagnostics::failure::Failure;
+use gristmill::ingest::hours::KnownHours;
 use gristmill::ingest::{
     FoundReject, Ingest, Progress, RejectSink, Rejects, connections, describe,
 };
+use gristmill::ledger::source;
 use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload;
-use gristmill::plan::{Plan, ReportAction};
-use gristmill::source;
+use gristmill::pipeline::definition::BoundSet;
+use gristmill::pipeline::plan::{Plan, ReportAction};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ impl<'a> Copies<'a> {
                 url: Some(server.url().into()),
                 schema: schema.parse().map_err(|error| anyhow::anyhow!("{error}"))?,
                 data_directory: server.folder().to_path_buf(),
-                lock_wait: gristmill::plan::LOCK_WAIT,
+                lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
             };
             let connections = connections(options.workers) + 1;
             Ok(runtime.block_on(Database::open(&target, connections, &|_| ()))?)

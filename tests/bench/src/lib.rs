@@ -16,10 +16,11 @@ mod timing;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use gristmill::definition;
-use gristmill::plan::{self, LoadPlan, Plan, ReportAction, Surroundings};
+use gristmill::database;
+use gristmill::pipeline::definition;
+use gristmill::pipeline::plan::{self, LoadPlan, Plan, ReportAction, Surroundings};
+use gristmill::pipeline::staging;
 use gristmill::stage::Engine;
-use gristmill::{database, staging};
 use gristmill_generator::{Cluster, Size, Upload, Written};
 
 pub use self::chain::chunks;

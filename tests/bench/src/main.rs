@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use gristmill::report;
+use gristmill::terminal;
 use gristmill_bench::{Options, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [program, stages, rest @ ..] = &arguments[..] else {
-        report::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain]");
+        terminal::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain]");
         return ExitCode::from(2);
     };
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     };
     let started = Instant::now();
     let say = |line: &str| {
-        report::say(&format!(
+        terminal::say(&format!(
             "{:5.0} s  {line}",
             started.elapsed().as_secs_f64()
         ))
@@ -45,11 +45,11 @@ fn main() -> ExitCode {
                     ]
                 })
                 .collect();
-            report::table(&["what", "is", "A/A", "target", "measured"], &[1, 2], &rows);
+            terminal::table(&["what", "is", "A/A", "target", "measured"], &[1, 2], &rows);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            report::say(&format!("error: {error:#}"));
+            terminal::say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use gristmill::plan::{LoadPlan, StagePlan};
-use gristmill::schema;
+use gristmill::pipeline::plan::{LoadPlan, StagePlan};
+use gristmill::rows::column;
 use gristmill_plugin_csv_parse::CsvParse;
 use gristmill_plugin_effective_usage::EffectiveUsage;
 use gristmill_plugin_label_filter::LabelFilter;
@@ -175,7 +175,7 @@ fn read(columns: &mut [Named], contract: &Contract) -> Vec<Column> {
         .collect()
 }
 
-fn open<S: Stage + 'static>(stage: &StagePlan, schema: &schema::Schema) -> Result<NativeTransform> {
+fn open<S: Stage + 'static>(stage: &StagePlan, schema: &column::Schema) -> Result<NativeTransform> {
     let fields = schema
         .fields
         .iter()
@@ -201,14 +201,14 @@ fn refused(failure: Failure) -> anyhow::Error {
     anyhow::anyhow!("{failure}")
 }
 
-fn column_type(column_type: schema::ColumnType) -> ColumnType {
+fn column_type(column_type: column::ColumnType) -> ColumnType {
     match column_type {
-        schema::ColumnType::Boolean => ColumnType::Boolean,
-        schema::ColumnType::Int64 => ColumnType::Int64,
-        schema::ColumnType::Float64 => ColumnType::Float64,
-        schema::ColumnType::Timestamp => ColumnType::Timestamp,
-        schema::ColumnType::Utf8 => ColumnType::Utf8,
-        schema::ColumnType::Dictionary => ColumnType::Dictionary,
-        schema::ColumnType::Json => ColumnType::Json,
+        column::ColumnType::Boolean => ColumnType::Boolean,
+        column::ColumnType::Int64 => ColumnType::Int64,
+        column::ColumnType::Float64 => ColumnType::Float64,
+        column::ColumnType::Timestamp => ColumnType::Timestamp,
+        column::ColumnType::Utf8 => ColumnType::Utf8,
+        column::ColumnType::Dictionary => ColumnType::Dictionary,
+        column::ColumnType::Json => ColumnType::Json,
     }
 }

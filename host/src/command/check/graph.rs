@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::added;
-use crate::plan::{LoadPlan, Plan, ReportAction, ReportPlan, StagePlan, TransformPlan};
-use crate::schema::{Field, Schema};
+use crate::pipeline::plan::{LoadPlan, Plan, ReportAction, ReportPlan, StagePlan, TransformPlan};
+use crate::rows::column::{Field, Schema};
 use crate::stage::RowEffect;
 
 /// Characters of a line.

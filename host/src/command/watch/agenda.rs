@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use crate::inbox::Arrival;
+use crate::diagnostics::hindrance::Hindrance;
 use crate::payload::Look;
-use crate::plan::WatchPlan;
-use crate::transience::Hindrance;
+use crate::payload::inbox::Arrival;
+use crate::pipeline::plan::WatchPlan;
 
 /// How long a payload waits before it is tried again: at first, and at most.
 const WAIT_FIRST: Duration = Duration::from_secs(1);

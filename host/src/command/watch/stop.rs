@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::failure::{Failure, Result};
-use crate::report;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::terminal;
 
 /// What shells add to the number of the signal that ended a program.
 const ENDED_BY_SIGNAL: i32 = 128;
@@ -35,12 +35,12 @@ impl Stop {
             runtime.spawn(async move {
                 while signals.recv().await.is_some() {
                     if stop.ask() {
-                        report::say(
+                        terminal::say(
                             "ended at once; what was at work is taken back by the next run",
                         );
                         exit(ENDED_BY_SIGNAL + kind.as_raw_value());
                     }
-                    report::say("stopping after the payload at work, if there is one");
+                    terminal::say("stopping after the payload at work, if there is one");
                 }
             });
         }

@@ -10,12 +10,12 @@ use super::agenda::{Ticket, Turn, Verdict};
 use super::{Desk, Watch};
 use crate::command::payload_run::PayloadResult;
 use crate::database;
-use crate::failure::{Exit, Failure, Result};
-use crate::inbox::{Arrival, PutAway};
+use crate::diagnostics::failure::{Exit, Failure, Result};
+use crate::diagnostics::hindrance::{self, Hindrance};
+use crate::diagnostics::printable;
+use crate::payload::inbox::{Arrival, PutAway};
 use crate::payload::{Opened, Payload};
-use crate::printable;
-use crate::report::{self, grouped};
-use crate::transience::{self, Hindrance};
+use crate::terminal::{self, grouped};
 
 /// How long the database may stay away before it is tried again: at first, and at
 /// most.
@@ -103,7 +103,7 @@ impl Watch<'_> {
         };
         let again = file.again().map_err(|error| {
             let message = format!("cannot read payload `{}`", arrival.path.display());
-            Failure::hindered(transience::of_reading(&error), message).because(error)
+            Failure::hindered(hindrance::of_reading(&error), message).because(error)
         })?;
         let payload = Payload::of_tarball(&arrival.path, again);
         Ok(Some((file, payload)))
@@ -145,7 +145,7 @@ impl Watch<'_> {
 
     /// Whether the database cannot be used by anybody now.
     fn is_ill(&self) -> bool {
-        let asked = database::probe(&self.target, &report::say);
+        let asked = database::probe(&self.target, &terminal::say);
         self.runtime.block_on(asked).is_err()
     }
 
@@ -169,15 +169,15 @@ impl Watch<'_> {
                 self.give_up(work, failure, tries, time);
             }
             Verdict::Again { wait } if !ill => {
-                report::failure(&failure);
-                report::say(&format!(
+                terminal::failure(&failure);
+                terminal::say(&format!(
                     "{}: stays in the inbox, and is tried again in {} s",
                     printable::line(&work.result.payload),
                     wait.as_secs()
                 ));
             }
             _ => {
-                report::failure(&failure);
+                terminal::failure(&failure);
                 self.wait_for_the_database(work.ticket);
             }
         }
@@ -211,12 +211,12 @@ impl Watch<'_> {
         if others {
             return;
         }
-        report::say("the payload stays in the inbox until the database is back");
+        terminal::say("the payload stays in the inbox until the database is back");
         let mut backoff = BACKOFF_FIRST;
         while !self.stop.within(backoff) {
             backoff = (backoff * 2).min(BACKOFF_MAX);
             if !self.is_ill() {
-                report::say("the database is back");
+                terminal::say("the database is back");
                 break;
             }
         }
@@ -235,14 +235,14 @@ impl Watch<'_> {
         let moved_to = match put_away {
             Ok(PutAway::Moved(path)) => Some(path),
             Ok(PutAway::Changed) => {
-                report::say(&format!(
+                terminal::say(&format!(
                     "{payload}: was written to while it was run; it is run again when it is whole"
                 ));
                 self.desk().agenda.ended(ticket);
                 return;
             }
             Ok(PutAway::Replaced) => {
-                report::say(&format!(
+                terminal::say(&format!(
                     "{payload}: another file has its name now, and is run next"
                 ));
                 None
@@ -255,10 +255,10 @@ impl Watch<'_> {
             Ok(PutAway::Gone) => None,
             Err(stuck) => {
                 if let Some(failure) = failure {
-                    report::failure(failure);
+                    terminal::failure(failure);
                 }
-                report::failure(&stuck);
-                report::say(&format!("{payload}: is passed over until it changes"));
+                terminal::failure(&stuck);
+                terminal::say(&format!("{payload}: is passed over until it changes"));
                 let mut desk = self.desk();
                 desk.agenda.pass_over(ticket);
                 count(&mut desk, failure);
@@ -269,7 +269,7 @@ impl Watch<'_> {
             }
         };
         if let Some(failure) = failure {
-            report::failure(failure);
+            terminal::failure(failure);
         }
         {
             let mut desk = self.desk();
@@ -282,7 +282,7 @@ impl Watch<'_> {
     fn tell(&self, result: &PayloadResult, moved_to: Option<&Path>) {
         if self.arguments.json {
             let moved_to = moved_to.map(|path| path.display().to_string());
-            report::json_line(&Handled { result, moved_to });
+            terminal::json_line(&Handled { result, moved_to });
             return;
         }
         let won = result.days.iter().filter(|day| day.outcome == "won");
@@ -296,7 +296,7 @@ impl Watch<'_> {
             0 => String::new(),
             rows => format!("{} taken over, ", grouped(rows)),
         };
-        report::text(&format!(
+        terminal::text(&format!(
             "{}: {}{days}, {} rows loaded, {taken_over}{} quarantined, {:.2} s",
             printable::line(&result.payload),
             result.state,
@@ -322,5 +322,5 @@ fn count(desk: &mut Desk, failure: Option<&Failure>) {
 
 /// What is written beside a payload that was refused.
 fn reason(failure: &Failure) -> String {
-    format!("{}\n", report::words_of(failure))
+    format!("{}\n", terminal::words_of(failure))
 }

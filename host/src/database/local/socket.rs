@@ -22,7 +22,7 @@ use super::account;
 use super::folder::refused;
 use super::layout::Home;
 use crate::database::error::{DatabaseError, path_text};
-use crate::digest::hexadecimal;
+use crate::diagnostics::digest::hexadecimal;
 
 /// Length of `sockaddr_un`'s path on Linux without its closing zero.
 const PATH_BYTES_MAX: usize = 107;

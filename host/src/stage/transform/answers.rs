@@ -11,9 +11,9 @@ use arrow_array::{Array, ArrayRef, StringArray, UInt32Array};
 
 use super::rejection::Rejection;
 use super::{Contract, Processed, ProcessedOnce, RowEffect, Transform, rejected_rows};
-use crate::batch::{Batch, Places, TextDictionary, Values};
-use crate::known_texts::KnownTexts;
-use crate::schema::{ColumnType, Field, Schema};
+use crate::rows::batch::{Batch, Places, TextDictionary, Values};
+use crate::rows::column::{ColumnType, Field, Schema};
+use crate::rows::memo::KnownTexts;
 use crate::stage::StageError;
 use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 

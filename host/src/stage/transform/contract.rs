@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::schema::{Field, Schema};
+use crate::rows::column::{Field, Schema};
 use crate::stage::StageError;
 use crate::stage::bindings::exports::gristmill::stage::transform as wit;
 use crate::stage::bindings::gristmill::stage::types::FieldResult;
@@ -134,7 +134,7 @@ impl From<wit::Contract> for Contract {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::ColumnType;
+    use crate::rows::column::ColumnType;
 
     #[test]
     fn a_rename_is_a_drop_and_a_write() {

@@ -1,6 +1,6 @@
 //! Why a stage rejected a row, without anything in it that could steer a terminal.
 
-use crate::batch::{Batch, RejectedRow};
+use crate::rows::batch::{Batch, RejectedRow};
 use crate::stage::bindings::gristmill::stage::types::Reject;
 use crate::stage::limits::ROW_BYTES;
 use crate::stage::state::printable_of_row;

@@ -1,0 +1,259 @@
+//! One stage on its own: opened with a configuration, given rows, and asked what
+//! became of them and what it took. No pipeline, no database.
+//!
+//! `stage test`, `run` and `bench` differ in what they do with an `Outcome`.
+
+pub mod measure;
+pub mod table;
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use self::table::Table;
+use crate::pipeline::definition::Column;
+use crate::rows::batch::{Batch, RejectedRow};
+use crate::rows::column::{ColumnType, Schema};
+use crate::stage::{
+    Component, Contract, Cost, Fact, LogLine, Settings, StageError, WantedColumn, World,
+};
+
+/// What a stage is tried with, besides its input.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    pub settings: Settings,
+    /// Types of input columns that shall not be guessed. Transforms only.
+    pub types: BTreeMap<String, ColumnType>,
+    /// The columns wanted of the file. Parsers only.
+    pub columns: IndexMap<String, Column>,
+    /// Hand the input over in chunks of this size; whole when absent. Parsers only.
+    pub chunk_bytes: Option<usize>,
+    /// Hand the input over in batches of so many rows; whole when absent.
+    /// Transforms only.
+    pub batch_rows: Option<usize>,
+}
+
+/// What became of the input.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What went in, and what the stage said it would do. Transforms only.
+    pub input: Option<(Batch, Contract)>,
+    /// Of what came out.
+    pub schema: Arc<Schema>,
+    pub batches: Vec<Batch>,
+    /// Their lines are rows counted from 0 for a transform, lines counted from 1
+    /// for a parser.
+    pub rejects: Vec<RejectedRow>,
+    /// Rows left out on purpose.
+    pub filtered: u64,
+    pub facts: BTreeMap<String, Vec<String>>,
+    pub log: Vec<LogLine>,
+    /// Of the batches alone, without opening the stage; memory is all that it has.
+    pub cost: Cost,
+}
+
+/// Why there is no outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The input cannot be handed to a stage at all.
+    Input(String),
+    /// The stage said no, or broke.
+    Stage(StageError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(reason) => formatter.write_str(reason),
+            Self::Stage(error) => write!(formatter, "{error}"),
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it is an answer of the stage rather than a failure to give one.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Stage(
+                StageError::Config { .. } | StageError::Schema { .. } | StageError::Input { .. }
+            )
+        )
+    }
+}
+
+impl From<StageError> for Fault {
+    fn from(error: StageError) -> Self {
+        Self::Stage(error)
+    }
+}
+
+impl Trial {
+    /// Gives the input to the stage.
+    ///
+    /// # Errors
+    /// The input is no table, or the stage refuses it or breaks.
+    pub fn run(&self, component: &Component, input: &str) -> Result<Outcome, Fault> {
+        match component.world {
+            World::Parser => self.parse(component, input.as_bytes()),
+            World::Transform => {
+                let batch = self.batch(input)?;
+                self.transform(component, batch)
+            }
+        }
+    }
+
+    /// The columns wanted of the file, as a parser is told of them.
+    pub fn wanted(&self) -> Vec<WantedColumn> {
+        self.columns
+            .iter()
+            .map(|(name, column)| WantedColumn {
+                name: name.clone(),
+                column_type: column.column_type,
+                required: !column.optional,
+                empty_is_null: column.empty_is_null,
+            })
+            .collect()
+    }
+
+    fn batch(&self, input: &str) -> Result<Batch, Fault> {
+        Table::read(input)
+            .and_then(|table| table.batch(&self.types))
+            .map_err(Fault::Input)
+    }
+
+    fn parse(&self, component: &Component, bytes: &[u8]) -> Result<Outcome, Fault> {
+        let mut parser = component.open_parser(&self.settings, &self.wanted())?;
+        let opened = parser.cost();
+        let mut batches = Vec::new();
+        let mut rejects = Vec::new();
+        for (chunk, last) in chunks(bytes, self.chunk_bytes) {
+            let parsed = parser.parse(Bytes::copy_from_slice(chunk), last)?;
+            batches.push(parsed.batch);
+            rejects.extend(parsed.rejects);
+        }
+        let cost = since(opened, parser.cost());
+        let facts = by_topic(parser.finish()?);
+        Ok(Outcome {
+            input: None,
+            schema: Arc::clone(parser.schema()),
+            batches,
+            rejects,
+            filtered: 0,
+            facts,
+            log: parser.take_log(),
+            cost,
+        })
+    }
+
+    fn transform(&self, component: &Component, input: Batch) -> Result<Outcome, Fault> {
+        let mut transform = component.open_transform(&self.settings, &input.schema)?;
+        let opened = transform.cost();
+        let mut batches = Vec::new();
+        let mut rejects = Vec::new();
+        let mut filtered = 0;
+        for batch in split(&input, self.batch_rows)? {
+            let processed = transform.process(&batch)?;
+            batches.push(processed.batch);
+            rejects.extend(processed.rejects);
+            filtered += processed.filtered;
+        }
+        let cost = since(opened, transform.cost());
+        let facts = by_topic(transform.finish()?);
+        Ok(Outcome {
+            schema: Arc::clone(transform.output()),
+            batches,
+            rejects,
+            filtered,
+            facts,
+            log: transform.take_log(),
+            cost,
+            input: Some((input, transform.contract().clone())),
+        })
+    }
+}
+
+impl Outcome {
+    /// What came out.
+    pub fn output(&self) -> Table {
+        let mut table = Table::new(self.schema.names());
+        for batch in &self.batches {
+            table.add(batch);
+        }
+        table
+    }
+
+    /// What was rejected.
+    pub fn rejected(&self) -> Table {
+        let place = if self.input.is_some() { "row" } else { "line" };
+        Table::of_rejects(place, &self.rejects)
+    }
+
+    pub fn rows_out(&self) -> usize {
+        self.batches.iter().map(|batch| batch.rows).sum()
+    }
+
+    /// Rows that went in; for a parser the records that it made something of.
+    pub fn rows_in(&self) -> usize {
+        match &self.input {
+            Some((batch, _)) => batch.rows,
+            None => self.rows_out() + self.rejects.len(),
+        }
+    }
+}
+
+/// The file in chunks of that size, each with whether it is the last; one chunk of
+/// nothing for a file of nothing.
+fn chunks(bytes: &[u8], size: Option<usize>) -> impl Iterator<Item = (&[u8], bool)> {
+    let size = size.unwrap_or(bytes.len()).max(1);
+    let count = bytes.len().div_ceil(size).max(1);
+    (0..count).map(move |position| {
+        let end = bytes.len().min((position + 1) * size);
+        (&bytes[position * size..end], position + 1 == count)
+    })
+}
+
+/// The rows in batches of that many.
+fn split(input: &Batch, rows: Option<usize>) -> Result<Vec<Batch>, Fault> {
+    let size = match rows {
+        Some(rows) if rows < input.rows => rows.max(1) as u32,
+        _ => return Ok(vec![input.clone()]),
+    };
+    let count = input.rows as u32;
+    (0..count.div_ceil(size))
+        .map(|position| {
+            let rows: Vec<u32> = (position * size..count.min((position + 1) * size)).collect();
+            input
+                .take(&rows)
+                .map_err(|error| Fault::Input(error.to_string()))
+        })
+        .collect()
+}
+
+fn since(before: Cost, after: Cost) -> Cost {
+    Cost {
+        fuel: after
+            .fuel
+            .zip(before.fuel)
+            .map(|(after, before)| after - before),
+        memory_bytes: after.memory_bytes,
+        bytes_in: after.bytes_in - before.bytes_in,
+        bytes_out: after.bytes_out - before.bytes_out,
+    }
+}
+
+fn by_topic(facts: Vec<Fact>) -> BTreeMap<String, Vec<String>> {
+    let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for fact in facts {
+        topics.entry(fact.topic).or_default().extend(fact.words);
+    }
+    for words in topics.values_mut() {
+        words.sort();
+        words.dedup();
+    }
+    topics
+}

@@ -1,0 +1,7 @@
+//! Writing a stage and trying it out: no database, no cluster.
+
+pub mod capture;
+pub mod case;
+pub mod harness;
+pub mod project;
+pub mod stage_folder;

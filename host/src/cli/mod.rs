@@ -1,0 +1,495 @@
+//! The command line as it is typed. Nothing here touches the world.
+
+mod archive;
+mod connections;
+mod records;
+mod stage;
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+pub use self::archive::{AdoptArguments, ArchiveCommand};
+pub use self::connections::ConnectionsArguments;
+pub use self::records::RecordArguments;
+pub(crate) use self::stage::typed;
+pub use self::stage::{
+    RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
+    StageRunArguments, StageTestArguments,
+};
+use crate::authoring::project::{Kind, Language};
+use crate::database::{DatabaseUrl, SchemaName};
+use crate::diagnostics::days::DayOrMonth;
+
+/// Loads OpenShift usage reports into daily cost-management tables, through stages
+/// that a pipeline file names.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gristmill",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run payloads through a pipeline and publish what comes out
+    Run(RunArguments),
+    /// Type-check a whole pipeline; needs no database
+    Check(CheckArguments),
+    /// Write down the components that a pipeline runs with, for `--locked`
+    Lock(LockArguments),
+    /// Print the JSON Schema of the pipeline file, for editors
+    Schema,
+    /// Run payloads as they appear in a folder
+    Watch(WatchArguments),
+    /// Work on one stage alone
+    #[command(subcommand)]
+    Stage(StageCommand),
+    /// The clusters that payloads come from
+    #[command(subcommand)]
+    Sources(SourcesCommand),
+    /// The label keys that become tags
+    #[command(subcommand)]
+    Tags(TagsCommand),
+    /// Show how every source stands; exit code 1 when something needs a person
+    Status(StatusArguments),
+    /// The rows that stages or the tables refused
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Run archived payloads through a pipeline again, in place of what they made
+    Replay(ReplayArguments),
+    /// Summarize loaded days again, after a change of tag mappings or cost categories
+    Summarize(SummarizeArguments),
+    /// Remove what is past retention: staged rows, records, archived payloads, old summaries
+    Clean(CleanArguments),
+    /// The archive of payloads
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+    /// The database
+    #[command(subcommand)]
+    Db(DbCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArguments {
+    /// The database; without it gristmill starts its own server
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// The tenant's schema
+    #[arg(long, env = "GRISTMILL_SCHEMA", value_name = "NAME", default_value_t)]
+    pub schema: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub struct PipelineArguments {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// A folder with stage components, looked at after the pipeline's own
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+    /// Refuse every component but the ones in the `gristmill.lock` beside the pipeline
+    #[arg(long)]
+    pub locked: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LockArguments {
+    /// The pipeline file; the lock is written beside it
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// A folder with stage components, looked at after the pipeline's own
+    #[arg(long, value_name = "DIR")]
+    pub stages: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// The folder that payloads appear in
+    #[arg(value_name = "INBOX")]
+    pub inbox: PathBuf,
+    /// Run what is there, and stop
+    #[arg(long)]
+    pub once: bool,
+    /// Look into the folder every so many milliseconds
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(10..=3_600_000)
+    )]
+    pub poll_milliseconds: u64,
+    /// Run so many payloads at a time, of different sources
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=16)
+    )]
+    pub payloads_at_once: u32,
+    /// Where loaded payloads go; `done` below the inbox when absent
+    #[arg(long, value_name = "DIR")]
+    pub done: Option<PathBuf>,
+    /// Where refused payloads go; `failed` below the inbox when absent
+    #[arg(long, value_name = "DIR")]
+    pub failed: Option<PathBuf>,
+    /// Print the result of each payload as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// Tarballs, directories or single CSV files
+    #[arg(value_name = "PAYLOAD", required = true)]
+    pub payloads: Vec<PathBuf>,
+    /// The cluster of a single CSV file, which has no manifest to say it
+    #[arg(long, value_name = "ID")]
+    pub cluster_id: Option<String>,
+    /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`
+    #[arg(long, value_name = "DIR")]
+    pub capture: Option<PathBuf>,
+    /// Show the daily summary of the days that the payloads cover
+    #[arg(long)]
+    pub show_summary: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StageCommand {
+    /// Make the project of a new stage, build it and run its cases
+    New(StageNewArguments),
+    /// Build the component of a project
+    Build(StageBuildArguments),
+    /// Run the case files of stages; no database, no network
+    Test(StageTestArguments),
+    /// Show what a stage does to rows
+    Run(StageRunArguments),
+    /// Show what a component is, what it wants and whether it may run
+    Inspect(StageInspectArguments),
+    /// Measure what a stage costs, by the size of its batches
+    Bench(StageBenchArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StageNewArguments {
+    /// The stage's name in kebab-case; its folder is made here
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What to write it in
+    #[arg(long, value_enum)]
+    pub lang: Language,
+    /// What it is to do
+    #[arg(long, value_enum, default_value = "transform")]
+    pub kind: Kind,
+}
+
+#[derive(Debug, Args)]
+pub struct StageBuildArguments {
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SourcesCommand {
+    /// List the sources
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Register a cluster
+    Add {
+        /// The cluster's id, as its payloads say it
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// Its name for people; the id when absent
+        #[arg(long, value_name = "NAME")]
+        alias: Option<String>,
+        /// The source's uuid; derived from the cluster's id when absent
+        #[arg(long)]
+        uuid: Option<Uuid>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Give a source another alias
+    Rename {
+        /// The cluster's id
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// The new name
+        #[arg(long, value_name = "NAME")]
+        alias: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the schema up to date
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Print the database's URL, for psql and its like
+    Url {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Stop the server that gristmill started
+    Stop,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TagsCommand {
+    /// List the keys that are known: enabled or not, and mapped to which
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Let keys become tags, at most 200 in all
+    Enable {
+        /// The keys, as `list` shows them
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Let keys be tags no longer
+    Disable {
+        /// The keys
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Have a key known under another key's name
+    Map {
+        /// The key that is renamed
+        #[arg(value_name = "CHILD")]
+        child: String,
+        /// The key that stays
+        #[arg(value_name = "PARENT")]
+        parent: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Have keys known under their own names again
+    Unmap {
+        /// The keys that were renamed
+        #[arg(value_name = "CHILD", required = true)]
+        keys: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Pass over gaps before this day
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<NaiveDate>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List rows, the newest first
+    List {
+        #[command(flatten)]
+        filter: QuarantineFilter,
+        /// Rows of this state
+        #[arg(long, value_enum, default_value_t = QuarantineState::Open)]
+        state: QuarantineState,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Show all that is known of a row, and its raw text
+    Show {
+        /// The row, as `list` numbers it
+        #[arg(value_name = "ROW")]
+        id: i64,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Run the archived payloads of open rows again; what comes through is resolved
+    Replay {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// Payloads of this cluster: its id, its alias or the source's uuid, or exactly
+        /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
+        #[arg(long, value_name = "CLUSTER")]
+        source: Option<String>,
+        /// The payload of this run
+        #[arg(long, value_name = "RUN")]
+        run: Option<i64>,
+        /// Print what came of each payload as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        connections: ConnectionsArguments,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Mark open rows as of no interest; they are kept
+    Discard {
+        /// The rows, as `list` numbers them
+        #[arg(value_name = "ROW")]
+        ids: Vec<i64>,
+        #[command(flatten)]
+        filter: QuarantineFilter,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct QuarantineFilter {
+    /// Rows of this cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: Option<String>,
+    /// Rows of this run
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<i64>,
+    /// Rows that this stage rejected; `load` for the table
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
+    /// Rows with this reason, such as `not-a-number`
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QuarantineState {
+    /// Needs a person
+    Open,
+    /// Came through in a later run
+    Resolved,
+    /// Of no interest, as a person said
+    Discarded,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    pub pipeline: PipelineArguments,
+    /// The cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: String,
+    /// The first day, or month (2026-10)
+    #[arg(long, value_name = "DATE")]
+    pub from: DayOrMonth,
+    /// The last day or month; `--from` when absent
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<DayOrMonth>,
+    /// Print the difference as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct SummarizeArguments {
+    /// The cluster: its id, its alias or the source's uuid, or exactly
+    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
+    #[arg(long, value_name = "CLUSTER")]
+    pub source: String,
+    /// The first day, or month (2026-10)
+    #[arg(long, value_name = "DATE")]
+    pub from: DayOrMonth,
+    /// The last day or month; `--from` when absent
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<DayOrMonth>,
+    /// Only give rows the cost categories and tag mappings of now, in place
+    #[arg(long)]
+    pub reclassify: bool,
+    /// Print the difference as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CleanArguments {
+    /// Keep staged rows for so many days; longer where a summary needs them
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub retention_days: u16,
+    /// Keep summaries and archived payloads for so many months; all when absent
+    #[arg(
+        long,
+        env = "RETAIN_NUM_MONTHS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(3..=120)
+    )]
+    pub retention_months: Option<u16>,
+    #[command(flatten)]
+    pub records: RecordArguments,
+    /// Show what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}

@@ -1,0 +1,122 @@
+//! How a command ends when it does not end well.
+//!
+//! A `Failure` is made where it is understood and carries everything that the
+//! user is told: one sentence, the causes below it, a next step, and which of
+//! the exit codes it means. It does not print itself; `main` does.
+
+use std::fmt;
+
+use crate::diagnostics::hindrance::Hindrance;
+
+/// Why the program stops, as told by its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The run failed: the payload, a stage or a statement.
+    Run = 1,
+    /// The definition or the arguments are wrong.
+    Definition = 2,
+    /// The environment is: the database cannot be reached, a component is missing.
+    Environment = 3,
+}
+
+/// A refusal or an error, ready to be shown.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    /// A lowercase sentence without a full stop: what was being done, to what.
+    pub message: String,
+    /// From the nearest cause to the root.
+    pub causes: Vec<String>,
+    /// What to do next, where that is known.
+    pub hint: Option<String>,
+    /// What of the surroundings stood in the way, where that is known.
+    pub hindrance: Option<Hindrance>,
+}
+
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    pub fn run(message: impl Into<String>) -> Self {
+        Self::new(Exit::Run, message)
+    }
+
+    pub fn definition(message: impl Into<String>) -> Self {
+        Self::new(Exit::Definition, message)
+    }
+
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, message)
+    }
+
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            hindrance: None,
+        }
+    }
+
+    /// Of the surroundings when something of them stood in the way, else of the run.
+    pub fn hindered(hindrance: Option<Hindrance>, message: impl Into<String>) -> Self {
+        let exit = match hindrance {
+            Some(_) => Exit::Environment,
+            None => Exit::Run,
+        };
+        Self {
+            hindrance,
+            ..Self::new(exit, message)
+        }
+    }
+
+    /// The same, but of the surroundings: this stood in the way.
+    #[must_use]
+    pub fn hindered_by(mut self, hindrance: Hindrance) -> Self {
+        self.exit = Exit::Environment;
+        self.hindrance = Some(hindrance);
+        self
+    }
+
+    /// Adds an error and the chain of its sources below the message.
+    #[must_use]
+    pub fn because(mut self, error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        self.causes
+            .extend(error.chain().map(|cause| cause.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A next step for want of a better one.
+    #[must_use]
+    pub fn hint_if_none(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Puts a sentence on top: what the caller was doing when this happened.
+    #[must_use]
+    pub fn within(mut self, message: impl Into<String>) -> Self {
+        let inner = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, inner);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        for cause in &self.causes {
+            for line in cause.lines() {
+                write!(formatter, "\n  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! Problems in pipeline files, with their place.
+//!
+//! A `Sources` holds the text of every file that a definition was read from, end
+//! to end, so that a place is one range of bytes and still knows its file. It
+//! decides nothing; the definition and the plan find the problems.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::diagnostics::printable;
+
+/// The files of one definition.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+#[derive(Clone, Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    start: usize,
+}
+
+/// A range of bytes in one of the sources.
+pub type Span = Range<usize>;
+
+/// Something wrong in a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub span: Option<Span>,
+    /// A lowercase sentence without a full stop.
+    pub message: String,
+    pub hint: Option<String>,
+    /// The definition is not at fault: something that it names is not there.
+    pub environment: bool,
+}
+
+impl Problem {
+    pub fn new(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self {
+            span: span.into(),
+            message: message.into(),
+            hint: None,
+            environment: false,
+        }
+    }
+
+    #[must_use]
+    pub fn environment(mut self) -> Self {
+        self.environment = true;
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Line and column, both counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl Sources {
+    /// Adds a file and returns the offset of its first byte.
+    pub fn add(&mut self, path: &Path, text: &str) -> usize {
+        let start = self.end();
+        self.files.push(Source {
+            path: path.to_path_buf(),
+            text: text.to_string(),
+            start,
+        });
+        start
+    }
+
+    /// Every file's offset and text, in the order of their addition.
+    pub fn texts(&self) -> impl DoubleEndedIterator<Item = (usize, &str)> {
+        self.files
+            .iter()
+            .map(|source| (source.start, source.text.as_str()))
+    }
+
+    /// The path of the file that a place is in.
+    pub fn path(&self, span: &Span) -> Option<&Path> {
+        self.source(span).map(|source| source.path.as_path())
+    }
+
+    /// `file:line:column` of a place.
+    pub fn place(&self, span: &Span) -> Option<String> {
+        let source = self.source(span)?;
+        let position = source.position(span.start);
+        Some(format!(
+            "{}:{}:{}",
+            source.path.display(),
+            position.line,
+            position.column
+        ))
+    }
+
+    /// One problem as a block of text: sentence, place, the line with a caret, hint.
+    pub fn render(&self, problem: &Problem) -> String {
+        let mut text = problem.message.clone();
+        if let Some(span) = &problem.span
+            && let (Some(place), Some(source)) = (self.place(span), self.source(span))
+        {
+            let position = source.position(span.start);
+            let line = source.text.lines().nth(position.line - 1).unwrap_or("");
+            let number = position.line.to_string();
+            let gutter = " ".repeat(number.len());
+            let marked = source.text[span.start - source.start..]
+                .get(..span.len())
+                .map_or(1, |marked| marked.chars().count());
+            // Columns are those of the file; below the line stands what is shown of it.
+            let before: String = line.chars().take(position.column - 1).collect();
+            let marked: String = line
+                .chars()
+                .skip(position.column - 1)
+                .take(marked)
+                .collect();
+            let (before, marked) = (printable::lines(&before), printable::lines(&marked));
+            let indent: String = before
+                .chars()
+                .map(|character| if character == '\t' { '\t' } else { ' ' })
+                .collect();
+            let carets = "^".repeat(marked.chars().count().max(1));
+            let line = printable::lines(line);
+            let _ = write!(
+                text,
+                "\n{gutter}--> {place}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{carets}"
+            );
+        }
+        if let Some(hint) = &problem.hint {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        text
+    }
+
+    fn source(&self, span: &Span) -> Option<&Source> {
+        self.files
+            .iter()
+            .rev()
+            .find(|source| source.start <= span.start)
+    }
+
+    fn end(&self) -> usize {
+        // One byte apart, so that the end of a file is not the start of the next.
+        self.files
+            .last()
+            .map_or(0, |source| source.start + source.text.len() + 1)
+    }
+}
+
+impl Source {
+    fn position(&self, offset: usize) -> Position {
+        let offset = (offset - self.start).min(self.text.len());
+        let before = &self.text.as_bytes()[..offset];
+        let line_start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |index| index + 1);
+        Position {
+            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_its_file_line_and_column() {
+        let mut sources = Sources::default();
+        sources.add(Path::new("base.toml"), "a = 1\n");
+        let start = sources.add(Path::new("site.toml"), "b = 2\nçé = 3\n");
+        let span = start + 6..start + 10;
+        assert_eq!(sources.place(&span).as_deref(), Some("site.toml:2:1"));
+        assert_eq!(
+            sources.render(&Problem::new(span, "unknown key").hint("remove it")),
+            "unknown key\n --> site.toml:2:1\n  |\n2 | çé = 3\n  | ^^\nhint: remove it"
+        );
+    }
+
+    #[test]
+    fn a_caret_stands_below_what_is_shown_of_a_line() {
+        let mut sources = Sources::default();
+        let text = "\t\"\u{202e}a\u{1b}[2J\" = \u{9b}31m";
+        let start = sources.add(Path::new("site.toml"), text);
+        let key = text.find('a').unwrap() + start;
+        assert_eq!(
+            sources.render(&Problem::new(key..key + 2, "unknown key")),
+            "unknown key\n --> site.toml:1:4\n  |\n\
+            1 | \t\"\\u{202e}a [2J\" =  31m\n  | \t         ^^"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! The column names of a report file, from its first bytes, whatever its format.
+//!
+//! What reads the file is a stage, but which stage that is depends on the kind of
+//! the file, which is known by the columns that it has. So the first line is read
+//! here in every way in which formats name columns: as a record with commas,
+//! semicolons, tabs or bars in between, and as a JSON object.
+
+use std::collections::BTreeSet;
+
+/// What stands between the names of a header.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// The names of the first record, read with commas.
+pub(super) fn names(bytes: &[u8]) -> Vec<String> {
+    delimited(without_mark(bytes), b',')
+}
+
+/// Every name that the first record has in any of the readings.
+pub(super) fn names_of_any_format(bytes: &[u8]) -> BTreeSet<String> {
+    let bytes = without_mark(bytes);
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return members(bytes).into_iter().collect();
+    }
+    DELIMITERS
+        .iter()
+        .flat_map(|delimiter| delimited(bytes, *delimiter))
+        .collect()
+}
+
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+fn delimited(bytes: &[u8], delimiter: u8) -> Vec<String> {
+    let mut record = csv::ByteRecord::new();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(delimiter)
+        .from_reader(bytes);
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record
+            .iter()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The names of the members of a JSON object in the first line.
+fn members(bytes: &[u8]) -> Vec<String> {
+    let mut objects = serde_json::Deserializer::from_slice(bytes)
+        .into_iter::<serde_json::Map<String, serde_json::Value>>();
+    match objects.next() {
+        Some(Ok(object)) => object.into_iter().map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_with_its_quotes_and_mark() {
+        assert_eq!(
+            names(b"\xef\xbb\xbfa,\"b\",c\r\n1,2,3\r\n"),
+            ["a", "b", "c"]
+        );
+        assert_eq!(names(b"a,b"), ["a", "b"]);
+    }
+
+    #[test]
+    fn other_formats_have_names_too() {
+        for text in [
+            "a;\"b\";c\n1;2;3\n",
+            "a\tb\tc\n",
+            "{\"a\": 1, \"b\": {\"x\": 2}, \"c\": null}\n{\"a\"",
+        ] {
+            let names = names_of_any_format(text.as_bytes());
+            for name in ["a", "b", "c"] {
+                assert!(names.contains(name), "{name} in {text}: {names:?}");
+            }
+            assert!(!names.contains("x"), "{names:?}");
+        }
+        assert!(names_of_any_format(b"{\"a\": ").is_empty());
+    }
+}

@@ -1,0 +1,111 @@
+//! Which days an upload wins, and what follows for their summaries.
+
+use chrono::NaiveDate;
+use sqlx::{PgConnection, Row};
+
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::source::Source;
+use crate::ledger::summarize::{self, Summarized};
+use crate::pipeline::plan::AggregationEngine;
+
+/// What came of a claim on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayOutcome {
+    pub day: NaiveDate,
+    pub hours: i32,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The day is this upload's now.
+    Won,
+    /// It was before, and nothing about it changed.
+    Kept,
+    /// Another upload covers it better.
+    Lost,
+}
+
+/// The days that an upload holds, won by an earlier run.
+///
+/// # Errors
+/// The database fails.
+pub async fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome>> {
+    let days: Vec<(NaiveDate, i32)> =
+        sqlx::query_as(include_str!("../../../../sql/gristmill_day.select.sql"))
+            .bind(manifest_id)
+            .fetch_all(database.pool())
+            .await
+            .map_err(|error| SqlError(error).failure("cannot read the ledger"))?;
+    Ok(days
+        .into_iter()
+        .map(|(day, hours)| DayOutcome {
+            day,
+            hours,
+            outcome: Outcome::Kept,
+        })
+        .collect())
+}
+
+/// Claims the days of a manifest.
+pub(super) async fn claim(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+) -> Result<Vec<DayOutcome>> {
+    let failed = |error| SqlError(error).failure("cannot publish");
+    let rows = sqlx::query(include_str!("../../../../sql/gristmill_day.claim.sql"))
+        .bind(manifest_id)
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    let mut days = Vec::with_capacity(rows.len());
+    for row in rows {
+        let outcome: String = row.try_get(2).map_err(failed)?;
+        let day: NaiveDate = row.try_get(0).map_err(failed)?;
+        if outcome == "unstaged" {
+            return Err(Failure::run(format!(
+                "cannot add to {day}: the staged rows that it is made of are no longer kept"
+            ))
+            .hint("`gristmill replay` of the day brings them back; then run this payload again"));
+        }
+        days.push(DayOutcome {
+            day,
+            hours: row.try_get(1).map_err(failed)?,
+            outcome: match outcome.as_str() {
+                "won" => Outcome::Won,
+                "kept" => Outcome::Kept,
+                _ => Outcome::Lost,
+            },
+        });
+    }
+    failpoint::passed(Step::DaysClaimed);
+    Ok(days)
+}
+
+/// Publishes what a manifest wins, with the summaries of it.
+pub(super) async fn publish(
+    connection: &mut PgConnection,
+    source: &Source,
+    manifest_id: i32,
+    engine: AggregationEngine,
+) -> Result<(Vec<DayOutcome>, Summarized)> {
+    let failed = |error| SqlError(error).failure("cannot publish");
+    let days = claim(connection, manifest_id).await?;
+    let won: Vec<NaiveDate> = days
+        .iter()
+        .filter(|day| day.outcome == Outcome::Won)
+        .map(|day| day.day)
+        .collect();
+    let summarized = summarize::days(connection, engine, source.source_uuid, &won).await?;
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportmanifest.complete.sql"
+    ))
+    .bind(manifest_id)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    failpoint::passed(Step::ManifestCompleted);
+    Ok((days, summarized))
+}

@@ -1,0 +1,134 @@
+//! A manifest and its generations in the ledger: written down, taken over, taken back.
+
+use chrono::{Datelike, NaiveDate, NaiveTime};
+use sqlx::PgConnection;
+
+use crate::database::SqlError;
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::reuse::Earlier;
+use crate::ledger::source::Source;
+use crate::ledger::staged_rows;
+use crate::payload::Manifest;
+use crate::pipeline::plan::Plan;
+
+/// Writes down a manifest and its files; returns its id.
+pub(super) async fn insert_manifest(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    source: &Source,
+    manifest: &Manifest,
+) -> Result<i32, sqlx::Error> {
+    let month = manifest.start.unwrap_or(manifest.date);
+    let month = month
+        .date_naive()
+        .with_day(1)
+        .map_or(month, |day| day.and_time(NaiveTime::MIN).and_utc());
+    let uploads = manifest.operator_says(&["upload", "upload"]);
+    // The generator writes the text "True" where the operator writes true.
+    let uploads = uploads.map(|value| *value != false && *value != "False");
+    let channel = manifest.operator_says(&["clusterVersion"]);
+    let manifest_id = sqlx::query_scalar(include_str!(
+        "../../../../sql/reporting_common_costusagereportmanifest.upsert.sql"
+    ))
+    .bind(manifest.uuid.to_string())
+    .bind(source.source_uuid)
+    .bind(&source.cluster_id)
+    .bind(manifest.date)
+    .bind(month)
+    .bind(manifest.files.len() as i32)
+    .bind(&plan.coverage)
+    .bind(&manifest.version)
+    .bind(channel.and_then(|channel| channel.as_str()))
+    .bind(manifest.certified)
+    .bind(uploads.map(|uploads| !uploads))
+    .bind(manifest.daily_reports)
+    .bind(manifest.is_additive())
+    .fetch_one(&mut *connection)
+    .await?;
+    failpoint::passed(Step::ManifestRecorded);
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.insert.sql"
+    ))
+    .bind(manifest_id)
+    .bind(&manifest.files)
+    .execute(connection)
+    .await?;
+    failpoint::passed(Step::FilesListed);
+    Ok(manifest_id)
+}
+
+/// Opens a generation of a manifest.
+pub(super) async fn open_generation(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    run_id: i64,
+    source: &Source,
+) -> Result<i64, sqlx::Error> {
+    let generation = sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_generation.insert.sql"
+    ))
+    .bind(manifest_id)
+    .bind(run_id)
+    .bind(source.source_uuid)
+    .fetch_one(connection)
+    .await?;
+    failpoint::passed(Step::GenerationOpened);
+    Ok(generation)
+}
+
+/// Makes what earlier uploads brought the manifest's.
+pub(super) async fn take_over(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    earlier: &Earlier,
+) -> Result<()> {
+    let generations = earlier.generations();
+    let taken = sqlx::query(include_str!(
+        "../../../../sql/gristmill_generation.take_over.sql"
+    ))
+    .bind(manifest_id)
+    .bind(&generations)
+    .execute(connection)
+    .await
+    .map_err(|error| SqlError(error).failure("cannot publish"))?;
+    // The source is locked, so that nobody removes one; a day without it would lose rows.
+    if taken.rows_affected() != generations.len() as u64 {
+        return Err(
+            Failure::run("what an earlier upload brought of the day is gone")
+                .hint("run the payload again: it is loaded whole then"),
+        );
+    }
+    failpoint::passed(Step::GenerationsTakenOver);
+    Ok(())
+}
+
+/// Takes a generation back.
+pub(super) async fn forget(
+    connection: &mut PgConnection,
+    generation: i64,
+) -> Result<(), sqlx::Error> {
+    staged_rows::forget(connection, &[generation])
+        .await
+        .map(|()| failpoint::passed(Step::GenerationForgotten))
+}
+
+/// Makes the summaries' partitions for the months of these days and for those of what the
+/// manifest has and takes over, before the transaction that publishes.
+pub(super) async fn ensure_summaries(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+    taken_over: &[i64],
+    days: &[NaiveDate],
+) -> Result<()> {
+    sqlx::query(include_str!(
+        "../../../../sql/gristmill_generation.ensure_summaries.sql"
+    ))
+    .bind(manifest_id)
+    .bind(taken_over)
+    .bind(days)
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(|error| SqlError(error).failure("cannot publish"))
+}

@@ -1,0 +1,92 @@
+//! What an upload does with its payload's place in the archive, in the session that has
+//! its source locked.
+
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::Upload;
+use crate::database::SqlError;
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::archive::{self, Archive, Keeping, Kept, Written};
+use crate::payload::Payload;
+
+/// A payload in its place in the archive, about to be recorded.
+#[derive(Debug)]
+pub struct Archived<'a> {
+    pub keeping: &'a Keeping,
+    pub kept: Kept,
+    /// Tarballs of the manifest in whose place it is.
+    pub superseded: Vec<String>,
+}
+
+impl Archived<'_> {
+    pub(super) async fn record(
+        &self,
+        connection: &mut PgConnection,
+        manifest_id: i32,
+        source_uuid: Uuid,
+    ) -> Result<()> {
+        let recorded = async {
+            if !self.superseded.is_empty() {
+                archive::forget(&mut *connection, manifest_id, &self.superseded).await?;
+            }
+            let keeping = self.keeping;
+            keeping
+                .record(connection, manifest_id, source_uuid, &self.kept)
+                .await
+        };
+        recorded.await.map_err(failed)?;
+        failpoint::passed(Step::ArchiveRecorded);
+        Ok(())
+    }
+}
+
+impl Upload {
+    /// As [`Keeping::begin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<Keeping> {
+        Keeping::begin(&mut self.lock, archive, payload, self.run_id).await
+    }
+
+    /// As [`Keeping::place`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn place(
+        &mut self,
+        keeping: &Keeping,
+        written: &Written,
+        payload: &Payload,
+        files: Vec<String>,
+    ) -> Result<Kept> {
+        keeping.place(&mut self.lock, written, payload, files).await
+    }
+
+    /// As [`Keeping::discard`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn discard(&mut self, keeping: Keeping) -> Result<()> {
+        keeping.discard(&mut self.lock).await
+    }
+
+    /// Records that the payload is in the archive, when nothing else of it is new.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn record_archived(&mut self, archived: &Archived<'_>) -> Result<()> {
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let (manifest_id, source_uuid) = (self.manifest_id, self.source.source_uuid);
+        archived
+            .record(&mut transaction, manifest_id, source_uuid)
+            .await?;
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+fn failed(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot record the archived payload")
+}

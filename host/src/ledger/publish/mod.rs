@@ -1,0 +1,387 @@
+//! The ledger: which upload there is, what of it is loaded, which days it wins.
+//!
+//! `Upload::begin` opens a generation for a payload; `Upload::complete` makes it
+//! count and, when every file that the manifest lists is there, publishes its days
+//! and their summaries. That is one transaction: readers see all of it or nothing.
+
+mod claims;
+mod clash;
+mod generations;
+mod keeping;
+mod recording;
+pub mod replace;
+mod source_lock;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+pub use self::claims::{DayOutcome, Outcome, held_days};
+use self::clash::Tries;
+use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
+pub use self::keeping::Archived;
+use self::recording::UploadIds;
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::hindrance::Hindrance;
+use crate::ingest::IngestedFile;
+use crate::ledger::reuse::Earlier;
+use crate::ledger::run_record::{RunState, RunSums};
+use crate::ledger::source::Source;
+use crate::ledger::summarize::Summarized;
+use crate::payload::Manifest;
+use crate::pipeline::plan::{AggregationEngine, Plan};
+
+/// A payload being loaded, with its source locked against other runs.
+pub struct Upload {
+    /// Holds the lock of the source; it is let go when this closes.
+    lock: PgConnection,
+    source: Source,
+    pub manifest_id: i32,
+    pub generation: i64,
+    run_id: i64,
+    /// Files of the manifest that are not loaded yet.
+    pub open_files: Vec<String>,
+    /// All files of the manifest.
+    known_files: Vec<String>,
+}
+
+/// What completing a generation takes besides its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Completing<'a> {
+    pub engine: AggregationEngine,
+    /// Those of the run, whose record says so too.
+    pub sums: RunSums,
+    /// What putting its rejected rows into quarantine may take.
+    pub quarantine_time: Duration,
+    /// Of the plan by which it was loaded.
+    pub fingerprint: &'a str,
+    /// What it takes over.
+    pub earlier: &'a Earlier,
+}
+
+/// What completing a generation did.
+#[derive(Debug)]
+pub enum Completed {
+    /// Files that other tarballs of the payload have yet to bring.
+    Waiting { missing: Vec<String> },
+    Published {
+        days: Vec<DayOutcome>,
+        summarized: Summarized,
+    },
+}
+
+impl Upload {
+    /// Waits for the source, clears away what dead runs left, and opens a
+    /// generation of this manifest.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn begin(
+        database: &Database,
+        plan: &Plan,
+        source: Source,
+        manifest: &Manifest,
+        run_id: i64,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let failed = |error| SqlError(error).failure("cannot open the upload");
+        let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+        source_lock::take(database, &mut lock, &source, say).await?;
+        failpoint::passed(Step::SourceLocked);
+        let upload = Self::locked(lock, plan, source, manifest, run_id)
+            .await
+            .map_err(failed)?;
+        let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
+        if known.collect::<BTreeSet<_>>() != listed.collect() {
+            let uuid = manifest.uuid;
+            upload.abandon(&[]).await?;
+            return Err(Failure::run(format!(
+                "an upload {uuid} is known with another list of files"
+            ))
+            .hint("one of the two is not from the operator; nothing of this one was loaded"));
+        }
+        Ok(upload)
+    }
+
+    /// The rest of `begin`, once the session `lock` has the source.
+    async fn locked(
+        mut lock: PgConnection,
+        plan: &Plan,
+        source: Source,
+        manifest: &Manifest,
+        run_id: i64,
+    ) -> Result<Self, sqlx::Error> {
+        let dead: Vec<i64> = sqlx::query_scalar(include_str!(
+            "../../../../sql/gristmill_generation.select_unfinished.sql"
+        ))
+        .bind(source.source_uuid)
+        .fetch_all(&mut lock)
+        .await?;
+        for generation in dead {
+            forget(&mut lock, generation).await?;
+        }
+        let manifest_id = insert_manifest(&mut lock, plan, &source, manifest).await?;
+        let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
+            "../../../../sql/reporting_common_costusagereportstatus.select.sql"
+        ))
+        .bind(manifest_id)
+        .fetch_all(&mut lock)
+        .await?;
+        let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
+        Ok(Self {
+            lock,
+            source,
+            manifest_id,
+            generation,
+            run_id,
+            open_files: files
+                .iter()
+                .filter(|(_, complete)| !complete)
+                .map(|(name, _)| name.clone())
+                .collect(),
+            known_files: files.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
+    /// The uploads before this one that it may take over, if nothing of it is loaded.
+    /// `fingerprint` is that of the plan.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn earlier(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Earlier> {
+        if self.open_files.len() < self.known_files.len() {
+            return Ok(Earlier::default());
+        }
+        Earlier::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot look for earlier uploads"))
+    }
+
+    /// Takes back what was loaded, and opens a new generation in its place.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn begin_again(&mut self) -> Result<()> {
+        let begun = async {
+            forget(&mut self.lock, self.generation).await?;
+            open_generation(&mut self.lock, self.manifest_id, self.run_id, &self.source).await
+        };
+        self.generation = begun
+            .await
+            .map_err(|error| SqlError(error).failure("cannot load the upload anew"))?;
+        Ok(())
+    }
+
+    /// Whether these are all the files of the manifest.
+    pub fn is_whole(&self, files: &[IngestedFile]) -> bool {
+        let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let mut known = self.known_files.iter();
+        known.all(|file| names.contains(file.as_str()))
+    }
+
+    /// Makes the generation count, and publishes when nothing is missing, together with
+    /// what is taken over. `archived` is the payload in the archive, if it is new there:
+    /// nothing is waited for while others wait for us. A transaction that meets another
+    /// one is tried again.
+    ///
+    /// # Errors
+    /// A statement fails; then nothing has changed.
+    pub async fn complete(
+        &mut self,
+        files: &[IngestedFile],
+        completing: &Completing<'_>,
+        archived: Option<&Archived<'_>>,
+    ) -> Result<Completed> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_complete(files, completing, archived).await {
+                Err(failure) if tries.again(&failure).await => {}
+                completed => return completed,
+            }
+        }
+    }
+
+    async fn try_complete(
+        &mut self,
+        files: &[IngestedFile],
+        completing: &Completing<'_>,
+        archived: Option<&Archived<'_>>,
+    ) -> Result<Completed> {
+        let Completing {
+            engine,
+            sums,
+            quarantine_time,
+            fingerprint,
+            earlier,
+        } = *completing;
+        let failed = |error| SqlError(error).failure("cannot publish");
+        let ids = self.ids();
+        self.check_lock().await?;
+        let missing = self.missing(files);
+        if missing.is_empty() {
+            self.ensure_summaries(&earlier.generations(), recording::days(files))
+                .await?;
+        }
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let fingerprint = Some(fingerprint);
+        recording::generation(
+            &mut transaction,
+            &ids,
+            files,
+            true,
+            quarantine_time,
+            fingerprint,
+        )
+        .await?;
+        if !earlier.is_empty() {
+            take_over(&mut transaction, self.manifest_id, earlier).await?;
+        }
+        let completed = if missing.is_empty() {
+            let published =
+                claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
+            let (days, summarized) = published.await?;
+            Completed::Published { days, summarized }
+        } else {
+            Completed::Waiting { missing }
+        };
+        if let Some(archived) = archived {
+            let source_uuid = self.source.source_uuid;
+            let recorded = archived.record(&mut transaction, self.manifest_id, source_uuid);
+            recorded.await?;
+        }
+        let state = match &completed {
+            Completed::Waiting { .. } => RunState::Loaded,
+            Completed::Published { .. } => RunState::Published,
+        };
+        ids.close_run(&mut transaction, state, sums)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        failpoint::passed(Step::PublishCommitted);
+        Ok(completed)
+    }
+
+    /// All files of the manifest.
+    pub fn known_files(&self) -> &[String] {
+        &self.known_files
+    }
+
+    /// Files that other tarballs of the payload have yet to bring, when these are loaded.
+    fn missing(&self, files: &[IngestedFile]) -> Vec<String> {
+        let loaded: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let open = self.open_files.iter();
+        open.filter(|file| !loaded.contains(file.as_str()))
+            .cloned()
+            .collect()
+    }
+
+    /// Makes the summaries' partitions for what is about to be published.
+    async fn ensure_summaries(
+        &mut self,
+        taken_over: &[i64],
+        days: BTreeSet<NaiveDate>,
+    ) -> Result<()> {
+        let days: Vec<NaiveDate> = days.into_iter().collect();
+        ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await
+    }
+
+    /// Whether other runs are still kept out of the source. What publishes does so in the
+    /// session that keeps them out, and fails with it; this says so in better words, and
+    /// before anything is written on another connection.
+    ///
+    /// # Errors
+    /// The session that has the lock has ended.
+    pub async fn check_lock(&mut self) -> Result<()> {
+        let held: Result<bool, sqlx::Error> = sqlx::query_scalar(include_str!(
+            "../../../../sql/gristmill_source.holds_lock.sql"
+        ))
+        .bind(self.source.source_uuid.to_string())
+        .fetch_one(&mut self.lock)
+        .await;
+        let cause = match held {
+            Ok(true) => return Ok(()),
+            Ok(false) => "another session was given in its place".to_string(),
+            Err(error) => SqlError(error).to_string(),
+        };
+        let cluster_id = &self.source.cluster_id;
+        let message =
+            format!("the session that kept other runs out of cluster `{cluster_id}` has ended");
+        Err(Failure::hindered(Some(Hindrance::Lost), message)
+            .because(anyhow::anyhow!(cause))
+            .hint("nothing was published: run the payload again; a time-out of idle sessions or a firewall may have ended the session"))
+    }
+
+    pub fn source_uuid(&self) -> Uuid {
+        self.source.source_uuid
+    }
+
+    fn ids(&self) -> UploadIds {
+        UploadIds {
+            run_id: self.run_id,
+            manifest_id: self.manifest_id,
+            generation: self.generation,
+        }
+    }
+
+    /// Lets other runs at the source.
+    pub async fn close(self) {
+        // The lock goes with the connection, however that ends.
+        let _ = self.lock.close().await;
+    }
+
+    /// Takes back what was loaded, after a failure.
+    ///
+    /// # Errors
+    /// The database fails; the next run of the source clears away the rest.
+    pub async fn abandon(mut self, here: &[String]) -> Result<()> {
+        let failed = |error| SqlError(error).failure("cannot take back what was loaded");
+        sqlx::query(include_str!(
+            "../../../../sql/reporting_common_costusagereportstatus.fail.sql"
+        ))
+        .bind(self.manifest_id)
+        .bind(here)
+        // Of the failed transaction, which holds these files until it is rolled back:
+        // another connection would wait for ever.
+        .execute(&mut self.lock)
+        .await
+        .map_err(failed)?;
+        failpoint::passed(Step::FilesFailed);
+        forget(&mut self.lock, self.generation)
+            .await
+            .map_err(failed)?;
+        let _ = self.lock.close().await;
+        Ok(())
+    }
+}
+
+/// The pipeline that loaded an upload last.
+///
+/// # Errors
+/// The database fails.
+pub async fn loaded_by(database: &Database, manifest_id: i32) -> Result<Option<String>> {
+    sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_run.select_pipeline.sql"
+    ))
+    .bind(manifest_id)
+    .fetch_optional(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot read the runs"))
+}
+
+/// The enabled tag keys.
+///
+/// # Errors
+/// The database fails.
+pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
+    sqlx::query_scalar(include_str!(
+        "../../../../sql/reporting_enabledtagkeys.select_enabled.sql"
+    ))
+    .fetch_all(database.pool())
+    .await
+    .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
+}

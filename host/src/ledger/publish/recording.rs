@@ -1,0 +1,160 @@
+//! What the ledger is told of a generation: its files, their hours and books, the rows
+//! that were refused, and what the stages learned.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+
+use crate::database::SqlError;
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::Result;
+use crate::ingest::{FileKind, IngestedFile};
+use crate::ledger::quarantine;
+use crate::ledger::reuse;
+use crate::ledger::run_record::{self, RunState, RunSums};
+use crate::pipeline::definition::LearnedSet;
+
+/// The rows of the ledger that an upload writes to.
+pub(super) struct UploadIds {
+    pub(super) run_id: i64,
+    pub(super) manifest_id: i32,
+    pub(super) generation: i64,
+}
+
+impl UploadIds {
+    /// Writes that the run did what the transaction does.
+    pub(super) async fn close_run(
+        &self,
+        connection: &mut PgConnection,
+        state: RunState,
+        sums: RunSums,
+    ) -> Result<(), sqlx::Error> {
+        let manifest_id = Some(self.manifest_id);
+        run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
+    }
+}
+
+/// The UTC days that files have rows of.
+pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
+    files
+        .iter()
+        .flat_map(|file| file.hours.keys())
+        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+        .map(|hour| hour.date_naive())
+        .collect()
+}
+
+/// Records what a generation has of each file and what the files taught, puts what it
+/// rejected into quarantine within this time, and makes it count. `resolves` is that of
+/// [`quarantine::settle`]. Without a fingerprint no other upload may take it over.
+pub(super) async fn generation(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    files: &[IngestedFile],
+    resolves: bool,
+    quarantine_time: Duration,
+    fingerprint: Option<&str>,
+) -> Result<()> {
+    let rejecting = quarantine::Rejecting {
+        run_id: upload.run_id,
+        manifest_id: upload.manifest_id,
+        generation: upload.generation,
+        time_max: quarantine_time,
+    };
+    quarantine::settle(connection, rejecting, files, resolves).await?;
+    ledger(connection, upload, files, fingerprint)
+        .await
+        .map_err(|error| SqlError(error).failure("cannot publish"))
+}
+
+async fn ledger(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    files: &[IngestedFile],
+    fingerprint: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    for file in files {
+        one_file(connection, upload, file).await?;
+    }
+    tag_keys(connection, files).await?;
+    let read = fingerprint.zip(reuse::read_of(files));
+    if let Some((_, read)) = &read {
+        reuse::record(connection, upload.generation, read).await?;
+    }
+    sqlx::query(include_str!(
+        "../../../../sql/gristmill_generation.complete.sql"
+    ))
+    .bind(upload.generation)
+    .bind(read.map(|(fingerprint, _)| fingerprint))
+    .execute(connection)
+    .await
+    .map(|_| failpoint::passed(Step::GenerationRecorded))
+}
+
+async fn one_file(
+    connection: &mut PgConnection,
+    upload: &UploadIds,
+    file: &IngestedFile,
+) -> Result<(), sqlx::Error> {
+    let report = match &file.kind {
+        FileKind::Report(report) | FileKind::Ignored(report) => Some(report.as_str()),
+        FileKind::Empty => None,
+    };
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.complete.sql"
+    ))
+    .bind(upload.manifest_id)
+    .bind(&file.name)
+    .bind(report)
+    .bind(upload.generation)
+    .bind(file.started)
+    .bind(file.rows_loaded as i64)
+    .bind(file.rejected.rows() as i64)
+    .bind(file.rows_known as i64)
+    .execute(&mut *connection)
+    .await?;
+    let Some(report) = report else {
+        return Ok(());
+    };
+    if !file.hours.is_empty() {
+        let hours: Vec<DateTime<Utc>> = file
+            .hours
+            .keys()
+            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+            .collect();
+        let rows: Vec<i64> = file.hours.values().map(|rows| *rows as i64).collect();
+        sqlx::query(include_str!(
+            "../../../../sql/gristmill_coverage.insert.sql"
+        ))
+        .bind(upload.generation)
+        .bind(report)
+        .bind(hours)
+        .bind(rows)
+        .execute(&mut *connection)
+        .await?;
+    }
+    run_record::keep_book(connection, upload.run_id, &file.book()).await
+}
+
+/// Makes the tag keys known that the stages saw.
+async fn tag_keys(
+    connection: &mut PgConnection,
+    files: &[IngestedFile],
+) -> Result<(), sqlx::Error> {
+    let keys: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.learned.words.get(&LearnedSet::TagKeys))
+        .flatten()
+        .map(String::as_str)
+        .filter(|key| !key.contains('\0'))
+        .collect();
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_enabledtagkeys.insert.sql"
+    ))
+    .bind(keys.into_iter().collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+}

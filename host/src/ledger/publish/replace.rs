@@ -1,0 +1,363 @@
+//! Days that are loaded once more: the same manifest, a new generation.
+//!
+//! The old rows of these days, and the summaries made of them, stay until the one
+//! transaction that puts the new ones in their place. Until then the new
+//! generation is as invisible as any that is being loaded, and is cleared away
+//! like those when its run dies.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use sqlx::{Connection, FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::claims::claim;
+use super::clash::Tries;
+use super::recording::{self, UploadIds};
+use super::{Outcome, Upload, source_lock};
+use crate::database::{Database, SqlError};
+use crate::diagnostics::days::Days;
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::IngestedFile;
+use crate::ledger::difference::{self, DayDifference};
+use crate::ledger::run_record::{RunState, RunSums};
+use crate::ledger::source::Source;
+use crate::ledger::summarize;
+use crate::pipeline::plan::{AggregationEngine, Plan};
+
+/// A manifest and days that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub manifest_id: i32,
+    pub assembly_id: String,
+    pub days: Vec<NaiveDate>,
+}
+
+#[derive(FromRow)]
+struct HeldDay {
+    usage_day: NaiveDate,
+    manifest_id: i32,
+    assembly_id: String,
+}
+
+/// Who holds these days, the latest first, as additive ones are to be replaced.
+///
+/// # Errors
+/// The database fails.
+pub async fn holders(database: &Database, source_uuid: Uuid, days: Days) -> Result<Vec<Holder>> {
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    let mut holders: Vec<Holder> = Vec::new();
+    for held in held_days(&mut connection, source_uuid, days, None).await? {
+        let known = holders
+            .iter_mut()
+            .find(|holder| holder.manifest_id == held.manifest_id);
+        match known {
+            Some(holder) => holder.days.push(held.usage_day),
+            None => holders.push(Holder {
+                manifest_id: held.manifest_id,
+                assembly_id: held.assembly_id,
+                days: vec![held.usage_day],
+            }),
+        }
+    }
+    Ok(holders)
+}
+
+/// Every file that a manifest lists.
+///
+/// # Errors
+/// The database fails.
+pub async fn files_of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<String>> {
+    let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.select.sql"
+    ))
+    .bind(manifest_id)
+    .fetch_all(database.pool())
+    .await
+    .map_err(failed)?;
+    Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+impl Upload {
+    /// The days that the manifest holds now, while nobody else can take them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn held_days(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
+        let source_uuid = self.source.source_uuid;
+        let held = held_days(&mut self.lock, source_uuid, days, Some(self.manifest_id)).await?;
+        Ok(held.into_iter().map(|held| held.usage_day).collect())
+    }
+
+    /// Puts what was loaded in the place of what the manifest had of these days,
+    /// and summarizes them; its other days stay as they are. After a failure
+    /// nothing has changed, and the upload is to be abandoned.
+    ///
+    /// # Errors
+    /// A statement fails, or a day would be left without a row.
+    pub async fn replace(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replace(files, days, plan, sums).await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
+    }
+
+    async fn try_replace(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let source_uuid = self.source.source_uuid;
+        let ids = self.ids();
+        // What does not count of it resolves nothing.
+        let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
+        self.check_lock().await?;
+        self.ensure_summaries(&[], days.iter().copied().collect())
+            .await?;
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let before = difference::totals(&mut transaction, source_uuid, days).await?;
+        let time = plan.budget.quarantine_time;
+        recording::generation(&mut transaction, &ids, files, all_of_it, time, None).await?;
+        replace_days(&mut transaction, &ids, days, days, plan).await?;
+        summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
+        let after = difference::totals(&mut transaction, source_uuid, days).await?;
+        ids.close_run(&mut transaction, RunState::Published, sums)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        failpoint::passed(Step::PublishCommitted);
+        Ok(difference::between(days, &before, &after))
+    }
+
+    /// Puts what was loaded in the place of all that the manifest had, and claims the
+    /// days as if it had come now: a day may have had nothing but rows in quarantine.
+    ///
+    /// # Errors
+    /// As `replace`.
+    pub async fn replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replace_whole(files, plan, sums).await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
+    }
+
+    async fn try_replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let source_uuid = self.source.source_uuid;
+        let held = self.held_days(Days::all()).await?;
+        let mut days = recording::days(files);
+        days.extend(held.iter().copied());
+        self.check_lock().await?;
+        self.ensure_summaries(&[], days.clone()).await?;
+        let days: Vec<NaiveDate> = days.into_iter().collect();
+        let ids = self.ids();
+        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let before = difference::totals(&mut transaction, source_uuid, &days).await?;
+        let time = plan.budget.quarantine_time;
+        recording::generation(&mut transaction, &ids, files, true, time, None).await?;
+        replace_days(&mut transaction, &ids, &days, &held, plan).await?;
+        let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
+            .await?
+            .into_iter()
+            .filter(|day| day.outcome == Outcome::Won || held.contains(&day.day))
+            .map(|day| day.day)
+            .collect();
+        summarize::days(&mut transaction, plan.engine, source_uuid, &won).await?;
+        let after = difference::totals(&mut transaction, source_uuid, &won).await?;
+        ids.close_run(&mut transaction, RunState::Published, sums)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        failpoint::passed(Step::PublishCommitted);
+        Ok(difference::between(&won, &before, &after))
+    }
+}
+
+/// `held` are those of the days that the manifest holds.
+async fn replace_days(
+    connection: &mut PgConnection,
+    ids: &UploadIds,
+    days: &[NaiveDate],
+    held: &[NaiveDate],
+    plan: &Plan,
+) -> Result<()> {
+    let replaced: Vec<NaiveDate> = sqlx::query_scalar("SELECT replace_days($1, $2, $3, $4)")
+        .bind(ids.manifest_id)
+        .bind(ids.generation)
+        .bind(days)
+        .bind(&plan.coverage)
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    failpoint::passed(Step::DaysReplaced);
+    match held.iter().find(|day| !replaced.contains(day)) {
+        None => Ok(()),
+        Some(lost) => Err(Failure::run(format!(
+            "the pipeline makes no row of {lost}, which has rows now"
+        ))
+        .hint("nothing of the day was changed")),
+    }
+}
+
+/// What summarizing a source again did.
+#[derive(Debug)]
+pub struct SummarizedAgain {
+    pub days: Vec<DayDifference>,
+    /// Days whose staged rows are no longer kept; they stay as they are.
+    pub unstaged: Vec<NaiveDate>,
+}
+
+/// Makes the summaries of these days again from staging, in one transaction and
+/// beside no other run of the source.
+///
+/// # Errors
+/// A statement fails; then nothing has changed.
+pub async fn summarize_again(
+    database: &Database,
+    source: &Source,
+    days: Days,
+    engine: AggregationEngine,
+    say: &dyn Fn(&str),
+) -> Result<SummarizedAgain> {
+    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+    let source_uuid = source.source_uuid;
+    source_lock::take(database, &mut lock, source, say).await?;
+    let held = held_days(&mut lock, source_uuid, days, None).await?;
+    let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_day.select_staged.sql"
+    ))
+    .bind(source_uuid)
+    .bind(days.first)
+    .bind(days.last)
+    .fetch_all(&mut lock)
+    .await
+    .map_err(failed)?;
+    for day in &staged {
+        // The partitions of a summary may be gone, or be new with this version.
+        sqlx::query("SELECT ensure_summaries($1)")
+            .bind(day)
+            .execute(&mut lock)
+            .await
+            .map_err(failed)?;
+    }
+    let mut tries = Tries::new();
+    let days = loop {
+        match try_summarize(&mut lock, source_uuid, &staged, engine).await {
+            Err(failure) if tries.again(&failure).await => {}
+            days => break days?,
+        }
+    };
+    let _ = lock.close().await;
+    let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
+    Ok(SummarizedAgain {
+        unstaged: held
+            .into_iter()
+            .filter(|day| !staged.contains(day))
+            .collect(),
+        days,
+    })
+}
+
+async fn try_summarize(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    days: &[NaiveDate],
+    engine: AggregationEngine,
+) -> Result<Vec<DayDifference>> {
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    let before = difference::totals(&mut transaction, source_uuid, days).await?;
+    summarize::days(&mut transaction, engine, source_uuid, days).await?;
+    let after = difference::totals(&mut transaction, source_uuid, days).await?;
+    summarize::restore_tags_values(&mut transaction).await?;
+    transaction.commit().await.map_err(failed)?;
+    failpoint::passed(Step::PublishCommitted);
+    Ok(difference::between(days, &before, &after))
+}
+
+/// A day of which rows changed in place.
+#[derive(Debug, FromRow, Serialize)]
+pub struct ReclassifiedDay {
+    pub day: NaiveDate,
+    pub rows_recategorized: i64,
+    pub rows_renamed: i64,
+}
+
+/// Gives the rows of these days the cost categories and tag mappings of now, beside
+/// no other run of the source. Needs no staged rows; a mapping that was taken away
+/// does not undo itself.
+///
+/// # Errors
+/// The statement fails; then nothing has changed.
+pub async fn reclassify(
+    database: &Database,
+    source: &Source,
+    days: Days,
+    say: &dyn Fn(&str),
+) -> Result<Vec<ReclassifiedDay>> {
+    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+    let source_uuid = source.source_uuid;
+    source_lock::take(database, &mut lock, source, say).await?;
+    let mut tries = Tries::new();
+    let reclassified = loop {
+        let tried = sqlx::query_as(include_str!("../../../../sql/gristmill_day.reclassify.sql"))
+            .bind(days.first)
+            .bind(days.last)
+            .bind(source_uuid)
+            .fetch_all(&mut lock)
+            .await
+            .map_err(failed);
+        match tried {
+            Err(failure) if tries.again(&failure).await => {}
+            tried => break tried?,
+        }
+    };
+    let _ = lock.close().await;
+    Ok(reclassified)
+}
+
+async fn held_days(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    days: Days,
+    manifest_id: Option<i32>,
+) -> Result<Vec<HeldDay>> {
+    sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_day.select_held.sql"
+    ))
+    .bind(source_uuid)
+    .bind(days.first)
+    .bind(days.last)
+    .bind(manifest_id)
+    .fetch_all(connection)
+    .await
+    .map_err(failed)
+}
+
+fn failed(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot replace what is published")
+}

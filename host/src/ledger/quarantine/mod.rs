@@ -1,0 +1,171 @@
+//! Rows that a stage or the load refused: how they get into quarantine
+//! ([`written_through`], [`settled`]), what is known of them, and what becomes of them.
+
+mod settled;
+mod written_through;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+pub use self::settled::{Rejecting, keep, keep_allowed, settle};
+pub use self::written_through::WrittenThrough;
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failure::{Failure, Result};
+
+/// What a person asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub ids: Option<Vec<i64>>,
+    pub source_uuid: Option<Uuid>,
+    pub run_id: Option<i64>,
+    pub stage: Option<String>,
+    pub code: Option<String>,
+    pub state: Option<String>,
+}
+
+/// A row in quarantine.
+#[derive(Debug, FromRow, Serialize)]
+pub struct QuarantinedRow {
+    pub id: i64,
+    pub state: String,
+    pub run: i64,
+    pub pipeline: String,
+    pub payload: String,
+    pub run_state: String,
+    /// The uuid of the upload.
+    pub upload: Option<String>,
+    pub cluster_id: Option<String>,
+    pub report: String,
+    pub file: String,
+    pub line: Option<i64>,
+    pub stage: String,
+    /// Empty for the load, which is no component.
+    pub component_digest: String,
+    #[serde(rename = "column")]
+    pub column_name: Option<String>,
+    pub code: String,
+    pub message: String,
+    /// As it stood in the file.
+    #[serde(serialize_with = "as_text")]
+    pub raw: Vec<u8>,
+    pub quarantined_at: DateTime<Utc>,
+    pub changed_at: Option<DateTime<Utc>>,
+    pub resolved_by_run: Option<i64>,
+    pub reason: Option<String>,
+}
+
+/// An upload with open rows.
+#[derive(Debug, FromRow)]
+pub struct OpenUpload {
+    pub manifest_id: i32,
+    pub assembly_id: String,
+    pub source_uuid: Uuid,
+    pub published: bool,
+    pub payload: String,
+    pub rows_open: i64,
+}
+
+fn as_text<S: Serializer>(raw: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(raw))
+}
+
+/// The rows that a person asks for, the newest first; their raw text only `with_raw`.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(
+    database: &Database,
+    filter: &Filter,
+    rows_max: i64,
+    with_raw: bool,
+) -> Result<Vec<QuarantinedRow>> {
+    sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_quarantine.select.sql"
+    ))
+    .bind(&filter.ids)
+    .bind(filter.source_uuid)
+    .bind(filter.run_id)
+    .bind(&filter.stage)
+    .bind(&filter.code)
+    .bind(&filter.state)
+    .bind(rows_max)
+    .bind(with_raw)
+    .fetch_all(database.pool())
+    .await
+    .map_err(unreadable)
+}
+
+/// One row.
+///
+/// # Errors
+/// There is none with this number, or the database fails.
+pub async fn row(database: &Database, id: i64) -> Result<QuarantinedRow> {
+    let filter = Filter {
+        ids: Some(vec![id]),
+        ..Filter::default()
+    };
+    let mut rows = list(database, &filter, 1, true).await?;
+    rows.pop().ok_or_else(|| unknown(id))
+}
+
+/// Marks open rows as of no interest, without reading them; returns how many there were.
+///
+/// # Errors
+/// There is none with one of the numbers asked for, or the database fails.
+pub async fn discard(database: &Database, filter: &Filter, reason: &str) -> Result<u64> {
+    if let Some(ids) = &filter.ids {
+        let unknown_ids: Vec<i64> = sqlx::query_scalar(include_str!(
+            "../../../../sql/gristmill_quarantine.select_unknown.sql"
+        ))
+        .bind(ids)
+        .fetch_all(database.pool())
+        .await
+        .map_err(unreadable)?;
+        if let Some(id) = unknown_ids.first() {
+            return Err(unknown(*id));
+        }
+    }
+    sqlx::query(include_str!(
+        "../../../../sql/gristmill_quarantine.discard.sql"
+    ))
+    .bind(&filter.ids)
+    .bind(filter.source_uuid)
+    .bind(filter.run_id)
+    .bind(&filter.stage)
+    .bind(&filter.code)
+    .bind(reason)
+    .execute(database.pool())
+    .await
+    .map(|done| done.rows_affected())
+    .map_err(|error| SqlError(error).failure("cannot discard rows in quarantine"))
+}
+
+fn unknown(id: i64) -> Failure {
+    Failure::run(format!("there is no row {id} in quarantine"))
+        .hint("`gristmill quarantine list` shows the rows with their numbers")
+}
+
+/// The uploads with open rows, the latest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn open_uploads(
+    database: &Database,
+    source_uuid: Option<Uuid>,
+    run_id: Option<i64>,
+) -> Result<Vec<OpenUpload>> {
+    sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_quarantine.select_uploads.sql"
+    ))
+    .bind(source_uuid)
+    .bind(run_id)
+    .fetch_all(database.pool())
+    .await
+    .map_err(unreadable)
+}
+
+fn unreadable(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot read the quarantine")
+}

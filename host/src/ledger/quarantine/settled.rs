@@ -1,0 +1,160 @@
+//! The end of what a payload rejected: it gets from where it was written through into
+//! quarantine, in the transaction that closes the run, and within a bound of time.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::{FileKind, IngestedFile, Rejects};
+use crate::ledger::run_record;
+
+/// What Postgres says of a statement that took too long.
+const QUERY_CANCELED: &str = "57014";
+
+/// Whose rows are rejected.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejecting {
+    pub run_id: i64,
+    pub manifest_id: i32,
+    pub generation: i64,
+    /// What putting them into quarantine may take.
+    pub time_max: Duration,
+}
+
+/// Puts what a payload rejected into quarantine, as part of the transaction that makes
+/// it count. When all of it counts, what earlier runs of the manifest quarantined and
+/// this one did not is `resolved`.
+///
+/// # Errors
+/// The database fails or takes too long, or a row is missing.
+pub async fn settle(
+    connection: &mut PgConnection,
+    rejecting: Rejecting,
+    files: &[IngestedFile],
+    resolves: bool,
+) -> Result<()> {
+    let rejected: u64 = files.iter().map(|file| file.rejected.rows()).sum();
+    if rejected > 0 {
+        insert(connection, rejecting, rejected, true).await?;
+    }
+    if resolves {
+        let reports = files.iter().map(|file| file.name.as_str());
+        let reports: Vec<&str> = reports.collect();
+        sqlx::query(include_str!(
+            "../../../../sql/gristmill_quarantine.resolve.sql"
+        ))
+        .bind(rejecting.run_id)
+        .bind(rejecting.manifest_id)
+        .bind(reports)
+        .execute(connection)
+        .await
+        .map_err(unkept)?;
+    }
+    Ok(())
+}
+
+/// Keeps the rejected rows and the books of a payload that has too many of them, under
+/// its run.
+///
+/// # Errors
+/// As `settle`.
+pub async fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -> Result<()> {
+    let rejected = files.iter().map(|file| file.rejected.rows()).sum();
+    let mut connection = database.pool().acquire().await.map_err(unkept)?;
+    let mut transaction = connection.begin().await.map_err(unkept)?;
+    for file in files {
+        if let FileKind::Report(_) = &file.kind {
+            run_record::keep_book(&mut transaction, rejecting.run_id, &file.book())
+                .await
+                .map_err(unkept)?;
+        }
+    }
+    insert(&mut transaction, rejecting, rejected, false).await?;
+    transaction.commit().await.map_err(unkept)?;
+    failpoint::passed(Step::RejectsKept);
+    Ok(())
+}
+
+/// Keeps the rows of a payload that its budget allowed, before there were too many.
+///
+/// # Errors
+/// As `settle`.
+pub async fn keep_allowed(
+    database: &Database,
+    rejecting: Rejecting,
+    rejects: &Rejects<'_>,
+) -> Result<()> {
+    let mut connection = database.pool().acquire().await.map_err(unkept)?;
+    let mut transaction = connection.begin().await.map_err(unkept)?;
+    insert(&mut transaction, rejecting, rejects.rows(), false).await?;
+    transaction.commit().await.map_err(unkept)?;
+    failpoint::passed(Step::RejectsKept);
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    rejecting: Rejecting,
+    rejected: u64,
+    counts: bool,
+) -> Result<()> {
+    let milliseconds = rejecting.time_max.as_millis().to_string();
+    let before = bound_time(connection, &milliseconds).await?;
+    let inserted: i64 = sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_quarantine.insert.sql"
+    ))
+    .bind(rejecting.run_id)
+    .bind(rejecting.generation)
+    .bind(counts)
+    .bind(rejecting.manifest_id)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(|error| within_time(error, rejecting.time_max, rejected))?;
+    sqlx::query(include_str!("../../../../sql/gristmill_reject.delete.sql"))
+        .bind(rejecting.generation)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| within_time(error, rejecting.time_max, rejected))?;
+    bound_time(connection, &before).await?;
+    if inserted.unsigned_abs() == rejected {
+        return Ok(());
+    }
+    Err(
+        Failure::run("the books do not balance").because(anyhow::anyhow!(
+            "{rejected} rows were rejected, but {inserted} would go to quarantine"
+        )),
+    )
+}
+
+/// Bounds the time of what follows in the transaction; returns the bound before.
+async fn bound_time(connection: &mut PgConnection, milliseconds: &str) -> Result<String> {
+    let (before, _): (String, String) = sqlx::query_as(include_str!(
+        "../../../../sql/session.set_statement_timeout.sql"
+    ))
+    .bind(milliseconds)
+    .fetch_one(connection)
+    .await
+    .map_err(unkept)?;
+    Ok(before)
+}
+
+fn within_time(error: sqlx::Error, time_max: Duration, rejected: u64) -> Failure {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() != Some(QUERY_CANCELED) {
+        return unkept(error);
+    }
+    // The limit is the pipeline's, so another try would meet it as well.
+    Failure::run(format!(
+        "putting {rejected} rejected rows into quarantine took longer than {time_max:?} \
+        (`quarantine-time` in `[limits]`)"
+    ))
+    .because(SqlError(error))
+    .hint("nothing of the payload was published; the server may be busy: run it again, or allow more time")
+}
+
+fn unkept(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot keep the rejected rows")
+}

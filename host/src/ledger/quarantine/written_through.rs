@@ -1,0 +1,93 @@
+//! Rejected rows of a payload that is being loaded, in the database as they are found:
+//! nobody sees them before they are put into quarantine, and they go with their
+//! generation.
+
+use sqlx::PgConnection;
+use tokio::runtime::Handle;
+
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::Result;
+use crate::ingest::chain::Reject;
+use crate::ingest::{FoundReject, RejectSink};
+use crate::rows::batch::RejectedRow;
+
+/// Writes what a generation rejects. Used from threads outside of the runtime.
+pub struct WrittenThrough {
+    database: Database,
+    generation: i64,
+    runtime: Handle,
+}
+
+impl WrittenThrough {
+    pub fn of(database: &Database, generation: i64, runtime: &Handle) -> Self {
+        Self {
+            database: database.clone(),
+            generation,
+            runtime: runtime.clone(),
+        }
+    }
+}
+
+impl RejectSink for WrittenThrough {
+    fn keep(&self, rejects: &[FoundReject]) -> Result<()> {
+        let written = async {
+            let mut connection = self.database.pool().acquire().await?;
+            insert(&mut connection, self.generation, rejects).await
+        };
+        self.runtime
+            .block_on(written)
+            .map(|()| failpoint::passed(Step::RejectsWritten))
+            .map_err(|error| SqlError(error).failure("cannot write down the rejected rows"))
+    }
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    generation: i64,
+    rejects: &[FoundReject],
+) -> Result<(), sqlx::Error> {
+    // A message may quote the row, and text columns hold no NUL.
+    let text = |text: &str| text.replace('\0', "\u{fffd}");
+    let rows = || rejects.iter().map(|found| &found.reject.row);
+    let texts = |text: fn(&FoundReject) -> &String| -> Vec<&str> {
+        rejects.iter().map(|found| text(found).as_str()).collect()
+    };
+    let of_rows = |of: fn(&RejectedRow) -> &String| -> Vec<String> {
+        rows().map(|row| text(of(row))).collect()
+    };
+    let of_reject = |of: fn(&Reject) -> &String| -> Vec<&str> {
+        rejects
+            .iter()
+            .map(|found| of(&found.reject).as_str())
+            .collect()
+    };
+    sqlx::query(include_str!("../../../../sql/gristmill_reject.insert.sql"))
+        .bind(generation)
+        .bind(
+            rejects
+                .iter()
+                .map(|found| found.batch as i64)
+                .collect::<Vec<_>>(),
+        )
+        .bind(texts(|found| &found.report))
+        .bind(texts(|found| &found.file))
+        .bind(
+            rows()
+                .map(|row| row.line.map(|line| line as i64))
+                .collect::<Vec<_>>(),
+        )
+        .bind(of_reject(|reject| &reject.stage))
+        .bind(of_reject(|reject| &reject.digest))
+        .bind(
+            rows()
+                .map(|row| row.column.as_deref().map(text))
+                .collect::<Vec<_>>(),
+        )
+        .bind(of_rows(|row| &row.code))
+        .bind(of_rows(|row| &row.message))
+        .bind(rows().map(|row| row.raw.as_slice()).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,122 @@
+//! What is past retention, and its end: staged rows and [`records`] by days; summaries
+//! and the archive by calendar months.
+//!
+//! What must not go is decided in SQL, here is the order. The archive's part is
+//! `archive/cleaning`.
+
+mod partitions;
+mod periods;
+mod records;
+mod staging;
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use sqlx::FromRow;
+
+pub use self::records::OldRecords;
+use crate::database::Database;
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::Result;
+use crate::ledger::archive::cleaning::{self, OldPayload};
+use crate::pipeline::plan::RecordRetention;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Days that staged rows are kept at the least.
+    pub days: i32,
+    /// Calendar months before the current one; the last of them goes. Without it
+    /// nothing that is kept by months goes.
+    pub months: Option<i32>,
+    /// How long records are kept.
+    pub records: RecordRetention,
+    /// Only say what would go.
+    pub dry_run: bool,
+}
+
+/// What went, or would.
+#[derive(Debug, Default, Serialize)]
+pub struct Cleaned {
+    pub dry_run: bool,
+    pub generations: Vec<OldGeneration>,
+    pub payloads: Vec<OldPayload>,
+    pub partitions: Vec<OldPartition>,
+    /// Of any month, with nothing in them that counts.
+    pub empty_partitions: Vec<OldPartition>,
+    /// Those that others used all the time, which the next time may find free.
+    pub partitions_in_use: BTreeSet<String>,
+    /// Staged rows of no generation.
+    pub orphaned_rows: i64,
+    pub report_periods: Vec<OldReportPeriod>,
+    pub records: OldRecords,
+    /// Files of the archive that were not recorded to the end.
+    pub stray_files: Vec<String>,
+    /// Archived files that could not be removed, and why.
+    pub files_left: Vec<String>,
+}
+
+#[derive(Debug, FromRow, Serialize)]
+pub struct OldGeneration {
+    pub generation: i64,
+    pub manifest_id: i32,
+    pub reason: String,
+    pub rows: i64,
+}
+
+#[derive(Debug, FromRow, Serialize)]
+pub struct OldPartition {
+    pub table_name: String,
+    pub partition_name: String,
+    /// Null where nobody has counted.
+    pub rows_estimate: Option<i64>,
+}
+
+/// A month of a cluster, which goes with its tags.
+#[derive(Debug, FromRow, Serialize)]
+pub struct OldReportPeriod {
+    pub report_period_id: i32,
+    pub cluster_id: String,
+    pub month: NaiveDate,
+}
+
+/// Removes what is past retention.
+///
+/// # Errors
+/// What would leave the archive is another database's; then nothing is removed. Or a
+/// statement fails; what was removed before it stays removed.
+pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
+    if let Some(months) = retention.months {
+        cleaning::check(database, months).await?;
+    }
+    let mut cleaned = Cleaned {
+        dry_run: retention.dry_run,
+        ..Cleaned::default()
+    };
+    staging::clean(database, retention, &mut cleaned).await?;
+    if let Some(months) = retention.months {
+        clean_months(database, months, &mut cleaned).await?;
+    }
+    // What was emptied above is among them.
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
+    failpoint::passed(Step::EmptyPartitionsDropped);
+    drop(connection);
+    // What manifests held has gone by now.
+    cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
+    Ok(cleaned)
+}
+
+/// Removes what is kept by calendar months.
+async fn clean_months(database: &Database, months: i32, cleaned: &mut Cleaned) -> Result<()> {
+    let archive = cleaning::clean(database, months, cleaned.dry_run).await?;
+    cleaned.payloads = archive.payloads;
+    cleaned.stray_files = archive.stray_files;
+    cleaned.files_left = archive.files_left;
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_old(&mut connection, months, cleaned).await?;
+    periods::clean(&mut connection, months, cleaned).await?;
+    failpoint::passed(Step::PartitionsDropped);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What earlier uploads brought already of an upload that repeats them: its rows need not
+//! be loaded again, and their generations become those of the upload.
+//!
+//! Which generations may be taken over is decided in SQL, by how they were loaded; here
+//! it is whether the upload really repeats what was read for them: every hour of every
+//! report, byte by byte. Earlier uploads are taken over whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveTime, Utc};
+use sqlx::{FromRow, PgConnection};
+
+use crate::ingest::hours::{self, HourRead, HoursRead, KnownHours, hour_of};
+use crate::ingest::{FileKind, IngestedFile};
+use crate::payload::Manifest;
+
+/// The earlier uploads that one may take over.
+#[derive(Debug, Default)]
+pub struct Earlier(Vec<EarlierUpload>);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct EarlierUpload {
+    manifest_id: i32,
+    generations: BTreeSet<i64>,
+    /// What was read for them, by report kind.
+    read: BTreeMap<String, HoursRead>,
+}
+
+/// One row of `gristmill_generation.select_earlier.sql`.
+#[derive(FromRow)]
+struct Hour {
+    generation: i64,
+    manifest_id: i32,
+    report: Option<String>,
+    interval_start: Option<DateTime<Utc>>,
+    rows_read: Option<i64>,
+    digest: Option<[u8; 16]>,
+}
+
+impl Earlier {
+    /// Finds the uploads before this one that were loaded as it is about to be. The
+    /// manifest's window says where to look, and need not be right.
+    pub(crate) async fn find(
+        connection: &mut PgConnection,
+        manifest_id: i32,
+        manifest: &Manifest,
+        fingerprint: &str,
+    ) -> Result<Self, sqlx::Error> {
+        let last = manifest.end.unwrap_or(manifest.date);
+        let midnight = last.date_naive().and_time(NaiveTime::MIN).and_utc();
+        let first = manifest.start.unwrap_or(midnight);
+        let first = hour_of(first.timestamp_micros());
+        let hours: Vec<Hour> = sqlx::query_as(include_str!(
+            "../../../sql/gristmill_generation.select_earlier.sql"
+        ))
+        .bind(manifest_id)
+        .bind(fingerprint)
+        .bind(DateTime::from_timestamp_micros(first))
+        .bind(last)
+        .fetch_all(connection)
+        .await?;
+        Ok(Self::of(hours))
+    }
+
+    fn of(hours: Vec<Hour>) -> Self {
+        let mut uploads: BTreeMap<i32, EarlierUpload> = BTreeMap::new();
+        for hour in hours {
+            let upload = uploads.entry(hour.manifest_id).or_default();
+            upload.manifest_id = hour.manifest_id;
+            upload.generations.insert(hour.generation);
+            if let Some((report, start, read)) = hour.read() {
+                let hours = upload.read.entry(report).or_default();
+                hours.entry(start).or_default().add(read);
+            }
+        }
+        Self(uploads.into_values().collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hours that were read for them.
+    pub fn hours(&self) -> KnownHours {
+        let mut known = KnownHours::default();
+        for (report, hours) in self.0.iter().flat_map(|upload| &upload.read) {
+            let hours = hours.keys().copied();
+            known.0.entry(report.clone()).or_default().extend(hours);
+        }
+        known
+    }
+
+    /// Drops the uploads of which an hour is not in the files, or not as it was read for
+    /// them; says whether there were any. The files were ingested with `hours` as known.
+    pub fn drop_others(&mut self, files: &[IngestedFile]) -> bool {
+        let mut found: BTreeMap<&str, HoursRead> = BTreeMap::new();
+        // Of a report of which that cannot be said nothing is repeated.
+        let mut unknown = BTreeSet::new();
+        for file in files {
+            let FileKind::Report(report) = &file.kind else {
+                continue;
+            };
+            match &file.read {
+                Some(read) => hours::unite(found.entry(report).or_default(), &read.known),
+                None => {
+                    unknown.insert(report.as_str());
+                }
+            }
+        }
+        let before = self.0.len();
+        self.0.retain(|upload| {
+            upload.read.iter().all(|(report, hours)| {
+                let found = found.get(report.as_str());
+                !unknown.contains(report.as_str())
+                    && hours
+                        .iter()
+                        .all(|(hour, read)| found.and_then(|found| found.get(hour)) == Some(read))
+            })
+        });
+        self.0.len() < before
+    }
+
+    /// What becomes the upload's.
+    pub fn generations(&self) -> Vec<i64> {
+        let generations = self.0.iter().flat_map(|upload| &upload.generations);
+        generations.copied().collect()
+    }
+}
+
+impl Hour {
+    fn read(self) -> Option<(String, i64, HourRead)> {
+        let read = HourRead {
+            rows: self.rows_read?.unsigned_abs(),
+            digest: u128::from_be_bytes(self.digest?),
+        };
+        Some((self.report?, self.interval_start?.timestamp_micros(), read))
+    }
+}
+
+/// What was read of the files that may be taken over later, by report kind; `None` when
+/// that cannot be said of all of them.
+pub(crate) fn read_of(files: &[IngestedFile]) -> Option<BTreeMap<&str, HoursRead>> {
+    let mut read: BTreeMap<&str, HoursRead> = BTreeMap::new();
+    for file in files {
+        if let FileKind::Report(report) = &file.kind {
+            let of_file = file.read.as_ref()?;
+            hours::unite(read.entry(report).or_default(), &of_file.new);
+        }
+    }
+    Some(read)
+}
+
+/// Records what was read for a generation.
+pub(crate) async fn record(
+    connection: &mut PgConnection,
+    generation: i64,
+    read: &BTreeMap<&str, HoursRead>,
+) -> Result<(), sqlx::Error> {
+    let (mut reports, mut starts, mut rows, mut digests) = (vec![], vec![], vec![], vec![]);
+    for (report, hours) in read {
+        for (hour, read) in hours {
+            reports.push(*report);
+            starts.push(DateTime::from_timestamp_micros(*hour));
+            rows.push(read.rows as i64);
+            digests.push(read.digest.to_be_bytes().to_vec());
+        }
+    }
+    sqlx::query(include_str!("../../../sql/gristmill_hour_read.insert.sql"))
+        .bind(generation)
+        .bind(reports)
+        .bind(starts)
+        .bind(rows)
+        .bind(digests)
+        .execute(connection)
+        .await
+        .map(drop)
+}

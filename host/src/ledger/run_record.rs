@@ -1,0 +1,198 @@
+//! The record of a run: what it read, what made the rows, how it ended.
+//!
+//! A run holds a lock while it is at work. Whoever begins another one closes the
+//! records of those that say that they run and hold none: they died.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failure::Result;
+use crate::ingest::row_accounting::{FileBook, StageBook};
+use crate::pipeline::plan::{Plan, ReportAction};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Waits for the other parts of a split payload.
+    Loaded,
+    Published,
+    /// Everything in it was known.
+    Unchanged,
+    Failed,
+}
+
+impl RunState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The sums of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunSums {
+    pub rows_read: u64,
+    pub rows_loaded: u64,
+    /// Rows that an earlier upload had brought.
+    pub rows_taken_over: u64,
+    pub rows_filtered: u64,
+    pub rows_rejected: u64,
+}
+
+/// The open record of a run at work.
+pub struct RunRecord {
+    pub id: i64,
+    database: Database,
+    /// Holds the lock that says so.
+    session: PgConnection,
+}
+
+/// Opens the record of a run and says which components it uses.
+///
+/// # Errors
+/// The database fails.
+pub async fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord> {
+    let failed = |error| SqlError(error).failure("cannot record the run");
+    let mut session = database.pool().acquire().await.map_err(failed)?.detach();
+    sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
+        .execute(&mut session)
+        .await
+        .map_err(failed)?;
+    let mut transaction = session.begin().await.map_err(failed)?;
+    let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
+        .bind(&plan.name)
+        .bind(payload)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    sqlx::query(include_str!("../../../sql/gristmill_run.lock.sql"))
+        .bind(run_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    let mut reports = Vec::new();
+    let mut positions = Vec::new();
+    let mut stages = Vec::new();
+    let mut digests = Vec::new();
+    let mut configs = Vec::new();
+    for report in &plan.reports {
+        let ReportAction::Load(load) = &report.action else {
+            continue;
+        };
+        for (position, stage) in load.stages().enumerate() {
+            reports.push(report.name.clone());
+            positions.push(position as i32);
+            stages.push(stage.name.clone());
+            digests.push(stage.component.digest.clone());
+            configs.push(stage.config.clone());
+        }
+    }
+    sqlx::query(include_str!("../../../sql/gristmill_run_stage.insert.sql"))
+        .bind(run_id)
+        .bind(&reports)
+        .bind(&positions)
+        .bind(&stages)
+        .bind(&digests)
+        .bind(&configs)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    failpoint::passed(Step::RunOpened);
+    Ok(RunRecord {
+        id: run_id,
+        database: database.clone(),
+        session,
+    })
+}
+
+impl RunRecord {
+    /// Closes the record of a run that changed nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn close(
+        self,
+        state: RunState,
+        manifest_id: Option<i32>,
+        sums: RunSums,
+        error: Option<&str>,
+    ) -> Result<()> {
+        let failed = |error| SqlError(error).failure("cannot record the run");
+        // Our own session may be what broke.
+        let mut connection = self.database.pool().acquire().await.map_err(failed)?;
+        write(&mut connection, self.id, state, manifest_id, sums, error)
+            .await
+            .map_err(failed)?;
+        failpoint::passed(Step::RunClosed);
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Lets go of a run whose record was written by the transaction that made it
+    /// count.
+    pub async fn closed(self) {
+        // The lock goes with the connection, however that ends.
+        let _ = self.session.close().await;
+    }
+}
+
+/// Writes how a run ended, in the caller's transaction if there is one.
+///
+/// # Errors
+/// The database fails.
+pub async fn write(
+    connection: &mut PgConnection,
+    run_id: i64,
+    state: RunState,
+    manifest_id: Option<i32>,
+    sums: RunSums,
+    error: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../../sql/gristmill_run.update.sql"))
+        .bind(run_id)
+        .bind(state.as_str())
+        .bind(manifest_id)
+        .bind(sums.rows_read as i64)
+        .bind(sums.rows_loaded as i64)
+        .bind(sums.rows_filtered as i64)
+        .bind(sums.rows_rejected as i64)
+        .bind(error.map(|error| error.replace('\0', "\u{fffd}")))
+        .bind(sums.rows_taken_over as i64)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Records the books of a file.
+///
+/// # Errors
+/// The database fails.
+pub async fn keep_book(
+    connection: &mut PgConnection,
+    run_id: i64,
+    book: &FileBook,
+) -> Result<(), sqlx::Error> {
+    let sums = |sum: fn(&StageBook) -> u64| -> Vec<i64> {
+        book.stages.iter().map(|book| sum(book) as i64).collect()
+    };
+    let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
+    sqlx::query(include_str!("../../../sql/gristmill_run_book.insert.sql"))
+        .bind(run_id)
+        .bind(&book.file)
+        .bind(stages)
+        .bind(sums(|book| book.rows_in))
+        .bind(sums(|book| book.rows_repeated))
+        .bind(sums(|book| book.rows_out))
+        .bind(sums(|book| book.rows_filtered))
+        .bind(sums(|book| book.rows_rejected))
+        .bind(sums(|book| book.rows_taken_over))
+        .execute(connection)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,270 @@
+//! Tag keys: which label keys become tags, and under which name.
+//!
+//! Keys become known when a payload shows them, and are enabled by hand. A change
+//! here is about the days that come; those already loaded follow when they are
+//! replayed or summarized again.
+
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection, Postgres, Transaction};
+
+use crate::database::{Database, SqlError};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::rows::column::nearest;
+
+/// Enabled keys; consumers join every label with all of them.
+pub const ENABLED_MAX: usize = 200;
+
+/// Characters of a key, as consumers hold it.
+pub const KEY_CHARACTERS_MAX: usize = 512;
+
+/// Bytes of a key: an index entry of the label summaries has room for no more beside a
+/// namespace and a node.
+pub const KEY_BYTES_MAX: usize = 640;
+
+/// A label key that is known.
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub struct Tag {
+    pub key: String,
+    pub enabled: bool,
+    /// The key under whose name it is known.
+    pub parent: Option<String>,
+}
+
+/// What a change did to the keys that it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    pub changed: Vec<String>,
+    /// Were so before.
+    pub unchanged: Vec<String>,
+    /// Of the changed ones: no payload has shown them yet.
+    pub unseen: Vec<String>,
+}
+
+/// Every known key, in order.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(database: &Database) -> Result<Vec<Tag>> {
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    select(&mut connection).await
+}
+
+/// Enables keys, all or none.
+///
+/// # Errors
+/// A key is too long, too many would be enabled, or the database fails.
+pub async fn enable(database: &Database, keys: &[String]) -> Result<Changed> {
+    for key in keys {
+        check(key)?;
+    }
+    let (mut transaction, tags) = begin(database).await?;
+    let mut change = Changed::default();
+    for key in distinct(keys) {
+        match find(&tags, key) {
+            Some(tag) if tag.enabled => change.unchanged.push(key.clone()),
+            Some(_) => change.changed.push(key.clone()),
+            None => {
+                change.changed.push(key.clone());
+                change.unseen.push(key.clone());
+            }
+        }
+    }
+    let enabled = tags.iter().filter(|tag| tag.enabled).count();
+    if enabled + change.changed.len() > ENABLED_MAX {
+        return Err(Failure::run(format!(
+            "cannot enable {}: {enabled} keys are enabled, and there can be at most {ENABLED_MAX}",
+            names(&change.changed)
+        ))
+        .hint("`gristmill tags disable KEY` makes room"));
+    }
+    sqlx::query(include_str!(
+        "../../../sql/reporting_enabledtagkeys.enable.sql"
+    ))
+    .bind(&change.changed)
+    .execute(&mut *transaction)
+    .await
+    .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(change)
+}
+
+/// Disables keys, all or none.
+///
+/// # Errors
+/// A key is not known or takes part in a mapping, or the database fails.
+pub async fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
+    let (mut transaction, tags) = begin(database).await?;
+    let mut change = Changed::default();
+    for key in distinct(keys) {
+        let tag = known(&tags, key)?;
+        if let Some(parent) = &tag.parent {
+            return Err(Failure::run(format!(
+                "cannot disable `{key}`: it is mapped to `{parent}`"
+            ))
+            .hint(format!("`gristmill tags unmap {key}` comes first")));
+        }
+        if let Some(child) = tags.iter().find(|tag| tag.parent.as_ref() == Some(key)) {
+            return Err(Failure::run(format!(
+                "cannot disable `{key}`: `{}` is mapped to it",
+                child.key
+            ))
+            .hint(format!("`gristmill tags unmap {}` comes first", child.key)));
+        }
+        match tag.enabled {
+            true => change.changed.push(key.clone()),
+            false => change.unchanged.push(key.clone()),
+        }
+    }
+    sqlx::query(include_str!(
+        "../../../sql/reporting_enabledtagkeys.disable.sql"
+    ))
+    .bind(&change.changed)
+    .execute(&mut *transaction)
+    .await
+    .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(change)
+}
+
+/// Has `child` known under the name of `parent`; says whether that is new.
+///
+/// # Errors
+/// One of them is not known or not enabled, the two would make a chain, or the
+/// database fails.
+pub async fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
+    if child == parent {
+        return Err(Failure::definition(format!(
+            "cannot map `{child}` to itself"
+        )));
+    }
+    let (mut transaction, tags) = begin(database).await?;
+    for key in [child, parent] {
+        if !known(&tags, key)?.enabled {
+            return Err(Failure::run(format!(
+                "cannot map `{child}` to `{parent}`: `{key}` is not enabled"
+            ))
+            .hint(format!("`gristmill tags enable {key}` comes first")));
+        }
+    }
+    if let Some(grandparent) = &known(&tags, parent)?.parent {
+        return Err(Failure::run(format!(
+            "cannot map `{child}` to `{parent}`, which is itself mapped to `{grandparent}`"
+        ))
+        .hint(format!("map `{child}` to `{grandparent}`")));
+    }
+    if let Some(grandchild) = tags.iter().find(|tag| tag.parent.as_deref() == Some(child)) {
+        return Err(Failure::run(format!(
+            "cannot map `{child}` to `{parent}`: `{}` is mapped to `{child}`",
+            grandchild.key
+        ))
+        .hint(format!("map `{}` to `{parent}` first", grandchild.key)));
+    }
+    if known(&tags, child)?.parent.as_deref() == Some(parent) {
+        return Ok(false);
+    }
+    sqlx::query(include_str!("../../../sql/reporting_tagmapping.upsert.sql"))
+        .bind(child)
+        .bind(parent)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(true)
+}
+
+/// Has keys known under their own names again.
+///
+/// # Errors
+/// A key is not known, or the database fails.
+pub async fn unmap(database: &Database, children: &[String]) -> Result<Changed> {
+    let (mut transaction, tags) = begin(database).await?;
+    let mut change = Changed::default();
+    for key in distinct(children) {
+        match known(&tags, key)?.parent {
+            Some(_) => change.changed.push(key.clone()),
+            None => change.unchanged.push(key.clone()),
+        }
+    }
+    sqlx::query(include_str!("../../../sql/reporting_tagmapping.delete.sql"))
+        .bind(&change.changed)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(change)
+}
+
+fn failed(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot read or change the tag keys")
+}
+
+/// A transaction that nobody else changes tags beside, and what is known in it.
+async fn begin(database: &Database) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
+    let mut transaction = database.pool().begin().await.map_err(failed)?;
+    sqlx::query(include_str!(
+        "../../../sql/reporting_enabledtagkeys.lock.sql"
+    ))
+    .execute(&mut *transaction)
+    .await
+    .map_err(failed)
+    .map_err(|failure| match failure.hindrance {
+        Some(_) => failure.within("cannot be alone at changing tag keys and mappings"),
+        None => failure,
+    })?;
+    let tags = select(&mut transaction).await?;
+    Ok((transaction, tags))
+}
+
+async fn select(connection: &mut PgConnection) -> Result<Vec<Tag>> {
+    sqlx::query_as(include_str!(
+        "../../../sql/reporting_enabledtagkeys.select.sql"
+    ))
+    .fetch_all(connection)
+    .await
+    .map_err(failed)
+}
+
+fn check(key: &str) -> Result<()> {
+    let characters = key.chars().count();
+    match characters {
+        1..=KEY_CHARACTERS_MAX if key.len() <= KEY_BYTES_MAX => Ok(()),
+        1..=KEY_CHARACTERS_MAX => Err(Failure::definition(format!(
+            "a tag key has at most {KEY_BYTES_MAX} bytes, and this one has {}",
+            key.len()
+        ))),
+        0 => Err(Failure::definition("a tag key cannot be empty")),
+        _ => Err(Failure::definition(format!(
+            "a tag key has at most {KEY_CHARACTERS_MAX} characters, and this one has {characters}"
+        ))),
+    }
+}
+
+fn find<'t>(tags: &'t [Tag], key: &str) -> Option<&'t Tag> {
+    tags.iter().find(|tag| tag.key == key)
+}
+
+fn known<'t>(tags: &'t [Tag], key: &str) -> Result<&'t Tag> {
+    find(tags, key).ok_or_else(|| {
+        let near = nearest(key, tags.iter().map(|tag| tag.key.as_str()));
+        let failure = Failure::definition(format!("there is no tag key `{}`", key.escape_debug()));
+        match near {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("`gristmill tags list` shows the keys"),
+        }
+    })
+}
+
+/// Each key once, in the order given.
+fn distinct(keys: &[String]) -> impl Iterator<Item = &String> {
+    keys.iter()
+        .enumerate()
+        .filter(|(position, key)| !keys[..*position].contains(key))
+        .map(|(_, key)| key)
+}
+
+fn names(keys: &[String]) -> String {
+    match keys {
+        [key] => format!("`{key}`"),
+        keys => format!("{} keys", keys.len()),
+    }
+}

@@ -1,0 +1,381 @@
+//! A pipeline file as its author wrote it, with every file that it extends
+//! merged in and every value still knowing its place.
+//!
+//! Nothing here looks at components, tables or the environment: `plan` does.
+
+mod json_schema;
+mod merge;
+mod quantity;
+mod retention;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+
+pub use self::json_schema::json_schema;
+pub use self::quantity::{Bytes, Share, Time};
+pub use self::retention::RetentionSection;
+use crate::diagnostics::problem::{Problem, Sources};
+use crate::rows::column::ColumnType;
+
+/// A definition and the texts it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    pub definition: Definition,
+    pub sources: Sources,
+    /// The file that was asked for.
+    pub path: PathBuf,
+}
+
+/// The pipeline file, key by key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Definition {
+    /// What the pipeline is called.
+    pub pipeline: Pipeline,
+    /// Limits for every stage, and of the pipeline itself.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The stages by name. A report's chain names them.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, Stage>")]
+    pub stages: IndexMap<Spanned<String>, Stage>,
+    /// The report kinds by name.
+    #[schemars(with = "IndexMap<String, Report>")]
+    pub reports: IndexMap<Spanned<String>, Report>,
+    /// How days are published.
+    #[serde(default)]
+    pub publish: Publish,
+    /// How summaries are made.
+    #[serde(default)]
+    pub summarize: Summarize,
+    /// The clusters that payloads come from.
+    #[serde(default)]
+    pub sources: SourcesSection,
+    /// What is done with a payload once it is loaded.
+    #[serde(default)]
+    pub archive: ArchiveSection,
+    /// How long records of payloads are kept.
+    #[serde(default)]
+    pub retention: RetentionSection,
+    /// How `gristmill watch` goes on when something stands in the way.
+    #[serde(default)]
+    pub watch: WatchSection,
+}
+
+/// What the pipeline is called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pipeline {
+    /// The name under which runs are recorded.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+}
+
+/// Limits for every stage, or for one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Linear memory of one stage.
+    #[schemars(with = "Option<Bytes>")]
+    pub memory: Option<Spanned<Bytes>>,
+    /// Time that a stage may take for one batch.
+    #[schemars(with = "Option<Time>")]
+    pub time_per_batch: Option<Spanned<Time>>,
+    /// Bytes that a stage may return for one batch.
+    #[schemars(with = "Option<Bytes>")]
+    pub output_per_batch: Option<Spanned<Bytes>>,
+    /// Memory of the host that a batch may take behind a stage, with each row's texts
+    /// written out.
+    #[schemars(with = "Option<Bytes>")]
+    pub batch_memory: Option<Spanned<Bytes>>,
+    /// Messages of a stage that are shown for one file.
+    #[schemars(with = "Option<u64>")]
+    pub log_lines: Option<Spanned<u64>>,
+    /// Bytes of a component.
+    #[schemars(with = "Option<Bytes>")]
+    pub component_size: Option<Spanned<Bytes>>,
+    /// Time that compiling a component may take.
+    #[schemars(with = "Option<Time>")]
+    pub compile_time: Option<Spanned<Time>>,
+    /// Memory that compiling a component may take.
+    #[schemars(with = "Option<Bytes>")]
+    pub compile_memory: Option<Spanned<Bytes>>,
+    /// Bytes of a report file that a parser gets at a time.
+    #[schemars(with = "Option<Bytes>")]
+    pub chunk: Option<Spanned<Bytes>>,
+    /// Time that a lock of somebody else is waited for.
+    #[schemars(with = "Option<Time>")]
+    pub lock_wait: Option<Spanned<Time>>,
+    /// Months before the present one of which rows are loaded.
+    pub months_back: Option<u16>,
+    /// Months after the present one of which rows are loaded.
+    pub months_ahead: Option<u16>,
+    /// The share of a payload's rows that may go to quarantine, in all or by one
+    /// stage; above it the payload fails.
+    pub rejected_rows: Option<Share>,
+    /// Rows of a payload that go to quarantine at most; one with more is refused.
+    #[schemars(with = "Option<u64>")]
+    pub quarantine_rows: Option<Spanned<u64>>,
+    /// Bytes of these rows, and of what is said of them.
+    #[schemars(with = "Option<Bytes>")]
+    pub quarantine_bytes: Option<Spanned<Bytes>>,
+    /// Time that putting them into quarantine may take.
+    #[schemars(with = "Option<Time>")]
+    pub quarantine_time: Option<Spanned<Time>>,
+    /// Words that stages may learn of a payload.
+    #[schemars(with = "Option<u64>")]
+    pub learned_words: Option<Spanned<u64>>,
+    /// Messages of a stage that are shown for one payload.
+    #[schemars(with = "Option<u64>")]
+    pub log_lines_of_payload: Option<Spanned<u64>>,
+}
+
+/// A stage: a component and what it is given.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Stage {
+    /// Path of the component.
+    #[schemars(with = "String")]
+    pub component: Spanned<String>,
+    /// Digest that the component must have.
+    #[schemars(with = "Option<String>")]
+    pub sha256: Option<Spanned<String>>,
+    /// Handed to the stage as JSON.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub config: Option<Spanned<toml::Table>>,
+    /// Sets that the host reads for the stage: name in the stage → set.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, BoundSet>")]
+    pub bind: IndexMap<Spanned<String>, Spanned<BoundSet>>,
+    /// Facts that the host stores for the stage: topic → set.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, LearnedSet>")]
+    pub learn: IndexMap<Spanned<String>, Spanned<LearnedSet>>,
+    /// Limits of this stage alone.
+    #[schemars(with = "Option<Limits>")]
+    pub limits: Option<Spanned<Limits>>,
+}
+
+/// A set that the host can hand to a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BoundSet {
+    /// The tag keys that are enabled in the database.
+    EnabledTagKeys,
+}
+
+/// A set that a stage's facts add to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearnedSet {
+    /// The tag keys known to the database; new ones are not enabled.
+    TagKeys,
+}
+
+impl fmt::Display for BoundSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EnabledTagKeys => "enabled-tag-keys",
+        })
+    }
+}
+
+impl fmt::Display for LearnedSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::TagKeys => "tag-keys",
+        })
+    }
+}
+
+/// A report kind: how its files are known, and their way into a table.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Report {
+    /// A file whose header holds all of these is a report of this kind.
+    #[schemars(with = "Vec<String>")]
+    pub detect: Spanned<Vec<Spanned<String>>>,
+    /// Read the files of this kind past, on purpose.
+    #[serde(default)]
+    pub ignore: bool,
+    /// The chain: one parser, then transforms.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub stages: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The staging table.
+    #[schemars(with = "Option<String>")]
+    pub into: Option<Spanned<String>>,
+    /// The columns of the file.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, Column>")]
+    pub columns: IndexMap<Spanned<String>, Column>,
+}
+
+/// What the pipeline wants of one column of a report file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub column_type: ColumnType,
+    /// Whether a file without it is accepted; its values are null then.
+    pub optional: bool,
+    /// Whether an empty cell is null rather than 0 or the empty text.
+    pub empty_is_null: bool,
+}
+
+/// How days are published.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Publish {
+    /// The report kind whose distinct hours decide which payload wins a day.
+    #[schemars(with = "Option<String>")]
+    pub coverage: Option<Spanned<String>>,
+}
+
+/// How summaries are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Summarize {
+    /// What makes the summaries; `postgres` where nothing is said.
+    /// `OCP_POSTGRES_PIPELINE` overrides it.
+    #[schemars(with = "Option<String>")]
+    pub engine: Option<Spanned<String>>,
+}
+
+/// The clusters that payloads come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct SourcesSection {
+    /// Whether a payload of an unknown cluster registers a source for it.
+    pub register: bool,
+}
+
+impl Default for SourcesSection {
+    fn default() -> Self {
+        Self { register: true }
+    }
+}
+
+/// What is done with a payload once it is loaded.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ArchiveSection {
+    /// Whether payloads are kept, which replaying them needs.
+    pub keep: bool,
+    /// Where; a relative path begins at the folder of the file that says it.
+    #[schemars(with = "Option<PathBuf>")]
+    pub directory: Option<Spanned<PathBuf>>,
+}
+
+impl Default for ArchiveSection {
+    fn default() -> Self {
+        Self {
+            keep: true,
+            directory: None,
+        }
+    }
+}
+
+/// How `gristmill watch` goes on when something of the surroundings stands in the way.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct WatchSection {
+    /// Times that a payload is tried that may itself be what fails, such as by killing
+    /// its session; then it is set aside.
+    #[schemars(with = "Option<u64>")]
+    pub tries: Option<Spanned<u64>>,
+    /// Time for which a payload is tried whatever it is; then it is set aside.
+    #[schemars(with = "Option<Time>")]
+    pub patience: Option<Spanned<Time>>,
+}
+
+/// A column with more to say than its type.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LongColumn {
+    /// What its values are.
+    #[serde(rename = "type")]
+    #[schemars(with = "json_schema::FileColumnType")]
+    column_type: ColumnType,
+    /// Whether a file without it is accepted; its values are null then.
+    #[serde(default)]
+    optional: bool,
+    /// What an empty cell is: null, or 0 or the empty text.
+    empty: Option<Empty>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Empty {
+    /// No value.
+    Null,
+    /// 0, or the empty text.
+    Zero,
+}
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Column;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a column type, or a table with `type`, `optional`, `empty`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Column, E> {
+                let column_type =
+                    ColumnType::deserialize(de::value::StrDeserializer::<E>::new(word))?;
+                Ok(Column {
+                    column_type,
+                    optional: false,
+                    empty_is_null: false,
+                })
+            }
+
+            fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<Column, M::Error> {
+                let long = LongColumn::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Column {
+                    column_type: long.column_type,
+                    optional: long.optional,
+                    empty_is_null: matches!(long.empty, Some(Empty::Null)),
+                })
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Why a definition could not be loaded.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub problem: Problem,
+    pub sources: Sources,
+}
+
+/// Reads a pipeline file and everything it extends.
+///
+/// # Errors
+/// The first problem of the file's text: unreadable, not TOML, an unknown key, a
+/// value of the wrong form.
+pub fn load(path: &Path) -> Result<Loaded, Box<Unreadable>> {
+    let mut sources = Sources::default();
+    let parsed = merge::collect(path, &mut sources)
+        .and_then(|()| merge::merged(&sources))
+        .and_then(|table| {
+            Definition::deserialize(toml::de::Deserializer::from(table))
+                .map_err(|error| merge::problem(&error, 0))
+        });
+    match parsed {
+        Ok(definition) => Ok(Loaded {
+            definition,
+            sources,
+            path: path.to_path_buf(),
+        }),
+        Err(problem) => Err(Box::new(Unreadable { problem, sources })),
+    }
+}

@@ -1,0 +1,5 @@
+//! Rows on their way: the types of their columns, batches of them, and a memo of texts.
+
+pub mod batch;
+pub mod column;
+pub(crate) mod memo;
