@@ -2,7 +2,7 @@
 //! were loaded on the same way; the host's own part of that way has a version, which
 //! somebody has to raise. This notices when nobody did.
 
-use gristmill::load::LOAD_VERSION;
+use gristmill::pipeline::plan::LOAD_VERSION;
 use sha2::{Digest as _, Sha256};
 
 use crate::support::command::{file, run};
@@ -103,7 +103,7 @@ fn what_is_staged_changes_with_the_version_of_the_load() {
         *version == LOAD_VERSION && *recorded == digest,
         "what is staged of the same bytes has the digest {digest}, and the load has version {LOAD_VERSION}; \
         recorded is {recorded} of version {version}: when the digest is another one, raise `LOAD_VERSION` in \
-        `host/src/load/version.rs`, and add a line with both to `VERSIONS` here\n{}",
+        `host/src/pipeline/plan/load_version.rs`, and add a line with both to `VERSIONS` here\n{}",
         text.join("\n")
     );
 }

@@ -75,13 +75,9 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         .block_on(Database::open(&target, connections(workers) + 1, &|_| ()))
         .expect("a database");
     let uuid = Uuid::from_u128(7);
-    runtime
-        .block_on(source::register(&opened, uuid, "parallel", "parallel"))
-        .expect("a source");
+    source::register(&opened, uuid, "parallel", "parallel").expect("a source");
     database.execute(GENERATION);
-    let loadable = runtime
-        .block_on(LoadableMonths::now(&opened, plan.months))
-        .expect("months");
+    let loadable = LoadableMonths::now(&opened, plan.months).expect("months");
     let words = |_: BoundSet| vec!["app".to_string(), "tier".to_string()];
     let progress = Progress::default();
     let kept = Kept::default();
@@ -90,8 +86,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         plan,
         words: &words,
         known: &KnownHours::default(),
-        loader: &Loader::new(opened, 1, uuid, loadable),
-        runtime: runtime.handle(),
+        sink: &Loader::new(opened, 1, uuid, loadable),
         rejects: &rejects,
         progress: &progress,
         workers,

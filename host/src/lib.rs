@@ -17,5 +17,6 @@ pub mod load;
 pub mod payload;
 pub mod pipeline;
 pub mod rows;
+pub mod run;
 pub mod stage;
 pub mod terminal;

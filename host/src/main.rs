@@ -12,6 +12,7 @@ use gristmill::command::{
     archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
     stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
 };
+use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
 use gristmill::stage::{COMPILE_COMMAND, compile_for_parent};
 use gristmill::terminal;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refusal) => return terminal::refusal(&refusal),
+        Err(refusal) => return terminal::refusal(&refusal, &without_passwords),
     };
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+/// A text about the arguments, without those that seem to hold a password.
+fn without_passwords(text: &str) -> String {
+    let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    database::without_passwords(text, arguments)
 }
 
 /// What a child process is for that this program starts of itself.

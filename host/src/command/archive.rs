@@ -2,8 +2,9 @@
 
 use tokio::runtime::Runtime;
 
-use super::{default_archive, open};
+use super::open;
 use crate::cli::{AdoptArguments, ArchiveCommand};
+use crate::database;
 use crate::diagnostics::failure::Result;
 use crate::ledger::archive::{self, Adopted};
 use crate::terminal;
@@ -20,9 +21,9 @@ fn adopt(arguments: &AdoptArguments, runtime: &Runtime) -> Result<()> {
     let database = open(runtime, &arguments.database, 1)?;
     let directory = match &arguments.directory {
         Some(directory) => directory.clone(),
-        None => default_archive(),
+        None => database::default_archive(),
     };
-    let adopted = runtime.block_on(archive::adopt(&database, &directory))?;
+    let adopted = archive::adopt(&database, &directory)?;
     match arguments.json {
         true => terminal::json(&adopted),
         false => tell(&adopted),

@@ -24,7 +24,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         records,
         dry_run: arguments.dry_run,
     };
-    let cleaned = runtime.block_on(retention::clean(&database, retention))?;
+    let cleaned = retention::clean(&database, retention)?;
     if arguments.json {
         terminal::json(&cleaned);
     } else {

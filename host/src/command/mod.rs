@@ -2,14 +2,11 @@
 //! the database.
 
 pub mod archive;
-mod archiving;
 pub mod check;
 pub mod clean;
 pub mod db;
 mod difference;
-mod ingesting;
 pub mod lock;
-mod payload_run;
 pub mod quarantine;
 pub mod replay;
 pub mod run;
@@ -32,14 +29,15 @@ use std::path::PathBuf;
 
 use tokio::runtime::Runtime;
 
-use crate::cli::{DatabaseArguments, PipelineArguments};
+use crate::cli::{ConnectionsArguments, DatabaseArguments, PipelineArguments};
 use crate::database::{self, Connections, Database, DatabaseError, Target};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::archive::Archive;
+use crate::ingest;
 use crate::pipeline::definition;
 use crate::pipeline::lock as lock_file;
 use crate::pipeline::plan::{self, Plan, Surroundings};
 use crate::pipeline::staging;
+use crate::run::workers;
 use crate::stage::{Compiler, Engine};
 use crate::terminal;
 
@@ -131,24 +129,22 @@ fn stage_folders(named: &[PathBuf]) -> Vec<PathBuf> {
     folders
 }
 
-/// Where the payloads of a pipeline are kept, if they are; refused when that is another
-/// database's archive.
-fn archive_of(plan: &Plan, database: &Database, runtime: &Runtime) -> Result<Option<Archive>> {
-    if !plan.archive.keep {
-        return Ok(None);
-    }
-    let directory = match &plan.archive.directory {
-        Some(directory) => directory.clone(),
-        None => default_archive(),
-    };
-    runtime
-        .block_on(Archive::of(database, &directory))
-        .map(Some)
-}
-
-/// Where payloads are kept when a pipeline does not say where.
-fn default_archive() -> PathBuf {
-    database::default_data_directory().join("archive")
+/// A database with the connections that so many payloads can use side by side, and how
+/// many workers each payload may have: more than there are COPYs would wait for one
+/// another.
+fn open_to_load(
+    plan: &Plan,
+    runtime: &Runtime,
+    database: &DatabaseArguments,
+    connections: ConnectionsArguments,
+    payloads: u32,
+) -> Result<(Database, usize)> {
+    let workers = workers();
+    let pooled = ingest::connections(workers);
+    let wanted = Connections::of(connections.connections, pooled, payloads);
+    let database = open_for(plan, runtime, database, wanted)?;
+    let workers = workers.min(database.connections().copies());
+    Ok((database, workers))
 }
 
 fn target(arguments: &DatabaseArguments) -> Target {

@@ -3,22 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::ingesting::{Ingesting, open_to_load};
-use super::replay::{Replay, archives_of};
-use super::{engine, open, plan};
+use super::{engine, open, open_to_load, plan};
 use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::archive::Archives;
-use crate::ledger::publish::replace::Holder;
-use crate::ledger::quarantine::{self, Filter, OpenUpload, QuarantinedRow};
-use crate::ledger::run_record::RunSums;
+use crate::ledger::quarantine::{self, Filter, QuarantinedRow};
 use crate::ledger::source;
 use crate::pipeline::plan::Plan;
+use crate::run::{Ingestion, QuarantineReplay, ReplayedRows, archives_of};
 use crate::terminal::{self, grouped};
 
 /// # Errors
@@ -33,15 +28,14 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             let database = open(runtime, database, 1)?;
-            let mut filter = of(filter, &database, runtime)?;
+            let mut filter = of(filter, &database)?;
             filter.state = match state {
                 QuarantineState::Open => Some("open".into()),
                 QuarantineState::Resolved => Some("resolved".into()),
                 QuarantineState::Discarded => Some("discarded".into()),
                 QuarantineState::All => None,
             };
-            let rows =
-                runtime.block_on(quarantine::list(&database, &filter, (*limit).into(), *json))?;
+            let rows = quarantine::list(&database, &filter, (*limit).into(), *json)?;
             list(&rows, *json);
             if !json && rows.len() as u64 == u64::from(*limit) {
                 terminal::say("there may be more; `--limit N` shows them");
@@ -50,7 +44,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
         }
         QuarantineCommand::Show { id, json, database } => {
             let database = open(runtime, database, 1)?;
-            let row = runtime.block_on(quarantine::row(&database, *id))?;
+            let row = quarantine::row(&database, *id)?;
             match json {
                 true => terminal::json(&row),
                 false => show(&row),
@@ -66,7 +60,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             let opened = |plan: &Plan| open_to_load(plan, runtime, database, *connections, 1);
-            replay(pipeline, source.as_deref(), *run, *json, opened, runtime)
+            replay(pipeline, source.as_deref(), *run, *json, opened)
         }
         QuarantineCommand::Discard {
             ids,
@@ -75,15 +69,15 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             let database = open(runtime, database, 1)?;
-            discard(ids, filter, reason, &database, runtime)
+            discard(ids, filter, reason, &database)
         }
     }
 }
 
-fn of(filter: &QuarantineFilter, database: &Database, runtime: &Runtime) -> Result<Filter> {
+fn of(filter: &QuarantineFilter, database: &Database) -> Result<Filter> {
     Ok(Filter {
         ids: None,
-        source_uuid: source_uuid(filter.source.as_deref(), database, runtime)?,
+        source_uuid: source_uuid(filter.source.as_deref(), database)?,
         run_id: filter.run,
         stage: filter.stage.clone(),
         code: filter.code.clone(),
@@ -91,13 +85,9 @@ fn of(filter: &QuarantineFilter, database: &Database, runtime: &Runtime) -> Resu
     })
 }
 
-fn source_uuid(
-    source: Option<&str>,
-    database: &Database,
-    runtime: &Runtime,
-) -> Result<Option<Uuid>> {
+fn source_uuid(source: Option<&str>, database: &Database) -> Result<Option<Uuid>> {
     source
-        .map(|name| runtime.block_on(source::named(database, name)))
+        .map(|name| source::named(database, name))
         .transpose()
         .map(|source| source.map(|source| source.source_uuid))
 }
@@ -192,13 +182,12 @@ fn discard(
     filter: &QuarantineFilter,
     reason: &str,
     database: &Database,
-    runtime: &Runtime,
 ) -> Result<()> {
     if reason.trim().is_empty() {
         return Err(Failure::definition("`--reason` says nothing")
             .hint("it is what the next person will know of these rows"));
     }
-    let mut filter = of(filter, database, runtime)?;
+    let mut filter = of(filter, database)?;
     let unfiltered = filter.source_uuid.is_none()
         && filter.run_id.is_none()
         && filter.stage.is_none()
@@ -209,7 +198,7 @@ fn discard(
     }
     let named: BTreeSet<i64> = ids.iter().copied().collect();
     filter.ids = (!named.is_empty()).then(|| named.iter().copied().collect());
-    let discarded = runtime.block_on(quarantine::discard(database, &filter, reason))?;
+    let discarded = quarantine::discard(database, &filter, reason)?;
     terminal::say(&format!(
         "{} rows were discarded; `gristmill quarantine list --state discarded` shows them",
         grouped(discarded)
@@ -221,73 +210,31 @@ fn discard(
     Ok(())
 }
 
-/// What came of the payload of some rows.
-#[derive(Debug, Serialize)]
-struct Replayed {
-    payload: String,
-    upload: String,
-    run: Option<i64>,
-    rows_open_before: i64,
-    rows_open: i64,
-    error: Option<String>,
-}
-
 fn replay(
     pipeline: &PipelineArguments,
     source: Option<&str>,
     run_id: Option<i64>,
     json: bool,
     opened: impl FnOnce(&Plan) -> Result<(Database, usize)>,
-    runtime: &Runtime,
 ) -> Result<()> {
     let engine = engine()?;
     let plan = plan(pipeline, &engine)?;
     let (database, workers) = opened(&plan)?;
-    let archives = archives_of(&plan, &database, runtime)?;
-    let source_uuid = source_uuid(source, &database, runtime)?;
-    let uploads = runtime.block_on(quarantine::open_uploads(&database, source_uuid, run_id))?;
+    let replay = QuarantineReplay {
+        archives: archives_of(&plan, &database)?,
+        ingestion: Ingestion {
+            plan: &plan,
+            database: &database,
+            workers,
+            capture: None,
+        },
+    };
+    let source_uuid = source_uuid(source, &database)?;
+    let uploads = quarantine::open_uploads(&database, source_uuid, run_id)?;
     if uploads.is_empty() {
         terminal::say("nothing to do, no row of these is open");
     }
-    let mut replayed = Vec::new();
-    let mut failures = Vec::new();
-    for upload in uploads {
-        let mut outcome = Replayed {
-            payload: upload.payload.clone(),
-            upload: upload.assembly_id.clone(),
-            run: None,
-            rows_open_before: upload.rows_open,
-            rows_open: upload.rows_open,
-            error: None,
-        };
-        let result = payload(
-            &upload,
-            &plan,
-            &database,
-            archives.clone(),
-            workers,
-            runtime,
-        )
-        .and_then(|run| {
-            let still = quarantine::open_uploads(&database, Some(upload.source_uuid), None);
-            let still = runtime.block_on(still)?;
-            let same = still
-                .iter()
-                .find(|one| one.manifest_id == upload.manifest_id);
-            Ok((run, same.map_or(0, |one| one.rows_open)))
-        });
-        match result {
-            Ok((run, rows_open)) => {
-                outcome.run = Some(run);
-                outcome.rows_open = rows_open;
-            }
-            Err(failure) => {
-                outcome.error = Some(failure.to_string());
-                failures.push(failure);
-            }
-        }
-        replayed.push(outcome);
-    }
+    let (replayed, mut failures) = replay.uploads(uploads);
     if json {
         terminal::json(&replayed);
     } else {
@@ -308,7 +255,7 @@ fn replay(
     }
 }
 
-fn tell(replayed: &[Replayed]) {
+fn tell(replayed: &[ReplayedRows]) {
     let rows: Vec<Vec<String>> = replayed
         .iter()
         .map(|one| {
@@ -324,54 +271,4 @@ fn tell(replayed: &[Replayed]) {
     if !rows.is_empty() {
         terminal::table(&["payload", "run", "resolved", "open"], &[1, 2, 3], &rows);
     }
-}
-
-/// Replays the payload of an upload in place of all that it made.
-fn payload(
-    upload: &OpenUpload,
-    plan: &Plan,
-    database: &Database,
-    archives: Archives,
-    workers: usize,
-    runtime: &Runtime,
-) -> Result<i64> {
-    let again = || {
-        format!(
-            "`gristmill run` of payload `{}` with the pipeline as it is now does the same",
-            upload.payload
-        )
-    };
-    if !upload.published {
-        return Err(Failure::run(format!(
-            "upload {} was never published, so there is nothing to put its rows to",
-            upload.assembly_id
-        ))
-        .hint(again()));
-    }
-    let replay = Replay {
-        ingesting: Ingesting {
-            plan,
-            database,
-            runtime,
-            workers,
-            capture: None,
-        },
-        archives,
-        source: runtime.block_on(source::of_uuid(database, upload.source_uuid))?,
-        days: None,
-    };
-    let holder = Holder {
-        manifest_id: upload.manifest_id,
-        assembly_id: upload.assembly_id.clone(),
-        days: Vec::new(),
-    };
-    let replayable = replay.replayable(holder)?.map_err(|_| {
-        Failure::run(format!(
-            "the archive lacks the payload of upload {}",
-            upload.assembly_id
-        ))
-        .hint("`gristmill run` of the payload puts it into the archive")
-    })?;
-    let (run, _) = replay.run(&replayable, &mut RunSums::default())?;
-    Ok(run)
 }

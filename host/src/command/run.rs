@@ -8,17 +8,14 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 
-use super::ingesting::{Ingesting, open_to_load};
-use super::payload_run::{PayloadResult, PayloadRun};
-use super::{archive_of, engine, plan};
-use crate::cli::{ConnectionsArguments, DatabaseArguments, RunArguments};
+use super::{engine, open_to_load, plan};
+use crate::cli::RunArguments;
 use crate::database::Database;
 use crate::diagnostics::failure::{Exit, Failure, Result};
-use crate::ledger::archive::Archive;
 use crate::ledger::summarize;
 use crate::payload::cluster_name;
-use crate::payload::{Payload, open_ahead};
-use crate::pipeline::plan::Plan;
+use crate::payload::open_ahead;
+use crate::run::{PayloadResult, Runner};
 use crate::terminal::{self, grouped};
 
 /// # Errors
@@ -33,13 +30,14 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
         let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
-        let mut runner = Runner::open(
+        let (database, workers) = open_to_load(
             &plan,
             runtime,
             &arguments.database,
             arguments.connections,
             1,
         )?;
+        let mut runner = Runner::new(&plan, database, workers)?;
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
@@ -55,68 +53,10 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     } else {
         show(&results);
         if arguments.show_summary {
-            show_summary(&runner.database, runtime, &results)?;
+            show_summary(runner.database(), &results)?;
         }
     }
     last_word(failures, results.len())
-}
-
-/// All that running payloads needs, so many of them at a time.
-pub(super) struct Runner<'a> {
-    plan: &'a Plan,
-    runtime: &'a Runtime,
-    workers: usize,
-    database: Database,
-    archive: Option<Archive>,
-    /// Where to keep what stages stop at.
-    capture: Option<&'a Path>,
-}
-
-impl<'a> Runner<'a> {
-    pub(super) fn open(
-        plan: &'a Plan,
-        runtime: &'a Runtime,
-        arguments: &DatabaseArguments,
-        connections: ConnectionsArguments,
-        payloads_at_once: u32,
-    ) -> Result<Self> {
-        let (database, workers) =
-            open_to_load(plan, runtime, arguments, connections, payloads_at_once)?;
-        let archive = archive_of(plan, &database, runtime)?;
-        Ok(Self {
-            plan,
-            runtime,
-            workers,
-            database,
-            archive,
-            capture: None,
-        })
-    }
-
-    /// How many payloads may be at work side by side.
-    pub(super) fn payloads_at_once(&self) -> usize {
-        self.database.connections().payloads()
-    }
-
-    /// As `PayloadRun::run`.
-    pub(super) fn run(
-        &self,
-        path: &Path,
-        payload: Result<Payload>,
-    ) -> (PayloadResult, Option<Failure>) {
-        PayloadRun {
-            ingesting: Ingesting {
-                plan: self.plan,
-                database: &self.database,
-                runtime: self.runtime,
-                workers: self.workers,
-                capture: self.capture,
-            },
-            archive: self.archive.as_ref(),
-            outcome: PayloadResult::new(path),
-        }
-        .run(path, payload)
-    }
 }
 
 /// One failure speaks for itself; several are printed, and counted at the end.
@@ -181,7 +121,7 @@ fn show(results: &[PayloadResult]) {
     terminal::table(&names, &numbers, &rows);
 }
 
-fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult]) -> Result<()> {
+fn show_summary(database: &Database, results: &[PayloadResult]) -> Result<()> {
     let mut shown = BTreeSet::new();
     let mut lines = Vec::new();
     for run in results {
@@ -194,7 +134,7 @@ fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult
             .map(|day| day.day)
             .filter(|day| shown.insert((source, *day)))
             .collect();
-        let rows = runtime.block_on(summarize::daily_summary(database, source, &days))?;
+        let rows = summarize::daily_summary(database, source, &days)?;
         lines.extend(rows.into_iter().map(|row| {
             let numbers = row
                 .measures

@@ -15,7 +15,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
     match command {
         SourcesCommand::List { json, database } => {
             let database = open(runtime, database, 1)?;
-            let sources = runtime.block_on(source::list(&database))?;
+            let sources = source::list(&database)?;
             if *json {
                 terminal::json(&sources);
                 return Ok(());
@@ -48,7 +48,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             cluster_name::checked_alias("--alias", alias)?;
             let database = open(runtime, database, 1)?;
             let uuid = uuid.unwrap_or_else(|| source::derived_uuid(cluster_id));
-            runtime.block_on(source::register(&database, uuid, cluster_id, alias))?;
+            source::register(&database, uuid, cluster_id, alias)?;
             terminal::text(&uuid.to_string());
         }
         SourcesCommand::Rename {
@@ -58,7 +58,7 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
         } => {
             cluster_name::checked_alias("--alias", alias)?;
             let database = open(runtime, database, 1)?;
-            runtime.block_on(source::rename(&database, cluster_id, alias))?;
+            source::rename(&database, cluster_id, alias)?;
             terminal::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
         }
     }

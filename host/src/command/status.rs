@@ -13,7 +13,7 @@ use crate::terminal::{self, grouped};
 /// Something needs a person, or the database cannot be reached.
 pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
     let database = open(runtime, &arguments.database, 1)?;
-    let status = runtime.block_on(status::status(&database, arguments.since))?;
+    let status = status::status(&database, arguments.since)?;
     if arguments.json {
         terminal::json(&status);
     } else {

@@ -37,13 +37,11 @@ struct Reclassified {
 
 fn reclassify(
     arguments: &SummarizeArguments,
-    runtime: &Runtime,
     database: &Database,
     source: &Source,
     days: Days,
 ) -> Result<()> {
-    let reclassified =
-        runtime.block_on(replace::reclassify(database, source, days, &terminal::say))?;
+    let reclassified = replace::reclassify(database, source, days, &terminal::say)?;
     if arguments.json {
         terminal::json(&Reclassified {
             cluster_id: source.cluster_id.clone(),
@@ -76,17 +74,17 @@ fn reclassify(
 pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> {
     let days = Days::between(arguments.from, arguments.to)?;
     let database = open(runtime, &arguments.database, 2)?;
-    let source = runtime.block_on(source::named(&database, &arguments.source))?;
+    let source = source::named(&database, &arguments.source)?;
     if arguments.reclassify {
-        return reclassify(arguments, runtime, &database, &source, days);
+        return reclassify(arguments, &database, &source, days);
     }
-    let again = runtime.block_on(replace::summarize_again(
+    let again = replace::summarize_again(
         &database,
         &source,
         days,
         AggregationEngine::Postgres,
         &terminal::say,
-    ))?;
+    )?;
     if again.days.is_empty() {
         let failure = Failure::run(format!(
             "no staged rows of cluster `{}` are of {days}",

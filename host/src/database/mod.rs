@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
@@ -54,6 +55,8 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    /// What asks it are threads that wait for the answer.
+    runtime: Handle,
     connections: Connections,
     copies: Arc<Semaphore>,
     schema: SchemaName,
@@ -91,6 +94,7 @@ impl Database {
         let _ = connection.close().await;
         Ok(Database {
             pool,
+            runtime: Handle::current(),
             connections,
             copies: Arc::new(Semaphore::new(connections.copies())),
             schema: target.schema.clone(),
@@ -98,6 +102,17 @@ impl Database {
             migrated,
             lock_wait: target.lock_wait,
         })
+    }
+
+    /// Waits for what is asked of the database. The one way from the threads of a run to
+    /// its answers; not for use within what is waited for.
+    pub fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
+        self.runtime.block_on(asked)
+    }
+
+    /// Where what goes on beside a thread is spawned.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// How long a statement waits for a lock of somebody else.
@@ -182,6 +197,11 @@ pub fn stop_local(data_directory: &Path) -> Result<bool, DatabaseError> {
 pub fn default_data_directory() -> PathBuf {
     let root = rustix::process::geteuid().is_root();
     data_directory(root, env::home_dir(), |name| env::var_os(name))
+}
+
+/// Where payloads are kept when a pipeline does not say where.
+pub fn default_archive() -> PathBuf {
+    default_data_directory().join("archive")
 }
 
 fn data_directory(

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::diagnostics::log_line::{LogLevel, LogLine, LoggedBy};
 use crate::stage::limits::LOG_LINES_OF_RUN_MAX;
-use crate::stage::{LogLevel, LogLine, LoggedBy};
 
 /// What is kept of the lines of one file, each under its stage, in the order of its
 /// batches: what one instance says the others say too, and all of them together no

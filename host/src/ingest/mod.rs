@@ -1,4 +1,4 @@
-//! The reports of a payload through their chains and into staging, in parallel.
+//! The reports of a payload through their chains and into a sink, in parallel.
 //!
 //! One thread reads the payload and hands chunks to the report that they are of
 //! ([`report`]), which spreads its batches over workers. Nothing is published here,
@@ -13,26 +13,25 @@ pub mod log_book;
 mod rejects;
 mod report;
 pub mod row_accounting;
+mod sink;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::Handle;
 
 use self::chunks::{Chunk, Chunks};
 use self::learned::LearnedWords;
 pub use self::rejects::{Exceeded, FoundReject, RejectSink, Rejected, Rejects};
+pub use self::sink::{Loaded, Sink, SinkWriter};
+use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::chain::{Captured, Learned, Reject};
 use crate::ingest::hours::{HoursRead, KnownHours};
 use crate::ingest::log_book::LogBook;
 use crate::ingest::row_accounting::{FileBook, LOAD_STAGE, StageBook};
-use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
 use crate::pipeline::plan::{Plan, ReportAction, ReportPlan};
@@ -93,10 +92,7 @@ pub struct FileRead {
 /// What is going on, for whoever watches.
 #[derive(Debug, Default)]
 pub struct Progress {
-    pub bytes: AtomicU64,
-    pub rows: AtomicU64,
-    /// Time spent by stage name.
-    pub stages: Mutex<BTreeMap<String, Duration>>,
+    pub counters: Arc<Counters>,
     pub log: Mutex<LogBook>,
     /// What stages broke at or refused, where that is to be kept.
     pub captures: Option<Mutex<Vec<Captured>>>,
@@ -109,8 +105,7 @@ pub struct Ingest<'a> {
     pub words: &'a (dyn Fn(BoundSet) -> Vec<String> + Sync),
     /// Rows of these hours go no further than the parser.
     pub known: &'a KnownHours,
-    pub loader: &'a Loader,
-    pub runtime: &'a Handle,
+    pub sink: &'a dyn Sink,
     /// What is rejected of the payload.
     pub rejects: &'a Rejects<'a>,
     pub progress: &'a Progress,
@@ -212,9 +207,8 @@ impl Ingest<'_> {
         let mut chunk = first;
         loop {
             let last = chunk.last;
-            self.progress
-                .bytes
-                .fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
+            let bytes = chunk.bytes.len() as u64;
+            self.progress.counters.add_bytes(bytes);
             if sender.send(chunk).is_err() {
                 return Ok(false);
             }

@@ -16,16 +16,15 @@ use std::time::Duration;
 use super::chunks::Chunk;
 use super::learned::LearnedWords;
 use super::rejects::{Exceeded, NotTaken, Rejected};
-use super::{FileKind, FileRead, Ingest, IngestedFile, Progress, describe, lock, unread};
+use super::{FileKind, FileRead, Ingest, IngestedFile, Loaded, SinkWriter, describe, lock, unread};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::log_line::LogLine;
 use crate::ingest::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
 use crate::ingest::hours;
 use crate::ingest::log_book;
 use crate::ingest::row_accounting::{LOAD_STAGE, StageBook};
-use crate::load::{Loaded, ReportLoad};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::Batch;
-use crate::stage::LogLine;
 
 /// Batches waiting for a worker: one while all others are worked on.
 const BATCHES_WAITING_MAX: usize = 1;
@@ -196,7 +195,7 @@ impl<'a> Report<'a> {
     /// Takes batches until there are no more.
     fn work(&self, batches: &Mutex<Receiver<Read>>) -> Worked {
         let mut worked = Worked::default();
-        let mut opened: Option<(Chain<'_>, ReportLoad<'_>)> = None;
+        let mut opened: Option<(Chain<'_>, Box<dyn SinkWriter + '_>)> = None;
         loop {
             let taken = lock(batches).recv();
             let Ok(read) = taken else {
@@ -207,16 +206,16 @@ impl<'a> Report<'a> {
                 continue;
             }
             let result = match &mut opened {
-                Some((chain, load)) => self.batch(chain, load, read, &mut worked),
+                Some((chain, load)) => self.batch(chain, load.as_mut(), read, &mut worked),
                 None => Chain::open(self.load, &self.ingest.words, &self.breaks)
                     .map_err(|error| Why::Failure(chain_failure(&error)))
                     .and_then(|mut chain| {
                         if let Some(captures) = &self.ingest.progress.captures {
                             chain.capture(captures);
                         }
-                        let load = self.ingest.loader.begin(self.load, self.ingest.runtime);
+                        let load = self.ingest.sink.writer(self.load);
                         let (chain, load) = opened.insert((chain, load));
-                        self.batch(chain, load, read, &mut worked)
+                        self.batch(chain, load.as_mut(), read, &mut worked)
                     }),
             };
             if let Err(why) = result {
@@ -247,7 +246,7 @@ impl<'a> Report<'a> {
     fn batch(
         &self,
         chain: &mut Chain<'_>,
-        load: &mut ReportLoad<'_>,
+        load: &mut dyn SinkWriter,
         mut read: Read,
         worked: &mut Worked,
     ) -> Result<(), Why> {
@@ -383,11 +382,8 @@ impl<'a> Report<'a> {
     }
 
     fn tell(&self, rows: u64, stage: &StagePlan, time: Duration) {
-        let progress: &Progress = self.ingest.progress;
-        progress.rows.fetch_add(rows, Ordering::Relaxed);
-        *lock(&progress.stages)
-            .entry(stage.name.clone())
-            .or_default() += time;
+        let counters = &self.ingest.progress.counters;
+        counters.add_stage(&stage.name, rows, time);
     }
 }
 

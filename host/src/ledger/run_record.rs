@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::Result;
+use crate::ingest::IngestedFile;
 use crate::ingest::row_accounting::{FileBook, StageBook};
 use crate::pipeline::plan::{Plan, ReportAction};
 
@@ -44,6 +45,21 @@ pub struct RunSums {
     pub rows_rejected: u64,
 }
 
+impl RunSums {
+    /// Those of some files.
+    pub fn of(files: &[IngestedFile]) -> Self {
+        let mut sums = Self::default();
+        for file in files {
+            sums.rows_read += file.rows_read;
+            sums.rows_loaded += file.rows_loaded;
+            sums.rows_taken_over += file.rows_known;
+            sums.rows_filtered += file.rows_filtered;
+            sums.rows_rejected += file.rejected.rows();
+        }
+        sums
+    }
+}
+
 /// The open record of a run at work.
 pub struct RunRecord {
     pub id: i64,
@@ -56,58 +72,60 @@ pub struct RunRecord {
 ///
 /// # Errors
 /// The database fails.
-pub async fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord> {
-    let failed = |error| SqlError(error).failure("cannot record the run");
-    let mut session = database.pool().acquire().await.map_err(failed)?.detach();
-    sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
-        .execute(&mut session)
-        .await
-        .map_err(failed)?;
-    let mut transaction = session.begin().await.map_err(failed)?;
-    let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
-        .bind(&plan.name)
-        .bind(payload)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    sqlx::query(include_str!("../../../sql/gristmill_run.lock.sql"))
-        .bind(run_id)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    let mut reports = Vec::new();
-    let mut positions = Vec::new();
-    let mut stages = Vec::new();
-    let mut digests = Vec::new();
-    let mut configs = Vec::new();
-    for report in &plan.reports {
-        let ReportAction::Load(load) = &report.action else {
-            continue;
-        };
-        for (position, stage) in load.stages().enumerate() {
-            reports.push(report.name.clone());
-            positions.push(position as i32);
-            stages.push(stage.name.clone());
-            digests.push(stage.component.digest.clone());
-            configs.push(stage.config.clone());
+pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord> {
+    database.wait(async {
+        let failed = |error| SqlError(error).failure("cannot record the run");
+        let mut session = database.pool().acquire().await.map_err(failed)?.detach();
+        sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
+            .execute(&mut session)
+            .await
+            .map_err(failed)?;
+        let mut transaction = session.begin().await.map_err(failed)?;
+        let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
+            .bind(&plan.name)
+            .bind(payload)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        sqlx::query(include_str!("../../../sql/gristmill_run.lock.sql"))
+            .bind(run_id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        let mut reports = Vec::new();
+        let mut positions = Vec::new();
+        let mut stages = Vec::new();
+        let mut digests = Vec::new();
+        let mut configs = Vec::new();
+        for report in &plan.reports {
+            let ReportAction::Load(load) = &report.action else {
+                continue;
+            };
+            for (position, stage) in load.stages().enumerate() {
+                reports.push(report.name.clone());
+                positions.push(position as i32);
+                stages.push(stage.name.clone());
+                digests.push(stage.component.digest.clone());
+                configs.push(stage.config.clone());
+            }
         }
-    }
-    sqlx::query(include_str!("../../../sql/gristmill_run_stage.insert.sql"))
-        .bind(run_id)
-        .bind(&reports)
-        .bind(&positions)
-        .bind(&stages)
-        .bind(&digests)
-        .bind(&configs)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    failpoint::passed(Step::RunOpened);
-    Ok(RunRecord {
-        id: run_id,
-        database: database.clone(),
-        session,
+        sqlx::query(include_str!("../../../sql/gristmill_run_stage.insert.sql"))
+            .bind(run_id)
+            .bind(&reports)
+            .bind(&positions)
+            .bind(&stages)
+            .bind(&digests)
+            .bind(&configs)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        failpoint::passed(Step::RunOpened);
+        Ok(RunRecord {
+            id: run_id,
+            database: database.clone(),
+            session,
+        })
     })
 }
 
@@ -116,29 +134,35 @@ impl RunRecord {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn close(
+    pub fn close(
         self,
         state: RunState,
         manifest_id: Option<i32>,
         sums: RunSums,
         error: Option<&str>,
     ) -> Result<()> {
-        let failed = |error| SqlError(error).failure("cannot record the run");
-        // Our own session may be what broke.
-        let mut connection = self.database.pool().acquire().await.map_err(failed)?;
-        write(&mut connection, self.id, state, manifest_id, sums, error)
-            .await
-            .map_err(failed)?;
-        failpoint::passed(Step::RunClosed);
-        self.closed().await;
-        Ok(())
+        let database = self.database.clone();
+        database.wait(async {
+            let failed = |error| SqlError(error).failure("cannot record the run");
+            // Our own session may be what broke.
+            let mut connection = self.database.pool().acquire().await.map_err(failed)?;
+            write(&mut connection, self.id, state, manifest_id, sums, error)
+                .await
+                .map_err(failed)?;
+            failpoint::passed(Step::RunClosed);
+            let _ = self.session.close().await;
+            Ok(())
+        })
     }
 
     /// Lets go of a run whose record was written by the transaction that made it
     /// count.
-    pub async fn closed(self) {
-        // The lock goes with the connection, however that ends.
-        let _ = self.session.close().await;
+    pub fn closed(self) {
+        let database = self.database.clone();
+        database.wait(async {
+            // The lock goes with the connection, however that ends.
+            let _ = self.session.close().await;
+        })
     }
 }
 

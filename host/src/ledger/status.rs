@@ -129,10 +129,12 @@ pub enum AttentionKind {
 ///
 /// # Errors
 /// The database fails.
-pub async fn status(database: &Database, since: Option<NaiveDate>) -> Result<Status> {
-    try_status(database, since)
-        .await
-        .map_err(|error| SqlError(error).failure("cannot read the ledger"))
+pub fn status(database: &Database, since: Option<NaiveDate>) -> Result<Status> {
+    database.wait(async {
+        try_status(database, since)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot read the ledger"))
+    })
 }
 
 async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Status, sqlx::Error> {

@@ -40,7 +40,20 @@ pub async fn days(
 ///
 /// # Errors
 /// The statement fails.
-pub async fn restore_tags_values(connection: &mut PgConnection) -> Result<()> {
+pub fn restore_all_tags_values(database: &Database) -> Result<()> {
+    database.wait(async {
+        let acquired = database.pool().acquire().await;
+        let mut connection =
+            acquired.map_err(|error| SqlError(error).failure("cannot reach the database"))?;
+        restore_tags_values(&mut connection).await
+    })
+}
+
+/// As [`restore_all_tags_values`], in the caller's transaction if there is one.
+///
+/// # Errors
+/// The statement fails.
+pub(super) async fn restore_tags_values(connection: &mut PgConnection) -> Result<()> {
     sqlx::query("SELECT restore_tags_values()")
         .execute(connection)
         .await
@@ -64,37 +77,39 @@ pub struct SummaryRow {
 ///
 /// # Errors
 /// The database fails.
-pub async fn daily_summary(
+pub fn daily_summary(
     database: &Database,
     source_uuid: Uuid,
     days: &[NaiveDate],
 ) -> Result<Vec<SummaryRow>> {
-    fn shown(row: &PgRow) -> Result<SummaryRow, sqlx::Error> {
-        let text = |index| row.try_get(index);
-        let number = |index| row.try_get(index);
-        Ok(SummaryRow {
-            day: row.try_get(0)?,
-            texts: [text(1)?, text(2)?, text(3)?, text(4)?, text(5)?],
-            measures: [
-                number(6)?,
-                number(7)?,
-                number(8)?,
-                number(9)?,
-                number(10)?,
-                number(11)?,
-                number(12)?,
-            ],
-        })
-    }
-    sqlx::query(include_str!(
-        "../../../sql/reporting_ocpusagelineitem_daily_summary.select.sql"
-    ))
-    .bind(source_uuid)
-    .bind(days)
-    .fetch_all(database.pool())
-    .await
-    .and_then(|rows| rows.iter().map(shown).collect())
-    .map_err(|error| SqlError(error).failure("cannot read the daily summary"))
+    database.wait(async {
+        fn shown(row: &PgRow) -> Result<SummaryRow, sqlx::Error> {
+            let text = |index| row.try_get(index);
+            let number = |index| row.try_get(index);
+            Ok(SummaryRow {
+                day: row.try_get(0)?,
+                texts: [text(1)?, text(2)?, text(3)?, text(4)?, text(5)?],
+                measures: [
+                    number(6)?,
+                    number(7)?,
+                    number(8)?,
+                    number(9)?,
+                    number(10)?,
+                    number(11)?,
+                    number(12)?,
+                ],
+            })
+        }
+        sqlx::query(include_str!(
+            "../../../sql/reporting_ocpusagelineitem_daily_summary.select.sql"
+        ))
+        .bind(source_uuid)
+        .bind(days)
+        .fetch_all(database.pool())
+        .await
+        .and_then(|rows| rows.iter().map(shown).collect())
+        .map_err(|error| SqlError(error).failure("cannot read the daily summary"))
+    })
 }
 
 async fn postgres(

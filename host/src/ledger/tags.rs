@@ -44,86 +44,92 @@ pub struct Changed {
 ///
 /// # Errors
 /// The database fails.
-pub async fn list(database: &Database) -> Result<Vec<Tag>> {
-    let mut connection = database.pool().acquire().await.map_err(failed)?;
-    select(&mut connection).await
+pub fn list(database: &Database) -> Result<Vec<Tag>> {
+    database.wait(async {
+        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        select(&mut connection).await
+    })
 }
 
 /// Enables keys, all or none.
 ///
 /// # Errors
 /// A key is too long, too many would be enabled, or the database fails.
-pub async fn enable(database: &Database, keys: &[String]) -> Result<Changed> {
-    for key in keys {
-        check(key)?;
-    }
-    let (mut transaction, tags) = begin(database).await?;
-    let mut change = Changed::default();
-    for key in distinct(keys) {
-        match find(&tags, key) {
-            Some(tag) if tag.enabled => change.unchanged.push(key.clone()),
-            Some(_) => change.changed.push(key.clone()),
-            None => {
-                change.changed.push(key.clone());
-                change.unseen.push(key.clone());
+pub fn enable(database: &Database, keys: &[String]) -> Result<Changed> {
+    database.wait(async {
+        for key in keys {
+            check(key)?;
+        }
+        let (mut transaction, tags) = begin(database).await?;
+        let mut change = Changed::default();
+        for key in distinct(keys) {
+            match find(&tags, key) {
+                Some(tag) if tag.enabled => change.unchanged.push(key.clone()),
+                Some(_) => change.changed.push(key.clone()),
+                None => {
+                    change.changed.push(key.clone());
+                    change.unseen.push(key.clone());
+                }
             }
         }
-    }
-    let enabled = tags.iter().filter(|tag| tag.enabled).count();
-    if enabled + change.changed.len() > ENABLED_MAX {
-        return Err(Failure::run(format!(
-            "cannot enable {}: {enabled} keys are enabled, and there can be at most {ENABLED_MAX}",
-            names(&change.changed)
+        let enabled = tags.iter().filter(|tag| tag.enabled).count();
+        if enabled + change.changed.len() > ENABLED_MAX {
+            return Err(Failure::run(format!(
+                "cannot enable {}: {enabled} keys are enabled, and there can be at most {ENABLED_MAX}",
+                names(&change.changed)
+            ))
+            .hint("`gristmill tags disable KEY` makes room"));
+        }
+        sqlx::query(include_str!(
+            "../../../sql/reporting_enabledtagkeys.enable.sql"
         ))
-        .hint("`gristmill tags disable KEY` makes room"));
-    }
-    sqlx::query(include_str!(
-        "../../../sql/reporting_enabledtagkeys.enable.sql"
-    ))
-    .bind(&change.changed)
-    .execute(&mut *transaction)
-    .await
-    .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(change)
+        .bind(&change.changed)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(change)
+    })
 }
 
 /// Disables keys, all or none.
 ///
 /// # Errors
 /// A key is not known or takes part in a mapping, or the database fails.
-pub async fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
-    let (mut transaction, tags) = begin(database).await?;
-    let mut change = Changed::default();
-    for key in distinct(keys) {
-        let tag = known(&tags, key)?;
-        if let Some(parent) = &tag.parent {
-            return Err(Failure::run(format!(
-                "cannot disable `{key}`: it is mapped to `{parent}`"
-            ))
-            .hint(format!("`gristmill tags unmap {key}` comes first")));
+pub fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
+    database.wait(async {
+        let (mut transaction, tags) = begin(database).await?;
+        let mut change = Changed::default();
+        for key in distinct(keys) {
+            let tag = known(&tags, key)?;
+            if let Some(parent) = &tag.parent {
+                return Err(Failure::run(format!(
+                    "cannot disable `{key}`: it is mapped to `{parent}`"
+                ))
+                .hint(format!("`gristmill tags unmap {key}` comes first")));
+            }
+            if let Some(child) = tags.iter().find(|tag| tag.parent.as_ref() == Some(key)) {
+                return Err(Failure::run(format!(
+                    "cannot disable `{key}`: `{}` is mapped to it",
+                    child.key
+                ))
+                .hint(format!("`gristmill tags unmap {}` comes first", child.key)));
+            }
+            match tag.enabled {
+                true => change.changed.push(key.clone()),
+                false => change.unchanged.push(key.clone()),
+            }
         }
-        if let Some(child) = tags.iter().find(|tag| tag.parent.as_ref() == Some(key)) {
-            return Err(Failure::run(format!(
-                "cannot disable `{key}`: `{}` is mapped to it",
-                child.key
-            ))
-            .hint(format!("`gristmill tags unmap {}` comes first", child.key)));
-        }
-        match tag.enabled {
-            true => change.changed.push(key.clone()),
-            false => change.unchanged.push(key.clone()),
-        }
-    }
-    sqlx::query(include_str!(
-        "../../../sql/reporting_enabledtagkeys.disable.sql"
-    ))
-    .bind(&change.changed)
-    .execute(&mut *transaction)
-    .await
-    .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(change)
+        sqlx::query(include_str!(
+            "../../../sql/reporting_enabledtagkeys.disable.sql"
+        ))
+        .bind(&change.changed)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(change)
+    })
 }
 
 /// Has `child` known under the name of `parent`; says whether that is new.
@@ -131,67 +137,71 @@ pub async fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
 /// # Errors
 /// One of them is not known or not enabled, the two would make a chain, or the
 /// database fails.
-pub async fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
-    if child == parent {
-        return Err(Failure::definition(format!(
-            "cannot map `{child}` to itself"
-        )));
-    }
-    let (mut transaction, tags) = begin(database).await?;
-    for key in [child, parent] {
-        if !known(&tags, key)?.enabled {
-            return Err(Failure::run(format!(
-                "cannot map `{child}` to `{parent}`: `{key}` is not enabled"
-            ))
-            .hint(format!("`gristmill tags enable {key}` comes first")));
+pub fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
+    database.wait(async {
+        if child == parent {
+            return Err(Failure::definition(format!(
+                "cannot map `{child}` to itself"
+            )));
         }
-    }
-    if let Some(grandparent) = &known(&tags, parent)?.parent {
-        return Err(Failure::run(format!(
-            "cannot map `{child}` to `{parent}`, which is itself mapped to `{grandparent}`"
-        ))
-        .hint(format!("map `{child}` to `{grandparent}`")));
-    }
-    if let Some(grandchild) = tags.iter().find(|tag| tag.parent.as_deref() == Some(child)) {
-        return Err(Failure::run(format!(
-            "cannot map `{child}` to `{parent}`: `{}` is mapped to `{child}`",
-            grandchild.key
-        ))
-        .hint(format!("map `{}` to `{parent}` first", grandchild.key)));
-    }
-    if known(&tags, child)?.parent.as_deref() == Some(parent) {
-        return Ok(false);
-    }
-    sqlx::query(include_str!("../../../sql/reporting_tagmapping.upsert.sql"))
-        .bind(child)
-        .bind(parent)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(true)
+        let (mut transaction, tags) = begin(database).await?;
+        for key in [child, parent] {
+            if !known(&tags, key)?.enabled {
+                return Err(Failure::run(format!(
+                    "cannot map `{child}` to `{parent}`: `{key}` is not enabled"
+                ))
+                .hint(format!("`gristmill tags enable {key}` comes first")));
+            }
+        }
+        if let Some(grandparent) = &known(&tags, parent)?.parent {
+            return Err(Failure::run(format!(
+                "cannot map `{child}` to `{parent}`, which is itself mapped to `{grandparent}`"
+            ))
+            .hint(format!("map `{child}` to `{grandparent}`")));
+        }
+        if let Some(grandchild) = tags.iter().find(|tag| tag.parent.as_deref() == Some(child)) {
+            return Err(Failure::run(format!(
+                "cannot map `{child}` to `{parent}`: `{}` is mapped to `{child}`",
+                grandchild.key
+            ))
+            .hint(format!("map `{}` to `{parent}` first", grandchild.key)));
+        }
+        if known(&tags, child)?.parent.as_deref() == Some(parent) {
+            return Ok(false);
+        }
+        sqlx::query(include_str!("../../../sql/reporting_tagmapping.upsert.sql"))
+            .bind(child)
+            .bind(parent)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
+    })
 }
 
 /// Has keys known under their own names again.
 ///
 /// # Errors
 /// A key is not known, or the database fails.
-pub async fn unmap(database: &Database, children: &[String]) -> Result<Changed> {
-    let (mut transaction, tags) = begin(database).await?;
-    let mut change = Changed::default();
-    for key in distinct(children) {
-        match known(&tags, key)?.parent {
-            Some(_) => change.changed.push(key.clone()),
-            None => change.unchanged.push(key.clone()),
+pub fn unmap(database: &Database, children: &[String]) -> Result<Changed> {
+    database.wait(async {
+        let (mut transaction, tags) = begin(database).await?;
+        let mut change = Changed::default();
+        for key in distinct(children) {
+            match known(&tags, key)?.parent {
+                Some(_) => change.changed.push(key.clone()),
+                None => change.unchanged.push(key.clone()),
+            }
         }
-    }
-    sqlx::query(include_str!("../../../sql/reporting_tagmapping.delete.sql"))
-        .bind(&change.changed)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(change)
+        sqlx::query(include_str!("../../../sql/reporting_tagmapping.delete.sql"))
+            .bind(&change.changed)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(change)
+    })
 }
 
 fn failed(error: sqlx::Error) -> Failure {

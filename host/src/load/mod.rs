@@ -10,13 +10,11 @@ mod encode;
 mod fit;
 mod months;
 mod stored_texts;
-mod version;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -25,10 +23,10 @@ use self::copy::{CopyError, CopyOf, ensure_partition};
 use self::encode::Encoder;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
-pub use self::version::LOAD_VERSION;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::{Loaded, Sink, SinkWriter};
 use crate::pipeline::plan::LoadPlan;
 use crate::pipeline::staging::SYSTEM_COLUMNS;
 use crate::rows::batch::{Batch, RejectedRow};
@@ -78,18 +76,6 @@ impl Loader {
         }
     }
 
-    /// Begins the load of a worker's share of a report.
-    pub fn begin<'p>(&self, plan: &'p LoadPlan, runtime: &Handle) -> ReportLoad<'p> {
-        ReportLoad {
-            loader: self.clone(),
-            plan,
-            runtime: runtime.clone(),
-            copy: None,
-            rows: 0,
-            hours: BTreeMap::new(),
-        }
-    }
-
     /// The months of a table that have a partition.
     async fn months_of(&self, table: &str) -> BTreeSet<NaiveDate> {
         let made = self.months.lock().await;
@@ -130,11 +116,22 @@ impl Loader {
     }
 }
 
+impl Sink for Loader {
+    fn writer<'s>(&'s self, plan: &'s LoadPlan) -> Box<dyn SinkWriter + 's> {
+        Box::new(ReportLoad {
+            loader: self.clone(),
+            plan,
+            copy: None,
+            rows: 0,
+            hours: BTreeMap::new(),
+        })
+    }
+}
+
 /// A worker's share of a report being loaded. Used from a thread outside of the runtime.
-pub struct ReportLoad<'p> {
+struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
-    runtime: Handle,
     copy: Option<Copy>,
     rows: u64,
     hours: BTreeMap<i64, u64>,
@@ -150,20 +147,8 @@ struct Copy {
     months: BTreeSet<NaiveDate>,
 }
 
-/// What reached staging.
-#[derive(Debug)]
-pub struct Loaded {
-    pub rows: u64,
-    /// Rows by hour, in microseconds since the epoch.
-    pub hours: BTreeMap<i64, u64>,
-}
-
-impl ReportLoad<'_> {
-    /// Sends a batch on its way; returns the rows that the table cannot hold.
-    ///
-    /// # Errors
-    /// The database refuses something, or the batch is not of the plan's schema.
-    pub fn send(&mut self, batch: &Batch) -> Result<Vec<RejectedRow>> {
+impl SinkWriter for ReportLoad<'_> {
+    fn send(&mut self, batch: &Batch) -> Result<Vec<RejectedRow>> {
         if batch.rows == 0 {
             return Ok(Vec::new());
         }
@@ -199,11 +184,21 @@ impl ReportLoad<'_> {
         Ok(rejects)
     }
 
+    fn finish(mut self: Box<Self>) -> Result<Loaded> {
+        self.end_copy()?;
+        Ok(Loaded {
+            rows: self.rows,
+            hours: std::mem::take(&mut self.hours),
+        })
+    }
+}
+
+impl ReportLoad<'_> {
     fn known_ids(&self, encoder: &Encoder<'_>) -> KnownIds {
         let Loader {
             label_sets, names, ..
         } = &self.loader;
-        self.runtime.block_on(async {
+        self.loader.database.wait(async {
             KnownIds {
                 label_sets: label_sets.known(encoder.texts(Kind::LabelSet)).await,
                 names: names.known(encoder.texts(Kind::Name)).await,
@@ -216,7 +211,7 @@ impl ReportLoad<'_> {
         let Loader {
             label_sets, names, ..
         } = &self.loader;
-        let stored = self.runtime.block_on(async {
+        let stored = self.loader.database.wait(async {
             Ok(KnownIds {
                 label_sets: label_sets
                     .ids(encoder.texts(Kind::LabelSet), known.label_sets)
@@ -256,7 +251,7 @@ impl ReportLoad<'_> {
             .ok_or_else(|| self.unlike("a text of it is not stored"))?;
         let months = encoder.months();
         let loader = self.loader.clone();
-        let prepared = self.runtime.block_on(async {
+        let prepared = self.loader.database.wait(async {
             let mut periods = HashMap::new();
             for month in &months {
                 periods.insert(*month, loader.period(&self.plan.table, *month).await?);
@@ -303,24 +298,13 @@ impl ReportLoad<'_> {
         }
     }
 
-    /// Ends the file; every row sent is in staging then.
-    ///
-    /// # Errors
-    /// The database refuses something, or counts other rows than were sent.
-    pub fn finish(mut self) -> Result<Loaded> {
-        self.end_copy()?;
-        Ok(Loaded {
-            rows: self.rows,
-            hours: std::mem::take(&mut self.hours),
-        })
-    }
-
     fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> Copy {
         let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
         let mut months = batch_months;
         months.extend(
-            self.runtime
-                .block_on(self.loader.months_of(&self.plan.table)),
+            self.loader
+                .database
+                .wait(self.loader.months_of(&self.plan.table)),
         );
         let copy = CopyOf {
             database: self.loader.database.clone(),
@@ -331,7 +315,7 @@ impl ReportLoad<'_> {
         };
         Copy {
             buffers,
-            task: self.runtime.spawn(copy.run(receiver)),
+            task: self.loader.database.runtime().spawn(copy.run(receiver)),
             sent: 0,
             months,
         }
@@ -345,8 +329,9 @@ impl ReportLoad<'_> {
         let _ = copy.buffers.blocking_send(encode::TRAILER.to_vec());
         drop(copy.buffers);
         let rows = self
-            .runtime
-            .block_on(copy.task)
+            .loader
+            .database
+            .wait(copy.task)
             .map_err(|error| Failure::run("the load stopped").because(error))?
             .map_err(|error| error.failure(self.doing()))?;
         if rows != copy.sent {

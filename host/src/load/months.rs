@@ -26,12 +26,14 @@ impl LoadableMonths {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn now(database: &Database, limits: MonthLimits) -> Result<Self> {
-        sqlx::query_scalar(include_str!("../../../sql/today.select.sql"))
-            .fetch_one(database.pool())
-            .await
-            .map(|today| Self::on(today, limits))
-            .map_err(|error| SqlError(error).failure("cannot read the clock of the database"))
+    pub fn now(database: &Database, limits: MonthLimits) -> Result<Self> {
+        database.wait(async {
+            sqlx::query_scalar(include_str!("../../../sql/today.select.sql"))
+                .fetch_one(database.pool())
+                .await
+                .map(|today| Self::on(today, limits))
+                .map_err(|error| SqlError(error).failure("cannot read the clock of the database"))
+        })
     }
 
     /// As it is on a day. Years that no table has are never among them.

@@ -34,7 +34,6 @@ pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::{Limits, LoadLimits};
 pub use self::parser::{Parsed, Parser, WantedColumn};
 pub use self::state::printable_of_row as cut_for_row;
-pub use self::state::{LogLevel, LogLine, LoggedBy};
 use self::state::{State, printable};
 pub use self::transform::{Contract, Processed, ProcessedOnce, RowEffect, Transform};
 pub use self::weight::{rejected_bytes, too_large, written_out_bytes};

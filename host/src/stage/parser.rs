@@ -10,9 +10,8 @@ use super::crossing;
 use super::limits::UNFINISHED_BYTES_MAX;
 use super::state::{printable, printable_of_row};
 use super::weight::{self, Weight};
-use super::{
-    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, facts,
-};
+use super::{Component, Cost, Fact, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use crate::diagnostics::log_line::LogLine;
 use crate::rows::batch::{Batch, Places, Raw, RejectedRow};
 use crate::rows::column::{ColumnType, Field, Schema};
 

@@ -8,47 +8,8 @@ use super::limits::{
     INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, REJECT_TEXT_BYTES_MAX,
     TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use crate::diagnostics::log_line::{LogLevel, LogLine, LoggedBy};
 use crate::diagnostics::printable;
-
-/// How much a log line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-/// One message of a stage, or about it, fit for a terminal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    pub level: LogLevel,
-    pub message: String,
-    pub by: LoggedBy,
-}
-
-/// Who says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoggedBy {
-    Stage,
-    /// We do, of a stage that said more than it may.
-    Limit,
-    /// We do, of what became of it.
-    Host,
-}
-
-impl LogLine {
-    /// Stands where messages of a stage end that may say no more.
-    pub fn cut(log_lines_max: u64) -> Self {
-        Self {
-            level: LogLevel::Warn,
-            message: format!(
-                "more than {log_lines_max} messages (`log-lines`); the rest is dropped"
-            ),
-            by: LoggedBy::Limit,
-        }
-    }
-}
 
 pub(super) struct State {
     memory_bytes_max: u64,

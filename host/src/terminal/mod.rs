@@ -17,12 +17,11 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::database::without_passwords;
+use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Exit, Failure};
+use crate::diagnostics::log_line::{LogLevel, LogLine};
 use crate::diagnostics::printable;
 use crate::diagnostics::problem::{Problem, Sources};
-use crate::ingest::Progress;
-use crate::stage::{LogLevel, LogLine};
 
 /// How often live progress is drawn.
 const PROGRESS_TICK: Duration = Duration::from_millis(100);
@@ -119,10 +118,10 @@ pub fn words_of(failure: &Failure) -> String {
 }
 
 /// A command line that cannot be understood, or that asks for help: the exit code.
-pub fn refusal(refusal: &clap::Error) -> ExitCode {
+/// `without_secrets` takes out what nobody may see.
+pub fn refusal(refusal: &clap::Error, without_secrets: &dyn Fn(&str) -> String) -> ExitCode {
     let words = refusal.render().to_string();
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    let shown = printable::lines(&without_passwords(&words, arguments));
+    let shown = printable::lines(&without_secrets(&words));
     match shown == words {
         // In colours, where there is a terminal; whoever went away needs no help.
         true => drop(refusal.print()),
@@ -163,7 +162,7 @@ pub struct Live {
 }
 
 impl Live {
-    pub fn begin(name: &str, progress: &Arc<Progress>) -> Self {
+    pub fn begin(name: &str, counters: &Arc<Counters>) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         if !std::io::stderr().is_terminal() {
             say(&format!("{name}: running"));
@@ -174,7 +173,7 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        let (watched, stop) = (Arc::clone(progress), Arc::clone(&done));
+        let (watched, stop) = (Arc::clone(counters), Arc::clone(&done));
         let name = name.to_string();
         let thread = thread::spawn(move || {
             let started = Instant::now();
@@ -204,13 +203,9 @@ impl Drop for Live {
 }
 
 /// `payload.tar.gz  12,345 rows  56 MB/s  csv-parse 71 %, …`
-fn line(name: &str, progress: &Progress, elapsed: Duration) -> String {
-    let megabytes = progress.bytes.load(Ordering::Relaxed) as f64 / 1e6;
-    let stages = progress
-        .stages
-        .lock()
-        .map(|stages| stages.clone())
-        .unwrap_or_default();
+fn line(name: &str, counters: &Counters, elapsed: Duration) -> String {
+    let megabytes = counters.bytes() as f64 / 1e6;
+    let stages = counters.stages();
     let total: f64 = stages.values().map(Duration::as_secs_f64).sum();
     let shares: Vec<String> = stages
         .iter()
@@ -218,7 +213,7 @@ fn line(name: &str, progress: &Progress, elapsed: Duration) -> String {
         .collect();
     printable::line(&format!(
         "{name}  {} rows  {:.1} MB/s  {}",
-        grouped(progress.rows.load(Ordering::Relaxed)),
+        grouped(counters.rows()),
         megabytes / elapsed.as_secs_f64().max(0.001),
         shares.join(", ")
     ))
@@ -243,12 +238,11 @@ mod tests {
 
     #[test]
     fn live_progress_shows_names_and_does_not_obey_them() {
-        let progress = Progress::default();
-        let stages = [("b\u{9b}2J".to_string(), Duration::from_secs(1))];
-        progress.stages.lock().unwrap().extend(stages);
+        let counters = Counters::default();
+        counters.add_stage("b\u{9b}2J", 0, Duration::from_secs(1));
         let line = line(
             "a\u{1b}]0;x\u{7}\n\u{202e}",
-            &progress,
+            &counters,
             Duration::from_secs(1),
         );
         assert_eq!(line, "a ]0;x  \\u{202e}  0 rows  0.0 MB/s  b 2J 100 %");

@@ -53,7 +53,8 @@ pub(crate) struct Copies<'a> {
     server: &'a Server,
     plan: &'a Plan,
     payload: &'a Path,
-    runtime: Runtime,
+    /// What the database asks its server in.
+    _runtime: Runtime,
     database: Database,
     source_uuid: Uuid,
     /// The schema that is loaded from the tarball, and the one for copies.
@@ -84,8 +85,7 @@ impl<'a> Copies<'a> {
         let database = open(&schemas[0])?;
         drop(open(&schemas[1])?);
         let source_uuid = Uuid::new_v4();
-        runtime
-            .block_on(source::register(&database, source_uuid, "bench", "bench"))
+        source::register(&database, source_uuid, "bench", "bench")
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         server.psql(&schemas[0], &[GENERATION])?;
         server.psql(&schemas[1], &["SELECT ensure_month('2026-10-01')"])?;
@@ -105,7 +105,7 @@ impl<'a> Copies<'a> {
             source_uuid,
             schemas,
             tables: tables.collect(),
-            runtime,
+            _runtime: runtime,
         };
         copies.ingest()?;
         for table in &copies.tables {
@@ -126,9 +126,7 @@ impl<'a> Copies<'a> {
         self.empty(&self.schemas[0])?;
         let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
         let progress = Progress::default();
-        let loadable = self
-            .runtime
-            .block_on(LoadableMonths::now(&self.database, self.plan.months))
+        let loadable = LoadableMonths::now(&self.database, self.plan.months)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let seconds = time(|| {
             let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
@@ -138,8 +136,7 @@ impl<'a> Copies<'a> {
                 plan: self.plan,
                 words: &words,
                 known: &KnownHours::default(),
-                loader: &loader,
-                runtime: self.runtime.handle(),
+                sink: &loader,
                 rejects: &Rejects::new(&self.plan.budget, &Nowhere),
                 progress: &progress,
                 workers: self.options.workers,

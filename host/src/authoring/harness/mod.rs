@@ -15,12 +15,11 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 
 use self::table::Table;
+use crate::diagnostics::log_line::LogLine;
 use crate::pipeline::definition::Column;
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::rows::column::{ColumnType, Schema};
-use crate::stage::{
-    Component, Contract, Cost, Fact, LogLine, Settings, StageError, WantedColumn, World,
-};
+use crate::stage::{Component, Contract, Cost, Fact, Settings, StageError, WantedColumn, World};
 
 /// What a stage is tried with, besides its input.
 #[derive(Clone, Debug, Default)]

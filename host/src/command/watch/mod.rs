@@ -12,12 +12,12 @@ use tokio::runtime::Runtime;
 
 use self::agenda::Agenda;
 use self::stop::Stop;
-use super::run::Runner;
-use super::{engine, plan, target};
+use super::{engine, open_to_load, plan, target};
 use crate::cli::WatchArguments;
 use crate::database::{self, Target};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::payload::inbox::{Folders, Inbox, Seen};
+use crate::run::Runner;
 use crate::terminal;
 
 /// # Errors
@@ -33,18 +33,19 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
     };
     let state = database::default_data_directory();
     let inbox = Inbox::open(&arguments.inbox, folders, &state)?;
+    let stop = Stop::on_signals(runtime)?;
+    let (database, workers) = open_to_load(
+        &plan,
+        runtime,
+        &arguments.database,
+        arguments.connections,
+        arguments.payloads_at_once,
+    )?;
     let watch = Watch {
         arguments,
-        runtime,
         inbox: &inbox,
-        stop: Stop::on_signals(runtime)?,
-        runner: Runner::open(
-            &plan,
-            runtime,
-            &arguments.database,
-            arguments.connections,
-            arguments.payloads_at_once,
-        )?,
+        stop,
+        runner: Runner::new(&plan, database, workers)?,
         target: target(&arguments.database),
         desk: Mutex::new(Desk {
             agenda: Agenda::new(plan.watch),
@@ -81,7 +82,6 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
 /// What is shared by the thread that looks and those that work.
 struct Watch<'a> {
     arguments: &'a WatchArguments,
-    runtime: &'a Runtime,
     inbox: &'a Inbox,
     stop: Stop,
     runner: Runner<'a>,

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::agenda::{Ticket, Turn, Verdict};
 use super::{Desk, Watch};
-use crate::command::payload_run::PayloadResult;
 use crate::database;
 use crate::diagnostics::failure::{Exit, Failure, Result};
 use crate::diagnostics::hindrance::{self, Hindrance};
 use crate::diagnostics::printable;
 use crate::payload::inbox::{Arrival, PutAway};
 use crate::payload::{Opened, Payload};
+use crate::run::PayloadResult;
 use crate::terminal::{self, grouped};
 
 /// How long the database may stay away before it is tried again: at first, and at
@@ -146,7 +146,7 @@ impl Watch<'_> {
     /// Whether the database cannot be used by anybody now.
     fn is_ill(&self) -> bool {
         let asked = database::probe(&self.target, &terminal::say);
-        self.runtime.block_on(asked).is_err()
+        self.runner.database().wait(asked).is_err()
     }
 
     /// Leaves a payload in the inbox, or sets it aside when that went on for too long.

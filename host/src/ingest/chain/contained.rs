@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Broken, Stop};
+use crate::diagnostics::log_line::{LogLevel, LogLine, LoggedBy};
 use crate::pipeline::plan::{LoadPlan, TransformPlan};
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::rows::column::Schema;
 use crate::stage::{
-    Fact, LogLevel, LogLine, LoggedBy, Processed, ProcessedOnce, Settings, StageError, Transform,
-    cut_for_row, rejected_bytes, too_large, written_out_bytes,
+    Fact, Processed, ProcessedOnce, Settings, StageError, Transform, cut_for_row, rejected_bytes,
+    too_large, written_out_bytes,
 };
 
 /// Times that a stage may break in one file. One guilty row among 8,000 takes 14,

@@ -18,11 +18,12 @@ use bytes::Bytes;
 
 pub use self::contained::Breaks;
 use self::contained::Contained;
+use crate::diagnostics::log_line::LogLine;
 use crate::ingest::row_accounting::StageBook;
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::{Batch, RejectedRow};
-use crate::stage::{Fact, LogLine, Parser, StageError, WantedColumn};
+use crate::stage::{Fact, Parser, StageError, WantedColumn};
 
 /// Cases captured of one file: what is wrong with a stage shows in the first few.
 const CAPTURES_MAX: usize = 20;

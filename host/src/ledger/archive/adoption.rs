@@ -35,78 +35,80 @@ pub struct Adopted {
 ///
 /// # Errors
 /// The folder cannot be written, or the database fails; it may be tried again.
-pub async fn adopt(database: &Database, directory: &Path) -> Result<Adopted> {
-    let directory = folder_of(database, directory)?;
-    let shown = directory.display();
-    let unwritable = |error: io::Error| {
-        Failure::environment(format!("cannot take archive `{shown}`")).because(error)
-    };
-    let mut connection = database.pool().acquire().await.map_err(failed)?;
-    let mut transaction = connection.begin().await.map_err(failed)?;
-    let taken = Owner::take(database, &mut transaction, &directory, &unwritable);
-    let (owner, root, before) = taken.await?;
-    let places: Vec<(String, String)> = sqlx::query_as(include_str!(
-        "../../../../sql/gristmill_archive.select_places.sql"
-    ))
-    .fetch_all(&mut *transaction)
-    .await
-    .map_err(failed)?;
-    let mut by_folder: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    for (folder, digest) in places {
-        by_folder.entry(folder.into()).or_default().push(digest);
-    }
-    let mut adopted = Adopted {
-        directory: directory.clone(),
-        was_ours: before == Standing::Ours,
-        former_owner: match before {
-            Standing::Others(former) => {
-                Some(format!("schema `{}` of {}", former.schema, former.database))
-            }
-            _ => None,
-        },
-        payloads_there: 0,
-        payloads_moved: 0,
-        payloads_missing: 0,
-    };
-    let (mut folders, mut digests) = (Vec::new(), Vec::new());
-    for (folder, named) in by_folder {
-        // One that is another's, not there or no folder at all has nothing of ours.
-        let theirs = match folder == directory {
-            true => None,
-            false => owner.open(&folder).ok().flatten(),
+pub fn adopt(database: &Database, directory: &Path) -> Result<Adopted> {
+    database.wait(async {
+        let directory = folder_of(database, directory)?;
+        let shown = directory.display();
+        let unwritable = |error: io::Error| {
+            Failure::environment(format!("cannot take archive `{shown}`")).because(error)
         };
-        for digest in named {
-            let is_here = holds(&root, &digest).map_err(unwritable)?;
-            let stays = match &theirs {
-                Some(other) => !is_here || holds(other, &digest).map_err(unwritable)?,
-                None => false,
-            };
-            if stays {
-                continue;
-            }
-            // A file that is being written counts as none.
-            match (is_here, digest.is_empty()) {
-                (true, _) => adopted.payloads_there += 1,
-                (false, true) => {}
-                (false, false) => adopted.payloads_missing += 1,
-            }
-            if folder != directory {
-                adopted.payloads_moved += usize::from(is_here);
-                folders.push(folder.to_string_lossy().into_owned());
-                digests.push(digest);
-            }
-        }
-    }
-    sqlx::query(include_str!("../../../../sql/gristmill_archive.move.sql"))
-        .bind(folders)
-        .bind(digests)
-        .bind(directory.to_string_lossy())
-        .execute(&mut *transaction)
+        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        let mut transaction = connection.begin().await.map_err(failed)?;
+        let taken = Owner::take(database, &mut transaction, &directory, &unwritable);
+        let (owner, root, before) = taken.await?;
+        let places: Vec<(String, String)> = sqlx::query_as(include_str!(
+            "../../../../sql/gristmill_archive.select_places.sql"
+        ))
+        .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    failpoint::passed(Step::ArchiveAdopted);
-    Ok(adopted)
+        let mut by_folder: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for (folder, digest) in places {
+            by_folder.entry(folder.into()).or_default().push(digest);
+        }
+        let mut adopted = Adopted {
+            directory: directory.clone(),
+            was_ours: before == Standing::Ours,
+            former_owner: match before {
+                Standing::Others(former) => {
+                    Some(format!("schema `{}` of {}", former.schema, former.database))
+                }
+                _ => None,
+            },
+            payloads_there: 0,
+            payloads_moved: 0,
+            payloads_missing: 0,
+        };
+        let (mut folders, mut digests) = (Vec::new(), Vec::new());
+        for (folder, named) in by_folder {
+            // One that is another's, not there or no folder at all has nothing of ours.
+            let theirs = match folder == directory {
+                true => None,
+                false => owner.open(&folder).ok().flatten(),
+            };
+            for digest in named {
+                let is_here = holds(&root, &digest).map_err(unwritable)?;
+                let stays = match &theirs {
+                    Some(other) => !is_here || holds(other, &digest).map_err(unwritable)?,
+                    None => false,
+                };
+                if stays {
+                    continue;
+                }
+                // A file that is being written counts as none.
+                match (is_here, digest.is_empty()) {
+                    (true, _) => adopted.payloads_there += 1,
+                    (false, true) => {}
+                    (false, false) => adopted.payloads_missing += 1,
+                }
+                if folder != directory {
+                    adopted.payloads_moved += usize::from(is_here);
+                    folders.push(folder.to_string_lossy().into_owned());
+                    digests.push(digest);
+                }
+            }
+        }
+        sqlx::query(include_str!("../../../../sql/gristmill_archive.move.sql"))
+            .bind(folders)
+            .bind(digests)
+            .bind(directory.to_string_lossy())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        failpoint::passed(Step::ArchiveAdopted);
+        Ok(adopted)
+    })
 }
 
 fn holds(root: &Root, digest: &str) -> io::Result<bool> {

@@ -118,47 +118,46 @@ impl Archive {
     /// # Errors
     /// It is another database's, or this one is a copy that has records of another's, or
     /// it cannot be read.
-    pub async fn of(database: &Database, directory: &Path) -> Result<Self> {
-        let mut archive = Self {
-            directory: folder_of(database, directory)?,
-            owner: Owner::of(database).await?,
-        };
-        if !archive.owner.is_known() && archive.owner.open(&archive.directory).is_err() {
-            // Another run may have given a copy its identity since we looked.
-            archive.owner = Owner::of(database).await?;
-        }
-        archive.owner.open(&archive.directory)?;
-        Ok(archive)
+    pub fn of(database: &Database, directory: &Path) -> Result<Self> {
+        database.wait(async {
+            let mut archive = Self {
+                directory: folder_of(database, directory)?,
+                owner: Owner::of(database).await?,
+            };
+            if !archive.owner.is_known() && archive.owner.open(&archive.directory).is_err() {
+                // Another run may have given a copy its identity since we looked.
+                archive.owner = Owner::of(database).await?;
+            }
+            archive.owner.open(&archive.directory)?;
+            Ok(archive)
+        })
     }
 
     /// What of these files of a manifest is in the archive, read through.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn held(
-        &self,
-        database: &Database,
-        manifest_id: i32,
-        files: &[String],
-    ) -> Result<Held> {
-        let mut held = Held::default();
-        let mut whole: BTreeSet<String> = BTreeSet::new();
-        let mut recorded = of_manifest(database, manifest_id).await?;
-        recorded.retain(|kept| kept.files.iter().any(|file| files.contains(file)));
-        if recorded.is_empty() {
-            held.covers = files.is_empty();
-            return Ok(held);
-        }
-        // A copy may have got its identity since we looked.
-        let owner = Owner::of(database).await?;
-        for kept in recorded {
-            match self.examine(&owner, &kept) {
-                Found::Whole => whole.extend(kept.files),
-                found => held.bad.push((kept, found)),
+    pub fn held(&self, database: &Database, manifest_id: i32, files: &[String]) -> Result<Held> {
+        database.wait(async {
+            let mut held = Held::default();
+            let mut whole: BTreeSet<String> = BTreeSet::new();
+            let mut recorded = select(database, manifest_id).await?;
+            recorded.retain(|kept| kept.files.iter().any(|file| files.contains(file)));
+            if recorded.is_empty() {
+                held.covers = files.is_empty();
+                return Ok(held);
             }
-        }
-        held.covers = files.iter().all(|file| whole.contains(file));
-        Ok(held)
+            // A copy may have got its identity since we looked.
+            let owner = Owner::of(database).await?;
+            for kept in recorded {
+                match self.examine(&owner, &kept) {
+                    Found::Whole => whole.extend(kept.files),
+                    found => held.bad.push((kept, found)),
+                }
+            }
+            held.covers = files.iter().all(|file| whole.contains(file));
+            Ok(held)
+        })
     }
 
     /// What there is of a recorded payload, where the record says or here.
@@ -210,14 +209,16 @@ impl Held {
 impl Archives {
     /// # Errors
     /// As `Archive::of`.
-    pub async fn of(database: &Database, besides: Option<&Archive>) -> Result<Self> {
-        let owner = match besides {
-            Some(archive) => archive.owner.clone(),
-            None => Owner::of(database).await?,
-        };
-        Ok(Self {
-            owner,
-            besides: besides.map(|archive| archive.directory.clone()),
+    pub fn of(database: &Database, besides: Option<&Archive>) -> Result<Self> {
+        database.wait(async {
+            let owner = match besides {
+                Some(archive) => archive.owner.clone(),
+                None => Owner::of(database).await?,
+            };
+            Ok(Self {
+                owner,
+                besides: besides.map(|archive| archive.directory.clone()),
+            })
         })
     }
 
@@ -259,7 +260,11 @@ impl Archives {
 ///
 /// # Errors
 /// The database fails.
-pub async fn of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<Kept>> {
+pub fn of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<Kept>> {
+    database.wait(select(database, manifest_id))
+}
+
+async fn select(database: &Database, manifest_id: i32) -> Result<Vec<Kept>> {
     let rows: Vec<KeptRow> =
         sqlx::query_as(include_str!("../../../../sql/gristmill_archive.select.sql"))
             .bind(manifest_id)

@@ -32,21 +32,23 @@ pub enum Outcome {
 ///
 /// # Errors
 /// The database fails.
-pub async fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome>> {
-    let days: Vec<(NaiveDate, i32)> =
-        sqlx::query_as(include_str!("../../../../sql/gristmill_day.select.sql"))
-            .bind(manifest_id)
-            .fetch_all(database.pool())
-            .await
-            .map_err(|error| SqlError(error).failure("cannot read the ledger"))?;
-    Ok(days
-        .into_iter()
-        .map(|(day, hours)| DayOutcome {
-            day,
-            hours,
-            outcome: Outcome::Kept,
-        })
-        .collect())
+pub fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome>> {
+    database.wait(async {
+        let days: Vec<(NaiveDate, i32)> =
+            sqlx::query_as(include_str!("../../../../sql/gristmill_day.select.sql"))
+                .bind(manifest_id)
+                .fetch_all(database.pool())
+                .await
+                .map_err(|error| SqlError(error).failure("cannot read the ledger"))?;
+        Ok(days
+            .into_iter()
+            .map(|(day, hours)| DayOutcome {
+                day,
+                hours,
+                outcome: Outcome::Kept,
+            })
+            .collect())
+    })
 }
 
 /// Claims the days of a manifest.

@@ -47,43 +47,49 @@ impl Upload {
     ///
     /// # Errors
     /// As there.
-    pub async fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<Keeping> {
-        Keeping::begin(&mut self.lock, archive, payload, self.run_id).await
+    pub fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<Keeping> {
+        let database = self.database.clone();
+        database.wait(async { Keeping::begin(&mut self.lock, archive, payload, self.run_id).await })
     }
 
     /// As [`Keeping::place`].
     ///
     /// # Errors
     /// As there.
-    pub async fn place(
+    pub fn place(
         &mut self,
         keeping: &Keeping,
         written: &Written,
         payload: &Payload,
         files: Vec<String>,
     ) -> Result<Kept> {
-        keeping.place(&mut self.lock, written, payload, files).await
+        let database = self.database.clone();
+        database.wait(async { keeping.place(&mut self.lock, written, payload, files).await })
     }
 
     /// As [`Keeping::discard`].
     ///
     /// # Errors
     /// As there.
-    pub async fn discard(&mut self, keeping: Keeping) -> Result<()> {
-        keeping.discard(&mut self.lock).await
+    pub fn discard(&mut self, keeping: Keeping) -> Result<()> {
+        let database = self.database.clone();
+        database.wait(async { keeping.discard(&mut self.lock).await })
     }
 
     /// Records that the payload is in the archive, when nothing else of it is new.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn record_archived(&mut self, archived: &Archived<'_>) -> Result<()> {
-        let mut transaction = self.lock.begin().await.map_err(failed)?;
-        let (manifest_id, source_uuid) = (self.manifest_id, self.source.source_uuid);
-        archived
-            .record(&mut transaction, manifest_id, source_uuid)
-            .await?;
-        transaction.commit().await.map_err(failed)
+    pub fn record_archived(&mut self, archived: &Archived<'_>) -> Result<()> {
+        let database = self.database.clone();
+        database.wait(async {
+            let mut transaction = self.lock.begin().await.map_err(failed)?;
+            let (manifest_id, source_uuid) = (self.manifest_id, self.source.source_uuid);
+            archived
+                .record(&mut transaction, manifest_id, source_uuid)
+                .await?;
+            transaction.commit().await.map_err(failed)
+        })
     }
 }
 

@@ -38,6 +38,7 @@ use crate::pipeline::plan::{AggregationEngine, Plan};
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
+    database: Database,
     /// Holds the lock of the source; it is let go when this closes.
     lock: PgConnection,
     source: Source,
@@ -81,7 +82,7 @@ impl Upload {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn begin(
+    pub fn begin(
         database: &Database,
         plan: &Plan,
         source: Source,
@@ -89,27 +90,30 @@ impl Upload {
         run_id: i64,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
-        let failed = |error| SqlError(error).failure("cannot open the upload");
-        let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        source_lock::take(database, &mut lock, &source, say).await?;
-        failpoint::passed(Step::SourceLocked);
-        let upload = Self::locked(lock, plan, source, manifest, run_id)
-            .await
-            .map_err(failed)?;
-        let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
-        if known.collect::<BTreeSet<_>>() != listed.collect() {
-            let uuid = manifest.uuid;
-            upload.abandon(&[]).await?;
-            return Err(Failure::run(format!(
-                "an upload {uuid} is known with another list of files"
-            ))
-            .hint("one of the two is not from the operator; nothing of this one was loaded"));
-        }
-        Ok(upload)
+        database.wait(async {
+            let failed = |error| SqlError(error).failure("cannot open the upload");
+            let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+            source_lock::take(database, &mut lock, &source, say).await?;
+            failpoint::passed(Step::SourceLocked);
+            let upload = Self::locked(database, lock, plan, source, manifest, run_id)
+                .await
+                .map_err(failed)?;
+            let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
+            if known.collect::<BTreeSet<_>>() != listed.collect() {
+                let uuid = manifest.uuid;
+                upload.take_back(&[]).await?;
+                return Err(Failure::run(format!(
+                    "an upload {uuid} is known with another list of files"
+                ))
+                .hint("one of the two is not from the operator; nothing of this one was loaded"));
+            }
+            Ok(upload)
+        })
     }
 
     /// The rest of `begin`, once the session `lock` has the source.
     async fn locked(
+        database: &Database,
         mut lock: PgConnection,
         plan: &Plan,
         source: Source,
@@ -134,6 +138,7 @@ impl Upload {
         .await?;
         let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
         Ok(Self {
+            database: database.clone(),
             lock,
             source,
             manifest_id,
@@ -153,28 +158,34 @@ impl Upload {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn earlier(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Earlier> {
-        if self.open_files.len() < self.known_files.len() {
-            return Ok(Earlier::default());
-        }
-        Earlier::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
-            .await
-            .map_err(|error| SqlError(error).failure("cannot look for earlier uploads"))
+    pub fn earlier(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Earlier> {
+        let database = self.database.clone();
+        database.wait(async {
+            if self.open_files.len() < self.known_files.len() {
+                return Ok(Earlier::default());
+            }
+            Earlier::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
+                .await
+                .map_err(|error| SqlError(error).failure("cannot look for earlier uploads"))
+        })
     }
 
     /// Takes back what was loaded, and opens a new generation in its place.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn begin_again(&mut self) -> Result<()> {
-        let begun = async {
-            forget(&mut self.lock, self.generation).await?;
-            open_generation(&mut self.lock, self.manifest_id, self.run_id, &self.source).await
-        };
-        self.generation = begun
-            .await
-            .map_err(|error| SqlError(error).failure("cannot load the upload anew"))?;
-        Ok(())
+    pub fn begin_again(&mut self) -> Result<()> {
+        let database = self.database.clone();
+        database.wait(async {
+            let begun = async {
+                forget(&mut self.lock, self.generation).await?;
+                open_generation(&mut self.lock, self.manifest_id, self.run_id, &self.source).await
+            };
+            self.generation = begun
+                .await
+                .map_err(|error| SqlError(error).failure("cannot load the upload anew"))?;
+            Ok(())
+        })
     }
 
     /// Whether these are all the files of the manifest.
@@ -191,19 +202,22 @@ impl Upload {
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
-    pub async fn complete(
+    pub fn complete(
         &mut self,
         files: &[IngestedFile],
         completing: &Completing<'_>,
         archived: Option<&Archived<'_>>,
     ) -> Result<Completed> {
-        let mut tries = Tries::new();
-        loop {
-            match self.try_complete(files, completing, archived).await {
-                Err(failure) if tries.again(&failure).await => {}
-                completed => return completed,
+        let database = self.database.clone();
+        database.wait(async {
+            let mut tries = Tries::new();
+            loop {
+                match self.try_complete(files, completing, archived).await {
+                    Err(failure) if tries.again(&failure).await => {}
+                    completed => return completed,
+                }
             }
-        }
+        })
     }
 
     async fn try_complete(
@@ -221,7 +235,7 @@ impl Upload {
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
-        self.check_lock().await?;
+        self.held_still().await?;
         let missing = self.missing(files);
         if missing.is_empty() {
             self.ensure_summaries(&earlier.generations(), recording::days(files))
@@ -296,7 +310,7 @@ impl Upload {
     ///
     /// # Errors
     /// The session that has the lock has ended.
-    pub async fn check_lock(&mut self) -> Result<()> {
+    pub(super) async fn held_still(&mut self) -> Result<()> {
         let held: Result<bool, sqlx::Error> = sqlx::query_scalar(include_str!(
             "../../../../sql/gristmill_source.holds_lock.sql"
         ))
@@ -316,6 +330,24 @@ impl Upload {
             .hint("nothing was published: run the payload again; a time-out of idle sessions or a firewall may have ended the session"))
     }
 
+    /// As [`Upload::held_still`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_lock(&mut self) -> Result<()> {
+        let database = self.database.clone();
+        database.wait(self.held_still())
+    }
+
+    /// Takes back what was loaded, after a failure.
+    ///
+    /// # Errors
+    /// The database fails; the next run of the source clears away the rest.
+    pub fn abandon(self, here: &[String]) -> Result<()> {
+        let database = self.database.clone();
+        database.wait(self.take_back(here))
+    }
+
     pub fn source_uuid(&self) -> Uuid {
         self.source.source_uuid
     }
@@ -329,16 +361,19 @@ impl Upload {
     }
 
     /// Lets other runs at the source.
-    pub async fn close(self) {
-        // The lock goes with the connection, however that ends.
-        let _ = self.lock.close().await;
+    pub fn close(self) {
+        let database = self.database.clone();
+        database.wait(async {
+            // The lock goes with the connection, however that ends.
+            let _ = self.lock.close().await;
+        })
     }
 
     /// Takes back what was loaded, after a failure.
     ///
     /// # Errors
     /// The database fails; the next run of the source clears away the rest.
-    pub async fn abandon(mut self, here: &[String]) -> Result<()> {
+    async fn take_back(mut self, here: &[String]) -> Result<()> {
         let failed = |error| SqlError(error).failure("cannot take back what was loaded");
         sqlx::query(include_str!(
             "../../../../sql/reporting_common_costusagereportstatus.fail.sql"
@@ -363,25 +398,29 @@ impl Upload {
 ///
 /// # Errors
 /// The database fails.
-pub async fn loaded_by(database: &Database, manifest_id: i32) -> Result<Option<String>> {
-    sqlx::query_scalar(include_str!(
-        "../../../../sql/gristmill_run.select_pipeline.sql"
-    ))
-    .bind(manifest_id)
-    .fetch_optional(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot read the runs"))
+pub fn loaded_by(database: &Database, manifest_id: i32) -> Result<Option<String>> {
+    database.wait(async {
+        sqlx::query_scalar(include_str!(
+            "../../../../sql/gristmill_run.select_pipeline.sql"
+        ))
+        .bind(manifest_id)
+        .fetch_optional(database.pool())
+        .await
+        .map_err(|error| SqlError(error).failure("cannot read the runs"))
+    })
 }
 
 /// The enabled tag keys.
 ///
 /// # Errors
 /// The database fails.
-pub async fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
-    sqlx::query_scalar(include_str!(
-        "../../../../sql/reporting_enabledtagkeys.select_enabled.sql"
-    ))
-    .fetch_all(database.pool())
-    .await
-    .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
+pub fn enabled_tag_keys(database: &Database) -> Result<Vec<String>> {
+    database.wait(async {
+        sqlx::query_scalar(include_str!(
+            "../../../../sql/reporting_enabledtagkeys.select_enabled.sql"
+        ))
+        .fetch_all(database.pool())
+        .await
+        .map_err(|error| SqlError(error).failure("cannot read the enabled tag keys"))
+    })
 }

@@ -46,38 +46,42 @@ struct HeldDay {
 ///
 /// # Errors
 /// The database fails.
-pub async fn holders(database: &Database, source_uuid: Uuid, days: Days) -> Result<Vec<Holder>> {
-    let mut connection = database.pool().acquire().await.map_err(failed)?;
-    let mut holders: Vec<Holder> = Vec::new();
-    for held in held_days(&mut connection, source_uuid, days, None).await? {
-        let known = holders
-            .iter_mut()
-            .find(|holder| holder.manifest_id == held.manifest_id);
-        match known {
-            Some(holder) => holder.days.push(held.usage_day),
-            None => holders.push(Holder {
-                manifest_id: held.manifest_id,
-                assembly_id: held.assembly_id,
-                days: vec![held.usage_day],
-            }),
+pub fn holders(database: &Database, source_uuid: Uuid, days: Days) -> Result<Vec<Holder>> {
+    database.wait(async {
+        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        let mut holders: Vec<Holder> = Vec::new();
+        for held in held_days(&mut connection, source_uuid, days, None).await? {
+            let known = holders
+                .iter_mut()
+                .find(|holder| holder.manifest_id == held.manifest_id);
+            match known {
+                Some(holder) => holder.days.push(held.usage_day),
+                None => holders.push(Holder {
+                    manifest_id: held.manifest_id,
+                    assembly_id: held.assembly_id,
+                    days: vec![held.usage_day],
+                }),
+            }
         }
-    }
-    Ok(holders)
+        Ok(holders)
+    })
 }
 
 /// Every file that a manifest lists.
 ///
 /// # Errors
 /// The database fails.
-pub async fn files_of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<String>> {
-    let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
-        "../../../../sql/reporting_common_costusagereportstatus.select.sql"
-    ))
-    .bind(manifest_id)
-    .fetch_all(database.pool())
-    .await
-    .map_err(failed)?;
-    Ok(files.into_iter().map(|(name, _)| name).collect())
+pub fn files_of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<String>> {
+    database.wait(async {
+        let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
+            "../../../../sql/reporting_common_costusagereportstatus.select.sql"
+        ))
+        .bind(manifest_id)
+        .fetch_all(database.pool())
+        .await
+        .map_err(failed)?;
+        Ok(files.into_iter().map(|(name, _)| name).collect())
+    })
 }
 
 impl Upload {
@@ -85,10 +89,19 @@ impl Upload {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn held_days(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
+    async fn held(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
         let source_uuid = self.source.source_uuid;
         let held = held_days(&mut self.lock, source_uuid, days, Some(self.manifest_id)).await?;
         Ok(held.into_iter().map(|held| held.usage_day).collect())
+    }
+
+    /// As [`Upload::held`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn held_days(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
+        let database = self.database.clone();
+        database.wait(self.held(days))
     }
 
     /// Puts what was loaded in the place of what the manifest had of these days,
@@ -97,20 +110,23 @@ impl Upload {
     ///
     /// # Errors
     /// A statement fails, or a day would be left without a row.
-    pub async fn replace(
+    pub fn replace(
         &mut self,
         files: &[IngestedFile],
         days: &[NaiveDate],
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let mut tries = Tries::new();
-        loop {
-            match self.try_replace(files, days, plan, sums).await {
-                Err(failure) if tries.again(&failure).await => {}
-                replaced => return replaced,
+        let database = self.database.clone();
+        database.wait(async {
+            let mut tries = Tries::new();
+            loop {
+                match self.try_replace(files, days, plan, sums).await {
+                    Err(failure) if tries.again(&failure).await => {}
+                    replaced => return replaced,
+                }
             }
-        }
+        })
     }
 
     async fn try_replace(
@@ -124,7 +140,7 @@ impl Upload {
         let ids = self.ids();
         // What does not count of it resolves nothing.
         let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
-        self.check_lock().await?;
+        self.held_still().await?;
         self.ensure_summaries(&[], days.iter().copied().collect())
             .await?;
         let mut transaction = self.lock.begin().await.map_err(failed)?;
@@ -147,19 +163,22 @@ impl Upload {
     ///
     /// # Errors
     /// As `replace`.
-    pub async fn replace_whole(
+    pub fn replace_whole(
         &mut self,
         files: &[IngestedFile],
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let mut tries = Tries::new();
-        loop {
-            match self.try_replace_whole(files, plan, sums).await {
-                Err(failure) if tries.again(&failure).await => {}
-                replaced => return replaced,
+        let database = self.database.clone();
+        database.wait(async {
+            let mut tries = Tries::new();
+            loop {
+                match self.try_replace_whole(files, plan, sums).await {
+                    Err(failure) if tries.again(&failure).await => {}
+                    replaced => return replaced,
+                }
             }
-        }
+        })
     }
 
     async fn try_replace_whole(
@@ -169,10 +188,10 @@ impl Upload {
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
-        let held = self.held_days(Days::all()).await?;
+        let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.check_lock().await?;
+        self.held_still().await?;
         self.ensure_summaries(&[], days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let ids = self.ids();
@@ -237,49 +256,51 @@ pub struct SummarizedAgain {
 ///
 /// # Errors
 /// A statement fails; then nothing has changed.
-pub async fn summarize_again(
+pub fn summarize_again(
     database: &Database,
     source: &Source,
     days: Days,
     engine: AggregationEngine,
     say: &dyn Fn(&str),
 ) -> Result<SummarizedAgain> {
-    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-    let source_uuid = source.source_uuid;
-    source_lock::take(database, &mut lock, source, say).await?;
-    let held = held_days(&mut lock, source_uuid, days, None).await?;
-    let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
-        "../../../../sql/gristmill_day.select_staged.sql"
-    ))
-    .bind(source_uuid)
-    .bind(days.first)
-    .bind(days.last)
-    .fetch_all(&mut lock)
-    .await
-    .map_err(failed)?;
-    for day in &staged {
-        // The partitions of a summary may be gone, or be new with this version.
-        sqlx::query("SELECT ensure_summaries($1)")
-            .bind(day)
-            .execute(&mut lock)
-            .await
-            .map_err(failed)?;
-    }
-    let mut tries = Tries::new();
-    let days = loop {
-        match try_summarize(&mut lock, source_uuid, &staged, engine).await {
-            Err(failure) if tries.again(&failure).await => {}
-            days => break days?,
+    database.wait(async {
+        let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+        let source_uuid = source.source_uuid;
+        source_lock::take(database, &mut lock, source, say).await?;
+        let held = held_days(&mut lock, source_uuid, days, None).await?;
+        let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
+            "../../../../sql/gristmill_day.select_staged.sql"
+        ))
+        .bind(source_uuid)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(&mut lock)
+        .await
+        .map_err(failed)?;
+        for day in &staged {
+            // The partitions of a summary may be gone, or be new with this version.
+            sqlx::query("SELECT ensure_summaries($1)")
+                .bind(day)
+                .execute(&mut lock)
+                .await
+                .map_err(failed)?;
         }
-    };
-    let _ = lock.close().await;
-    let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
-    Ok(SummarizedAgain {
-        unstaged: held
-            .into_iter()
-            .filter(|day| !staged.contains(day))
-            .collect(),
-        days,
+        let mut tries = Tries::new();
+        let days = loop {
+            match try_summarize(&mut lock, source_uuid, &staged, engine).await {
+                Err(failure) if tries.again(&failure).await => {}
+                days => break days?,
+            }
+        };
+        let _ = lock.close().await;
+        let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
+        Ok(SummarizedAgain {
+            unstaged: held
+                .into_iter()
+                .filter(|day| !staged.contains(day))
+                .collect(),
+            days,
+        })
     })
 }
 
@@ -313,31 +334,34 @@ pub struct ReclassifiedDay {
 ///
 /// # Errors
 /// The statement fails; then nothing has changed.
-pub async fn reclassify(
+pub fn reclassify(
     database: &Database,
     source: &Source,
     days: Days,
     say: &dyn Fn(&str),
 ) -> Result<Vec<ReclassifiedDay>> {
-    let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-    let source_uuid = source.source_uuid;
-    source_lock::take(database, &mut lock, source, say).await?;
-    let mut tries = Tries::new();
-    let reclassified = loop {
-        let tried = sqlx::query_as(include_str!("../../../../sql/gristmill_day.reclassify.sql"))
-            .bind(days.first)
-            .bind(days.last)
-            .bind(source_uuid)
-            .fetch_all(&mut lock)
-            .await
-            .map_err(failed);
-        match tried {
-            Err(failure) if tries.again(&failure).await => {}
-            tried => break tried?,
-        }
-    };
-    let _ = lock.close().await;
-    Ok(reclassified)
+    database.wait(async {
+        let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+        let source_uuid = source.source_uuid;
+        source_lock::take(database, &mut lock, source, say).await?;
+        let mut tries = Tries::new();
+        let reclassified = loop {
+            let tried =
+                sqlx::query_as(include_str!("../../../../sql/gristmill_day.reclassify.sql"))
+                    .bind(days.first)
+                    .bind(days.last)
+                    .bind(source_uuid)
+                    .fetch_all(&mut lock)
+                    .await
+                    .map_err(failed);
+            match tried {
+                Err(failure) if tries.again(&failure).await => {}
+                tried => break tried?,
+            }
+        };
+        let _ = lock.close().await;
+        Ok(reclassified)
+    })
 }
 
 async fn held_days(

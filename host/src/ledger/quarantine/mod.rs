@@ -75,38 +75,40 @@ fn as_text<S: Serializer>(raw: &[u8], serializer: S) -> std::result::Result<S::O
 ///
 /// # Errors
 /// The database fails.
-pub async fn list(
+pub fn list(
     database: &Database,
     filter: &Filter,
     rows_max: i64,
     with_raw: bool,
 ) -> Result<Vec<QuarantinedRow>> {
-    sqlx::query_as(include_str!(
-        "../../../../sql/gristmill_quarantine.select.sql"
-    ))
-    .bind(&filter.ids)
-    .bind(filter.source_uuid)
-    .bind(filter.run_id)
-    .bind(&filter.stage)
-    .bind(&filter.code)
-    .bind(&filter.state)
-    .bind(rows_max)
-    .bind(with_raw)
-    .fetch_all(database.pool())
-    .await
-    .map_err(unreadable)
+    database.wait(async {
+        sqlx::query_as(include_str!(
+            "../../../../sql/gristmill_quarantine.select.sql"
+        ))
+        .bind(&filter.ids)
+        .bind(filter.source_uuid)
+        .bind(filter.run_id)
+        .bind(&filter.stage)
+        .bind(&filter.code)
+        .bind(&filter.state)
+        .bind(rows_max)
+        .bind(with_raw)
+        .fetch_all(database.pool())
+        .await
+        .map_err(unreadable)
+    })
 }
 
 /// One row.
 ///
 /// # Errors
 /// There is none with this number, or the database fails.
-pub async fn row(database: &Database, id: i64) -> Result<QuarantinedRow> {
+pub fn row(database: &Database, id: i64) -> Result<QuarantinedRow> {
     let filter = Filter {
         ids: Some(vec![id]),
         ..Filter::default()
     };
-    let mut rows = list(database, &filter, 1, true).await?;
+    let mut rows = list(database, &filter, 1, true)?;
     rows.pop().ok_or_else(|| unknown(id))
 }
 
@@ -114,32 +116,34 @@ pub async fn row(database: &Database, id: i64) -> Result<QuarantinedRow> {
 ///
 /// # Errors
 /// There is none with one of the numbers asked for, or the database fails.
-pub async fn discard(database: &Database, filter: &Filter, reason: &str) -> Result<u64> {
-    if let Some(ids) = &filter.ids {
-        let unknown_ids: Vec<i64> = sqlx::query_scalar(include_str!(
-            "../../../../sql/gristmill_quarantine.select_unknown.sql"
-        ))
-        .bind(ids)
-        .fetch_all(database.pool())
-        .await
-        .map_err(unreadable)?;
-        if let Some(id) = unknown_ids.first() {
-            return Err(unknown(*id));
+pub fn discard(database: &Database, filter: &Filter, reason: &str) -> Result<u64> {
+    database.wait(async {
+        if let Some(ids) = &filter.ids {
+            let unknown_ids: Vec<i64> = sqlx::query_scalar(include_str!(
+                "../../../../sql/gristmill_quarantine.select_unknown.sql"
+            ))
+            .bind(ids)
+            .fetch_all(database.pool())
+            .await
+            .map_err(unreadable)?;
+            if let Some(id) = unknown_ids.first() {
+                return Err(unknown(*id));
+            }
         }
-    }
-    sqlx::query(include_str!(
-        "../../../../sql/gristmill_quarantine.discard.sql"
-    ))
-    .bind(&filter.ids)
-    .bind(filter.source_uuid)
-    .bind(filter.run_id)
-    .bind(&filter.stage)
-    .bind(&filter.code)
-    .bind(reason)
-    .execute(database.pool())
-    .await
-    .map(|done| done.rows_affected())
-    .map_err(|error| SqlError(error).failure("cannot discard rows in quarantine"))
+        sqlx::query(include_str!(
+            "../../../../sql/gristmill_quarantine.discard.sql"
+        ))
+        .bind(&filter.ids)
+        .bind(filter.source_uuid)
+        .bind(filter.run_id)
+        .bind(&filter.stage)
+        .bind(&filter.code)
+        .bind(reason)
+        .execute(database.pool())
+        .await
+        .map(|done| done.rows_affected())
+        .map_err(|error| SqlError(error).failure("cannot discard rows in quarantine"))
+    })
 }
 
 fn unknown(id: i64) -> Failure {
@@ -151,19 +155,21 @@ fn unknown(id: i64) -> Failure {
 ///
 /// # Errors
 /// The database fails.
-pub async fn open_uploads(
+pub fn open_uploads(
     database: &Database,
     source_uuid: Option<Uuid>,
     run_id: Option<i64>,
 ) -> Result<Vec<OpenUpload>> {
-    sqlx::query_as(include_str!(
-        "../../../../sql/gristmill_quarantine.select_uploads.sql"
-    ))
-    .bind(source_uuid)
-    .bind(run_id)
-    .fetch_all(database.pool())
-    .await
-    .map_err(unreadable)
+    database.wait(async {
+        sqlx::query_as(include_str!(
+            "../../../../sql/gristmill_quarantine.select_uploads.sql"
+        ))
+        .bind(source_uuid)
+        .bind(run_id)
+        .fetch_all(database.pool())
+        .await
+        .map_err(unreadable)
+    })
 }
 
 fn unreadable(error: sqlx::Error) -> Failure {

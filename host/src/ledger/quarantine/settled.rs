@@ -61,38 +61,42 @@ pub async fn settle(
 ///
 /// # Errors
 /// As `settle`.
-pub async fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -> Result<()> {
-    let rejected = files.iter().map(|file| file.rejected.rows()).sum();
-    let mut connection = database.pool().acquire().await.map_err(unkept)?;
-    let mut transaction = connection.begin().await.map_err(unkept)?;
-    for file in files {
-        if let FileKind::Report(_) = &file.kind {
-            run_record::keep_book(&mut transaction, rejecting.run_id, &file.book())
-                .await
-                .map_err(unkept)?;
+pub fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -> Result<()> {
+    database.wait(async {
+        let rejected = files.iter().map(|file| file.rejected.rows()).sum();
+        let mut connection = database.pool().acquire().await.map_err(unkept)?;
+        let mut transaction = connection.begin().await.map_err(unkept)?;
+        for file in files {
+            if let FileKind::Report(_) = &file.kind {
+                run_record::keep_book(&mut transaction, rejecting.run_id, &file.book())
+                    .await
+                    .map_err(unkept)?;
+            }
         }
-    }
-    insert(&mut transaction, rejecting, rejected, false).await?;
-    transaction.commit().await.map_err(unkept)?;
-    failpoint::passed(Step::RejectsKept);
-    Ok(())
+        insert(&mut transaction, rejecting, rejected, false).await?;
+        transaction.commit().await.map_err(unkept)?;
+        failpoint::passed(Step::RejectsKept);
+        Ok(())
+    })
 }
 
 /// Keeps the rows of a payload that its budget allowed, before there were too many.
 ///
 /// # Errors
 /// As `settle`.
-pub async fn keep_allowed(
+pub fn keep_allowed(
     database: &Database,
     rejecting: Rejecting,
     rejects: &Rejects<'_>,
 ) -> Result<()> {
-    let mut connection = database.pool().acquire().await.map_err(unkept)?;
-    let mut transaction = connection.begin().await.map_err(unkept)?;
-    insert(&mut transaction, rejecting, rejects.rows(), false).await?;
-    transaction.commit().await.map_err(unkept)?;
-    failpoint::passed(Step::RejectsKept);
-    Ok(())
+    database.wait(async {
+        let mut connection = database.pool().acquire().await.map_err(unkept)?;
+        let mut transaction = connection.begin().await.map_err(unkept)?;
+        insert(&mut transaction, rejecting, rejects.rows(), false).await?;
+        transaction.commit().await.map_err(unkept)?;
+        failpoint::passed(Step::RejectsKept);
+        Ok(())
+    })
 }
 
 async fn insert(

@@ -3,7 +3,6 @@
 //! generation.
 
 use sqlx::PgConnection;
-use tokio::runtime::Handle;
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Step};
@@ -16,15 +15,13 @@ use crate::rows::batch::RejectedRow;
 pub struct WrittenThrough {
     database: Database,
     generation: i64,
-    runtime: Handle,
 }
 
 impl WrittenThrough {
-    pub fn of(database: &Database, generation: i64, runtime: &Handle) -> Self {
+    pub fn of(database: &Database, generation: i64) -> Self {
         Self {
             database: database.clone(),
             generation,
-            runtime: runtime.clone(),
         }
     }
 }
@@ -35,8 +32,8 @@ impl RejectSink for WrittenThrough {
             let mut connection = self.database.pool().acquire().await?;
             insert(&mut connection, self.generation, rejects).await
         };
-        self.runtime
-            .block_on(written)
+        self.database
+            .wait(written)
             .map(|()| failpoint::passed(Step::RejectsWritten))
             .map_err(|error| SqlError(error).failure("cannot write down the rejected rows"))
     }

@@ -86,26 +86,28 @@ pub struct OldReportPeriod {
 /// # Errors
 /// What would leave the archive is another database's; then nothing is removed. Or a
 /// statement fails; what was removed before it stays removed.
-pub async fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
-    if let Some(months) = retention.months {
-        cleaning::check(database, months).await?;
-    }
-    let mut cleaned = Cleaned {
-        dry_run: retention.dry_run,
-        ..Cleaned::default()
-    };
-    staging::clean(database, retention, &mut cleaned).await?;
-    if let Some(months) = retention.months {
-        clean_months(database, months, &mut cleaned).await?;
-    }
-    // What was emptied above is among them.
-    let mut connection = partitions::connection(database).await?;
-    partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
-    failpoint::passed(Step::EmptyPartitionsDropped);
-    drop(connection);
-    // What manifests held has gone by now.
-    cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
-    Ok(cleaned)
+pub fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
+    database.wait(async {
+        if let Some(months) = retention.months {
+            cleaning::check(database, months).await?;
+        }
+        let mut cleaned = Cleaned {
+            dry_run: retention.dry_run,
+            ..Cleaned::default()
+        };
+        staging::clean(database, retention, &mut cleaned).await?;
+        if let Some(months) = retention.months {
+            clean_months(database, months, &mut cleaned).await?;
+        }
+        // What was emptied above is among them.
+        let mut connection = partitions::connection(database).await?;
+        partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
+        failpoint::passed(Step::EmptyPartitionsDropped);
+        drop(connection);
+        // What manifests held has gone by now.
+        cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
+        Ok(cleaned)
+    })
 }
 
 /// Removes what is kept by calendar months.

@@ -18,7 +18,7 @@ pub(super) async fn clean(
     cleaned: &mut Cleaned,
 ) -> Result<()> {
     let failed = |error| SqlError(error).failure("cannot forget old staged rows");
-    let sources = source::list(database).await?;
+    let sources = source::select(database, None, None).await?;
     let mut connection = database.pool().acquire().await.map_err(failed)?;
     for source in sources {
         let old = old_of(&mut connection, retention, source.source_uuid);

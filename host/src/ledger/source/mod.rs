@@ -34,24 +34,28 @@ pub fn derived_uuid(cluster_id: &str) -> Uuid {
 ///
 /// # Errors
 /// The database fails.
-pub async fn list(database: &Database) -> Result<Vec<Source>> {
-    select(database, None, None).await
+pub fn list(database: &Database) -> Result<Vec<Source>> {
+    database.wait(select(database, None, None))
 }
 
 /// The source of a cluster.
 ///
 /// # Errors
 /// The database fails.
-pub async fn find(database: &Database, cluster_id: &str) -> Result<Option<Source>> {
-    Ok(select(database, Some(cluster_id), None).await?.pop())
+pub fn find(database: &Database, cluster_id: &str) -> Result<Option<Source>> {
+    Ok(database
+        .wait(select(database, Some(cluster_id), None))?
+        .pop())
 }
 
 /// The source of this uuid.
 ///
 /// # Errors
 /// There is none, or the database fails.
-pub async fn of_uuid(database: &Database, source_uuid: Uuid) -> Result<Source> {
-    let source = select(database, None, Some(source_uuid)).await?.pop();
+pub fn of_uuid(database: &Database, source_uuid: Uuid) -> Result<Source> {
+    let source = database
+        .wait(select(database, None, Some(source_uuid)))?
+        .pop();
     source.ok_or_else(|| Failure::run(format!("source {source_uuid} is not registered")))
 }
 
@@ -60,11 +64,11 @@ pub async fn of_uuid(database: &Database, source_uuid: Uuid) -> Result<Source> {
 ///
 /// # Errors
 /// The word fits no source or several, or the database fails.
-pub async fn named(database: &Database, word: &str) -> Result<Source> {
-    word::pick(list(database).await?, word)
+pub fn named(database: &Database, word: &str) -> Result<Source> {
+    word::pick(list(database)?, word)
 }
 
-async fn select(
+pub(super) async fn select(
     database: &Database,
     cluster_id: Option<&str>,
     source_uuid: Option<Uuid>,
@@ -81,38 +85,43 @@ async fn select(
 ///
 /// # Errors
 /// The cluster or the uuid belongs to another source, or the database fails.
-pub async fn register(
+pub fn register(
     database: &Database,
     uuid: Uuid,
     cluster_id: &str,
     cluster_alias: &str,
 ) -> Result<()> {
-    sqlx::query("SELECT register_source($1, $2, $3)")
-        .bind(uuid)
-        .bind(cluster_id)
-        .bind(cluster_alias)
-        .execute(database.pool())
-        .await
-        .map(|_| failpoint::passed(Step::SourceRegistered))
-        .map_err(|error| SqlError(error).failure(format!("cannot register cluster `{cluster_id}`")))
+    database.wait(async {
+        sqlx::query("SELECT register_source($1, $2, $3)")
+            .bind(uuid)
+            .bind(cluster_id)
+            .bind(cluster_alias)
+            .execute(database.pool())
+            .await
+            .map(|_| failpoint::passed(Step::SourceRegistered))
+            .map_err(|error| {
+                SqlError(error).failure(format!("cannot register cluster `{cluster_id}`"))
+            })
+    })
 }
 
 /// Gives a source another alias.
 ///
 /// # Errors
 /// There is no such source, or the database fails.
-pub async fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<()> {
-    let Some(source) = find(database, cluster_id).await? else {
+pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<()> {
+    let Some(source) = find(database, cluster_id)? else {
         return Err(
             Failure::run(format!("there is no source for cluster `{cluster_id}`"))
                 .hint("`gristmill sources list` shows the sources"),
         );
     };
-    sqlx::query("SELECT rename_source($1, $2)")
+    let renamed = sqlx::query("SELECT rename_source($1, $2)")
         .bind(source.source_uuid)
         .bind(cluster_alias)
-        .execute(database.pool())
-        .await
+        .execute(database.pool());
+    database
+        .wait(renamed)
         .map(drop)
         .map_err(|error| SqlError(error).failure(format!("cannot rename cluster `{cluster_id}`")))
 }

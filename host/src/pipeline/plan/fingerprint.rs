@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::load_version::LOAD_VERSION;
 use super::{LoadPlan, Plan, ReportAction, StagePlan};
 use crate::diagnostics::digest::hexadecimal;
-use crate::load::LOAD_VERSION;
 use crate::pipeline::definition::BoundSet;
 use crate::stage::{CONTRACT_VERSION, Limits};
 

@@ -6,6 +6,7 @@
 
 mod budget;
 mod fingerprint;
+mod load_version;
 mod patience;
 mod resolve;
 mod retention;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
+pub use self::load_version::LOAD_VERSION;
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};

@@ -19,9 +19,9 @@ use super::limits::{KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
 use super::weight::Weight;
 use super::{
-    Component, Cost, Fact, LogLine, Opened, Settings, StageError, borrowed, bound_sets, documents,
-    facts,
+    Component, Cost, Fact, Opened, Settings, StageError, borrowed, bound_sets, documents, facts,
 };
+use crate::diagnostics::log_line::LogLine;
 use crate::rows::batch::{Batch, RejectedRow, Values};
 use crate::rows::column::{ColumnType, Field, Schema};
 use crate::rows::memo::KnownTexts;

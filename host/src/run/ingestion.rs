@@ -1,29 +1,24 @@
-//! What `run` and `replay` do with a payload between opening and publishing it.
+//! Payloads into the generation of an upload, and the threshold for what is rejected of
+//! them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tokio::runtime::Runtime;
-
-use super::open_for;
 use crate::authoring::capture;
-use crate::cli::{ConnectionsArguments, DatabaseArguments};
-use crate::database::{Connections, Database};
+use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::log_line::LogLine;
 use crate::ingest::hours::KnownHours;
 use crate::ingest::log_book::LogBook;
-use crate::ingest::{self, Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
+use crate::ingest::{Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
 use crate::ledger::publish;
-use crate::ledger::quarantine::{self, Rejecting, WrittenThrough};
-use crate::ledger::run_record::RunSums;
-use crate::load::{LoadableMonths, Loader};
+use crate::ledger::quarantine::{self, Rejecting};
+use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
 use crate::pipeline::plan::Plan;
-use crate::stage::LogLine;
 use crate::terminal::{self, Live, grouped};
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
@@ -35,13 +30,12 @@ const REJECTS_SHOWN: usize = 3;
 
 /// What ingesting needs besides a payload.
 #[derive(Clone, Copy)]
-pub(super) struct Ingesting<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) database: &'a Database,
-    pub(super) runtime: &'a Runtime,
-    pub(super) workers: usize,
+pub struct Ingestion<'a> {
+    pub plan: &'a Plan,
+    pub database: &'a Database,
+    pub workers: usize,
     /// Where what stages break at is kept as cases.
-    pub(super) capture: Option<&'a Path>,
+    pub capture: Option<&'a Path>,
 }
 
 /// What came of it.
@@ -54,28 +48,11 @@ pub(super) struct Ingested {
     pub(super) stage_seconds: BTreeMap<String, f64>,
 }
 
-fn workers() -> usize {
+/// Workers for each payload, where connections do not bound them.
+pub fn workers() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(WORKERS_MAX)
-}
-
-/// A database with the connections that so many payloads can use side by side, and how
-/// many workers each payload may have: more than there are COPYs would wait for one
-/// another.
-pub(super) fn open_to_load(
-    plan: &Plan,
-    runtime: &Runtime,
-    database: &DatabaseArguments,
-    connections: ConnectionsArguments,
-    payloads: u32,
-) -> Result<(Database, usize)> {
-    let workers = workers();
-    let pooled = ingest::connections(workers);
-    let wanted = Connections::of(connections.connections, pooled, payloads);
-    let database = open_for(plan, runtime, database, wanted)?;
-    let workers = workers.min(database.connections().copies());
-    Ok((database, workers))
 }
 
 /// The words of the sets that stages can be bound to.
@@ -100,19 +77,12 @@ pub(super) struct Wanted<'a> {
     pub(super) known: &'a KnownHours,
 }
 
-impl Ingesting<'_> {
+impl Ingestion<'_> {
     /// What the database has now of the sets.
     pub(super) fn words(&self) -> Result<Words> {
-        let enabled = publish::enabled_tag_keys(self.database);
         Ok(Words {
-            enabled_tag_keys: self.runtime.block_on(enabled)?,
+            enabled_tag_keys: publish::enabled_tag_keys(self.database)?,
         })
-    }
-
-    /// The months that the pipeline loads now.
-    pub(super) fn loadable_months(&self) -> Result<LoadableMonths> {
-        let months = LoadableMonths::now(self.database, self.plan.months);
-        self.runtime.block_on(months)
     }
 
     /// Loads what is wanted of a payload into staging, and shows what stages logged.
@@ -138,19 +108,18 @@ impl Ingesting<'_> {
         wanted: Wanted<'_>,
         rejects: &Rejects<'_>,
     ) -> (Vec<(String, LogLine)>, Result<Ingested>) {
-        let progress = Arc::new(Progress {
+        let progress = Progress {
             log: Mutex::new(LogBook::with_room(self.plan.budget.log_lines)),
             captures: self.capture.map(|_| Mutex::default()),
             ..Progress::default()
-        });
+        };
         let here: RefCell<Vec<String>> = RefCell::default();
-        let live = Live::begin(&payload.path.display().to_string(), &progress);
+        let live = Live::begin(&payload.path.display().to_string(), &progress.counters);
         let files = Ingest {
             plan: self.plan,
             words: &|set| words.of(set),
             known: wanted.known,
-            loader,
-            runtime: self.runtime.handle(),
+            sink: loader,
             rejects,
             progress: &progress,
             workers: self.workers,
@@ -162,23 +131,17 @@ impl Ingesting<'_> {
         drop(live);
         let log = progress.log.lock().map(|log| log.lines());
         let kept = self.keep_captures(&progress);
-        let stage_seconds = progress
-            .stages
-            .lock()
-            .map(|stages| {
-                stages
-                    .iter()
-                    .map(|(stage, time)| (stage.clone(), time.as_secs_f64()))
-                    .collect()
-            })
-            .unwrap_or_default();
+        let stages = progress.counters.stages().into_iter();
+        let stage_seconds = stages
+            .map(|(stage, time)| (stage, time.as_secs_f64()))
+            .collect();
         // What went wrong first is what the user needs to hear.
         let files = match (files, kept) {
             (Ok(_), Err(failure)) => Err(failure),
             (files, _) => files,
         };
         // How far reports that are read side by side had come would be chance.
-        let begun = progress.rows.load(Ordering::Relaxed) > 0;
+        let begun = progress.counters.rows() > 0;
         let files = files.map_err(|failure| match begun {
             false => failure,
             true => failure.hint_if_none("nothing of the payload was published"),
@@ -189,11 +152,6 @@ impl Ingesting<'_> {
             stage_seconds,
         });
         (log.unwrap_or_default(), ingested)
-    }
-
-    /// Takes what is rejected of a generation to the database.
-    pub(super) fn written_through(&self, generation: i64) -> WrittenThrough {
-        WrittenThrough::of(self.database, generation, self.runtime.handle())
     }
 
     /// A failure; when there were too many rejected rows, those before are kept.
@@ -207,7 +165,7 @@ impl Ingesting<'_> {
             return failure;
         }
         let kept = quarantine::keep_allowed(self.database, rejecting, rejects);
-        match self.runtime.block_on(kept) {
+        match kept {
             Ok(()) => failure.hint(format!(
                 "nothing of the payload was published; {} of the rows are in quarantine under run {}",
                 grouped(rejects.rows()),
@@ -299,17 +257,4 @@ impl Ingesting<'_> {
             "the rows are in quarantine under run {run_id}; `rejected-rows` in `{place}` is the threshold"
         )))
     }
-}
-
-/// The books of some files.
-pub(super) fn sums(files: &[IngestedFile]) -> RunSums {
-    let mut sums = RunSums::default();
-    for file in files {
-        sums.rows_read += file.rows_read;
-        sums.rows_loaded += file.rows_loaded;
-        sums.rows_taken_over += file.rows_known;
-        sums.rows_filtered += file.rows_filtered;
-        sums.rows_rejected += file.rejected.rows();
-    }
-    sums
 }

@@ -5,8 +5,9 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::ingesting::Ingesting;
-use crate::diagnostics::failure::{Failure, Result};
+use super::task::with_cause;
+use crate::database::Database;
+use crate::diagnostics::failure::Result;
 use crate::ledger::archive::{Archive, Found, Keeping, Kept, Written};
 use crate::ledger::publish::{Archived, Upload};
 use crate::payload::Payload;
@@ -14,29 +15,25 @@ use crate::terminal;
 
 /// What of a payload is in the archive so far.
 #[derive(Debug, Default)]
-pub(super) struct Archiving {
+pub(super) struct Archival {
     keeping: Option<Keeping>,
     written: Option<Written>,
 }
 
-impl Archiving {
+impl Archival {
     /// Begins with a payload that has something new.
     ///
     /// # Errors
     /// The archive is another's or cannot be written, or the database fails.
     pub(super) fn begin(
         archive: Option<&Archive>,
-        ingesting: &Ingesting<'_>,
         payload: &Payload,
         upload: &mut Upload,
     ) -> Result<Self> {
         let keeping = archive
             // What was loaded before is in the archive, but for accidents.
             .filter(|_| !upload.open_files.is_empty())
-            .map(|archive| {
-                let begun = upload.begin_keeping(archive, payload);
-                ingesting.runtime.block_on(begun)
-            })
+            .map(|archive| upload.begin_keeping(archive, payload))
             .transpose()?;
         Ok(Self {
             keeping,
@@ -78,7 +75,7 @@ impl Archiving {
     pub(super) fn place(
         &mut self,
         archive: Option<&Archive>,
-        ingesting: &Ingesting<'_>,
+        database: &Database,
         payload: &Payload,
         upload: &mut Upload,
         here: Vec<String>,
@@ -86,15 +83,13 @@ impl Archiving {
         let Some(archive) = archive else {
             return Ok(None);
         };
-        let runtime = ingesting.runtime;
-        let held = archive.held(ingesting.database, upload.manifest_id, &here);
-        let held = runtime.block_on(held)?;
+        let held = archive.held(database, upload.manifest_id, &here)?;
         if held.covers {
             return Ok(None);
         }
         let keeping = match self.keeping.take() {
             Some(keeping) => keeping,
-            None => runtime.block_on(upload.begin_keeping(archive, payload))?,
+            None => upload.begin_keeping(archive, payload)?,
         };
         let keeping = self.keeping.insert(keeping);
         let written = match self.written.take() {
@@ -102,7 +97,7 @@ impl Archiving {
             None => keeping.write(payload, &AtomicBool::new(false))?,
         };
         let written = self.written.insert(written);
-        let kept = runtime.block_on(upload.place(keeping, written, payload, here))?;
+        let kept = upload.place(keeping, written, payload, here)?;
         for (bad, found) in &held.bad {
             terminal::say(&healed(bad, found, &kept));
         }
@@ -123,27 +118,16 @@ impl Archiving {
     ///
     /// # Errors
     /// That of the payload; or it cannot be removed.
-    pub(super) fn end<T>(
-        self,
-        ingesting: &Ingesting<'_>,
-        upload: &mut Upload,
-        result: Result<T>,
-    ) -> Result<T> {
+    pub(super) fn end<T>(self, upload: &mut Upload, result: Result<T>) -> Result<T> {
         let Some(keeping) = self.keeping else {
             return result;
         };
-        let discarded = upload.discard(keeping);
-        match (result, ingesting.runtime.block_on(discarded)) {
+        match (result, upload.discard(keeping)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
             (Err(failure), Err(also)) => Err(with_cause(failure, &also)),
         }
     }
-}
-
-fn with_cause(mut failure: Failure, also: &Failure) -> Failure {
-    failure.causes.push(also.to_string());
-    failure
 }
 
 /// What was done about an archived payload that was not what was put there.

@@ -1,0 +1,37 @@
+//! Where the batches of reports go when their chains are through with them. What a sink
+//! is made of is not known here: ingest is given one as a value.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostics::failure::Result;
+use crate::pipeline::plan::LoadPlan;
+use crate::rows::batch::{Batch, RejectedRow};
+
+/// Takes the rows of a payload.
+pub trait Sink: Sync {
+    /// Opens a writer for a worker's share of a report.
+    fn writer<'s>(&'s self, plan: &'s LoadPlan) -> Box<dyn SinkWriter + 's>;
+}
+
+/// A worker's share of a report on its way into a sink. Used from a thread of its own.
+pub trait SinkWriter {
+    /// Sends a batch on its way; returns the rows that the sink cannot hold.
+    ///
+    /// # Errors
+    /// The sink refuses something, or the batch is not of the plan's schema.
+    fn send(&mut self, batch: &Batch) -> Result<Vec<RejectedRow>>;
+
+    /// Ends the share; the sink has every row that was sent then.
+    ///
+    /// # Errors
+    /// The sink refuses something, or counts other rows than were sent.
+    fn finish(self: Box<Self>) -> Result<Loaded>;
+}
+
+/// What reached the sink.
+#[derive(Debug)]
+pub struct Loaded {
+    pub rows: u64,
+    /// Rows by hour, in microseconds since the epoch.
+    pub hours: BTreeMap<i64, u64>,
+}

@@ -1,0 +1,91 @@
+//! A payload from open to published, a replay, a replay of rows in quarantine: each is a
+//! [`task`] that goes through one skeleton.
+
+mod archival;
+mod ingestion;
+mod payload;
+mod quarantine;
+mod replay;
+mod task;
+
+use std::path::Path;
+
+pub use self::ingestion::{Ingestion, workers};
+use self::payload::PayloadTask;
+pub use self::payload::{Day, PayloadResult};
+pub use self::quarantine::{QuarantineReplay, ReplayedRows};
+pub use self::replay::{Replay, ReplayResult};
+use crate::database::{self, Database};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::archive::{Archive, Archives};
+use crate::payload::Payload;
+use crate::pipeline::plan::Plan;
+
+/// All that running payloads needs, several of them at a time.
+pub struct Runner<'a> {
+    plan: &'a Plan,
+    database: Database,
+    /// Workers of each payload.
+    workers: usize,
+    archive: Option<Archive>,
+    /// Where to keep what stages stop at.
+    pub capture: Option<&'a Path>,
+}
+
+impl<'a> Runner<'a> {
+    /// # Errors
+    /// The pipeline's archive is another database's, or cannot be read.
+    pub fn new(plan: &'a Plan, database: Database, workers: usize) -> Result<Self> {
+        Ok(Self {
+            archive: archive_of(plan, &database)?,
+            plan,
+            database,
+            workers,
+            capture: None,
+        })
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// How many payloads may be at work side by side.
+    pub fn payloads_at_once(&self) -> usize {
+        self.database.connections().payloads()
+    }
+
+    /// Runs a payload, which was opened or could not be; says what it came to, and why it
+    /// failed.
+    pub fn run(&self, path: &Path, payload: Result<Payload>) -> (PayloadResult, Option<Failure>) {
+        let ingestion = Ingestion {
+            plan: self.plan,
+            database: &self.database,
+            workers: self.workers,
+            capture: self.capture,
+        };
+        PayloadTask::new(path, self.archive.as_ref()).run(ingestion, payload)
+    }
+}
+
+/// Where the payloads of a pipeline are kept, if they are; refused when that is another
+/// database's archive.
+fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
+    if !plan.archive.keep {
+        return Ok(None);
+    }
+    let directory = match &plan.archive.directory {
+        Some(directory) => directory.clone(),
+        None => database::default_archive(),
+    };
+    Archive::of(database, &directory).map(Some)
+}
+
+/// Where the archived payloads of this database are; refused when it is a copy that has
+/// records of another's.
+///
+/// # Errors
+/// It is such a copy, or the database fails.
+pub fn archives_of(plan: &Plan, database: &Database) -> Result<Archives> {
+    let archive = archive_of(plan, database)?;
+    Archives::of(database, archive.as_ref())
+}

@@ -1,0 +1,442 @@
+//! One payload from its tarball to the tables, and what it came to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Instant;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::archival::Archival;
+use super::ingestion::{Ingested, Ingestion, Wanted, Words};
+use super::task::{self, End, OpenUpload, Opened, Task, with_cause};
+use crate::database::Database;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::row_accounting::FileBook;
+use crate::ingest::{FileKind, IngestedFile, Rejects};
+use crate::ledger::archive::Archive;
+use crate::ledger::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
+use crate::ledger::quarantine::WrittenThrough;
+use crate::ledger::reuse::Earlier;
+use crate::ledger::run_record::{RunState, RunSums};
+use crate::ledger::source::{self, Source};
+use crate::load::LoadableMonths;
+use crate::payload::Payload;
+use crate::terminal;
+
+/// What one payload came to.
+#[derive(Debug, Serialize)]
+pub struct PayloadResult {
+    pub payload: String,
+    cluster_id: Option<String>,
+    pub source_uuid: Option<Uuid>,
+    pub manifest: Option<Uuid>,
+    pub state: &'static str,
+    pub days: Vec<Day>,
+    waiting_for: Vec<String>,
+    pub rows_read: u64,
+    pub rows_loaded: u64,
+    /// Rows that an earlier upload had brought.
+    pub rows_taken_over: u64,
+    pub rows_filtered: u64,
+    pub rows_rejected: u64,
+    /// What went into each stage of each file, and what came of it.
+    books: Vec<FileBook>,
+    bytes_read: u64,
+    /// Columns of the files that the pipeline does not want, by report kind.
+    ignored_columns: BTreeMap<String, BTreeSet<String>>,
+    pub summary_rows_inserted: u64,
+    summary_rows_deleted: u64,
+    pub seconds: f64,
+    /// Time in each stage, over all reports.
+    stage_seconds: BTreeMap<String, f64>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Day {
+    pub day: NaiveDate,
+    hours: i32,
+    pub outcome: &'static str,
+}
+
+impl PayloadResult {
+    fn new(path: &Path) -> Self {
+        Self {
+            payload: path.display().to_string(),
+            cluster_id: None,
+            source_uuid: None,
+            manifest: None,
+            state: RunState::Failed.as_str(),
+            days: Vec::new(),
+            waiting_for: Vec::new(),
+            rows_read: 0,
+            rows_loaded: 0,
+            rows_taken_over: 0,
+            rows_filtered: 0,
+            rows_rejected: 0,
+            books: Vec::new(),
+            bytes_read: 0,
+            ignored_columns: BTreeMap::new(),
+            summary_rows_inserted: 0,
+            summary_rows_deleted: 0,
+            seconds: 0.0,
+            stage_seconds: BTreeMap::new(),
+            error: None,
+        }
+    }
+
+    fn add_up(&mut self, files: &[IngestedFile]) {
+        for file in files {
+            self.bytes_read += file.bytes;
+            self.rows_read += file.rows_read;
+            self.rows_loaded += file.rows_loaded;
+            self.rows_taken_over += file.rows_known;
+            self.rows_filtered += file.rows_filtered;
+            self.rows_rejected += file.rejected.rows();
+            if matches!(file.kind, FileKind::Report(_)) {
+                self.books.push(file.book());
+            }
+            if let FileKind::Report(kind) = &file.kind
+                && !file.learned.ignored_columns.is_empty()
+            {
+                self.ignored_columns
+                    .entry(kind.clone())
+                    .or_default()
+                    .extend(file.learned.ignored_columns.iter().cloned());
+            }
+        }
+    }
+
+    fn completed(&mut self, completed: Completed) -> RunState {
+        match completed {
+            Completed::Waiting { missing } => {
+                terminal::say(&format!(
+                    "{}: loaded; the payload waits for {} more of its files",
+                    self.payload,
+                    missing.len()
+                ));
+                self.waiting_for = missing;
+                RunState::Loaded
+            }
+            Completed::Published { days, summarized } => {
+                self.summary_rows_inserted = summarized.rows_inserted;
+                self.summary_rows_deleted = summarized.rows_deleted;
+                for lost in days.iter().filter(|day| day.outcome == Outcome::Lost) {
+                    terminal::say(&format!(
+                        "{}: another payload covers {} better; these {} hours do not count",
+                        self.payload, lost.day, lost.hours
+                    ));
+                }
+                self.days = days.iter().map(Day::from).collect();
+                RunState::Published
+            }
+        }
+    }
+
+    fn sums(&self) -> RunSums {
+        RunSums {
+            rows_read: self.rows_read,
+            rows_loaded: self.rows_loaded,
+            rows_taken_over: self.rows_taken_over,
+            rows_filtered: self.rows_filtered,
+            rows_rejected: self.rows_rejected,
+        }
+    }
+}
+
+/// A payload to be run.
+pub(super) struct PayloadTask<'a> {
+    archive: Option<&'a Archive>,
+    result: PayloadResult,
+}
+
+/// A payload at work.
+pub(super) struct PayloadWork {
+    payload: Payload,
+    archival: Archival,
+    /// The listed files that the payload brought, wanted or not.
+    here: Vec<String>,
+    /// Of the plan, with the words that stages are bound to.
+    fingerprint: String,
+    /// The earlier uploads that it repeats.
+    earlier: Earlier,
+}
+
+impl<'a> PayloadTask<'a> {
+    pub(super) fn new(path: &Path, archive: Option<&'a Archive>) -> Self {
+        Self {
+            archive,
+            result: PayloadResult::new(path),
+        }
+    }
+
+    /// Runs the payload, which was opened or could not be; says what it came to, and why
+    /// it failed.
+    pub(super) fn run(
+        mut self,
+        ingestion: Ingestion<'_>,
+        payload: Result<Payload>,
+    ) -> (PayloadResult, Option<Failure>) {
+        let started = Instant::now();
+        let run = task::run(ingestion, &mut self, payload);
+        let mut result = self.result;
+        result.seconds = started.elapsed().as_secs_f64();
+        match run {
+            Ok((_, state)) => {
+                result.state = state.as_str();
+                (result, None)
+            }
+            Err(failure) => {
+                result.error = Some(failure.to_string());
+                (result, Some(failure))
+            }
+        }
+    }
+}
+
+impl Task for PayloadTask<'_> {
+    type Input = Result<Payload>;
+    type Work = PayloadWork;
+    type Outcome = RunState;
+
+    fn name(&self, _payload: &Result<Payload>) -> String {
+        let path = Path::new(&self.result.payload);
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    fn open(
+        &mut self,
+        payload: Result<Payload>,
+        ingestion: &Ingestion<'_>,
+        months: &LoadableMonths,
+    ) -> Result<Opened<PayloadWork>> {
+        let payload = payload?;
+        self.result.cluster_id = Some(payload.manifest.cluster_id.clone());
+        self.result.manifest = Some(payload.manifest.uuid);
+        months.check(&payload)?;
+        let source = source_of(ingestion, &payload)?;
+        self.result.source_uuid = Some(source.source_uuid);
+        Ok(Opened {
+            source,
+            manifest: payload.manifest.clone(),
+            work: PayloadWork {
+                payload,
+                archival: Archival::default(),
+                here: Vec::new(),
+                fingerprint: String::new(),
+                earlier: Earlier::default(),
+            },
+        })
+    }
+
+    fn ingest(
+        &mut self,
+        work: &mut PayloadWork,
+        open: &mut OpenUpload<'_>,
+    ) -> Result<Vec<IngestedFile>> {
+        let ingestion = open.ingestion;
+        work.archival = Archival::begin(self.archive, &work.payload, &mut open.upload)?;
+        let words = ingestion.words()?;
+        work.fingerprint = ingestion.plan.fingerprint(&|set| words.of(set));
+        // Whoever looks for what stages break at wants them to see everything.
+        if ingestion.capture.is_none() {
+            let manifest = &work.payload.manifest;
+            work.earlier = open.upload.earlier(manifest, &work.fingerprint)?;
+        }
+        let Ingested {
+            files,
+            here,
+            stage_seconds,
+        } = work.archival.beside(&work.payload, || {
+            self.ingest_new(&work.payload, &words, open, &mut work.earlier)
+        })?;
+        work.here = here;
+        self.result.stage_seconds = stage_seconds;
+        self.result.add_up(&files);
+        Ok(files)
+    }
+
+    fn complete(
+        &mut self,
+        work: &mut PayloadWork,
+        open: &mut OpenUpload<'_>,
+        files: &[IngestedFile],
+    ) -> Result<End<RunState>> {
+        let OpenUpload {
+            ingestion, upload, ..
+        } = open;
+        let here = std::mem::take(&mut work.here);
+        let archival = &mut work.archival;
+        let archived = archival.place(
+            self.archive,
+            ingestion.database,
+            &work.payload,
+            upload,
+            here,
+        )?;
+        let is_new = archived.is_some();
+        if files.is_empty() {
+            if let Some(archived) = archived {
+                upload.record_archived(&archived)?;
+                archival.recorded();
+            }
+            self.nothing_new(ingestion.database, &work.payload, upload)?;
+            return Ok(End::Unchanged(RunState::Unchanged));
+        }
+        let completing = Completing {
+            engine: ingestion.plan.engine,
+            sums: self.result.sums(),
+            quarantine_time: ingestion.plan.budget.quarantine_time,
+            fingerprint: &work.fingerprint,
+            earlier: &work.earlier,
+        };
+        let completed = upload.complete(files, &completing, archived.as_ref())?;
+        if is_new {
+            archival.recorded();
+        }
+        Ok(End::Counted(self.result.completed(completed)))
+    }
+
+    fn end<T>(
+        &mut self,
+        work: &mut PayloadWork,
+        open: &mut OpenUpload<'_>,
+        result: Result<T>,
+    ) -> Result<T> {
+        let archival = std::mem::take(&mut work.archival);
+        archival.end(&mut open.upload, result)
+    }
+
+    fn sums(&self) -> RunSums {
+        self.result.sums()
+    }
+
+    fn failed_files(work: &PayloadWork) -> &[String] {
+        &work.payload.manifest.files
+    }
+}
+
+impl PayloadTask<'_> {
+    /// Loads the payload but for what earlier uploads brought already, which are those
+    /// that are left in `earlier`.
+    fn ingest_new(
+        &mut self,
+        payload: &Payload,
+        words: &Words,
+        open: &mut OpenUpload<'_>,
+        earlier: &mut Earlier,
+    ) -> Result<Ingested> {
+        let ingestion = open.ingestion;
+        let open_files = open.upload.open_files.clone();
+        let file = |name: &str| open_files.iter().any(|open| open == name);
+        loop {
+            let known = earlier.hours();
+            let wanted = Wanted {
+                file: &file,
+                known: &known,
+            };
+            let loader = open.loader();
+            let sink = WrittenThrough::of(ingestion.database, open.upload.generation);
+            let rejects = Rejects::new(&ingestion.plan.budget, &sink);
+            if earlier.is_empty() {
+                let ingested = ingestion.payload(payload, &loader, words, wanted, &rejects);
+                return ingested.map_err(|failure| {
+                    self.result.rows_rejected = rejects.rows();
+                    ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+                });
+            }
+            // Whether it repeats them is known once all of it was read.
+            let (log, ingested) = ingestion.attempt(payload, &loader, words, wanted, &rejects);
+            let failure = match ingested {
+                Ok(ingested) if open.upload.is_whole(&ingested.files) => {
+                    if !earlier.drop_others(&ingested.files) {
+                        terminal::log(&log);
+                        return Ok(ingested);
+                    }
+                    None
+                }
+                Ok(_) => {
+                    *earlier = Earlier::default();
+                    None
+                }
+                // What is wrong with a payload is told as if there had been no other.
+                Err(failure) => {
+                    *earlier = Earlier::default();
+                    Some(failure)
+                }
+            };
+            open.upload.begin_again().map_err(|also| match failure {
+                Some(failure) => with_cause(failure, &also),
+                None => also,
+            })?;
+        }
+    }
+
+    /// Nothing of the payload was new: says what is known of its upload.
+    fn nothing_new(
+        &mut self,
+        database: &Database,
+        payload: &Payload,
+        upload: &Upload,
+    ) -> Result<()> {
+        let shown = payload.path.display();
+        if payload.manifest.files.is_empty() {
+            terminal::say(&format!(
+                "{shown}: nothing to do, its manifest lists no files"
+            ));
+        } else if upload.open_files.is_empty() {
+            let held = publish::held_days(database, upload.manifest_id)?;
+            self.result.days = held.iter().map(Day::from).collect();
+            let by = match publish::loaded_by(database, upload.manifest_id)? {
+                Some(pipeline) => format!(", by pipeline `{pipeline}`"),
+                None => String::new(),
+            };
+            terminal::say(&format!(
+                "{shown}: nothing to do, all of it was loaded before{by}"
+            ));
+        } else {
+            self.result.waiting_for.clone_from(&upload.open_files);
+            terminal::say(&format!(
+                "{shown}: nothing to do, all of it was loaded before; the payload waits for {} more of its files",
+                upload.open_files.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The source of a payload's cluster, registered when the pipeline says so.
+fn source_of(ingestion: &Ingestion<'_>, payload: &Payload) -> Result<Source> {
+    let cluster_id = &payload.manifest.cluster_id;
+    if let Some(source) = source::find(ingestion.database, cluster_id)? {
+        return Ok(source);
+    }
+    let unknown = || {
+        Failure::run(format!("cluster `{cluster_id}` is not a registered source")).hint(format!(
+            "`gristmill sources add --cluster-id {cluster_id}` registers it"
+        ))
+    };
+    if !ingestion.plan.register_sources {
+        return Err(unknown());
+    }
+    let uuid = source::derived_uuid(cluster_id);
+    source::register(ingestion.database, uuid, cluster_id, cluster_id)?;
+    source::find(ingestion.database, cluster_id)?.ok_or_else(unknown)
+}
+
+impl From<&DayOutcome> for Day {
+    fn from(day: &DayOutcome) -> Self {
+        Self {
+            day: day.day,
+            hours: day.hours,
+            outcome: match day.outcome {
+                Outcome::Won => "won",
+                Outcome::Kept => "kept",
+                Outcome::Lost => "lost",
+            },
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Archived payloads once more, through the pipeline as it is now, in the place of what
+//! they made before.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::ingestion::{Ingested, Ingestion, Wanted};
+use super::task::{self, End, OpenUpload, Opened, Task, with_cause};
+use crate::diagnostics::days::Days;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::hours::KnownHours;
+use crate::ingest::{IngestedFile, Rejects};
+use crate::ledger::archive::{self, Archives, Kept};
+use crate::ledger::difference::{self, DayDifference};
+use crate::ledger::publish::replace::{self, Holder};
+use crate::ledger::quarantine::WrittenThrough;
+use crate::ledger::run_record::RunSums;
+use crate::ledger::source::Source;
+use crate::ledger::summarize;
+use crate::load::LoadableMonths;
+use crate::payload::{Manifest, Payload};
+
+/// What a replay of days came to.
+#[derive(Debug, Serialize)]
+pub struct ReplayResult {
+    cluster_id: String,
+    source_uuid: Uuid,
+    payloads: usize,
+    pub days: Vec<DayDifference>,
+    rows_read: u64,
+    rows_loaded: u64,
+    rows_filtered: u64,
+    rows_rejected: u64,
+    seconds: f64,
+    error: Option<String>,
+}
+
+/// The archived tarballs that together are a manifest's payload.
+pub(super) struct Replayable {
+    holder: Holder,
+    tarballs: Vec<Kept>,
+}
+
+/// What replaying a source's payloads needs.
+pub struct Replay<'a> {
+    pub ingestion: Ingestion<'a>,
+    pub archives: Archives,
+    pub source: Source,
+}
+
+/// A payload to be replayed.
+struct ReplayTask<'a> {
+    source: &'a Source,
+    /// `None` replaces all that the payload made.
+    days: Option<Days>,
+    sums: RunSums,
+}
+
+/// A payload at work.
+struct ReplayWork {
+    holder: Holder,
+    payloads: Vec<Payload>,
+}
+
+impl Replay<'_> {
+    /// Replays the payloads that hold some days, each with all of its days; says what
+    /// came of those before one failed, and why it did.
+    ///
+    /// # Errors
+    /// No payload holds the days, or one is not in the archive: nothing was replayed.
+    pub fn days(&self, days: Days) -> Result<(ReplayResult, Option<Failure>)> {
+        let replayables = self.replayables(days)?;
+        let started = Instant::now();
+        let mut result = ReplayResult {
+            cluster_id: self.source.cluster_id.clone(),
+            source_uuid: self.source.source_uuid,
+            payloads: 0,
+            days: Vec::new(),
+            rows_read: 0,
+            rows_loaded: 0,
+            rows_filtered: 0,
+            rows_rejected: 0,
+            seconds: 0.0,
+            error: None,
+        };
+        let count = replayables.len();
+        let mut failure = None;
+        for replayable in replayables {
+            let (sums, run) = self.run(replayable, Some(days));
+            match run {
+                Ok((_, days)) => {
+                    result.payloads += 1;
+                    result.days.extend(days);
+                }
+                Err(failed) => failure = Some(failed),
+            }
+            result.rows_read += sums.rows_read;
+            result.rows_loaded += sums.rows_loaded;
+            result.rows_filtered += sums.rows_filtered;
+            result.rows_rejected += sums.rows_rejected;
+            if failure.is_some() {
+                break;
+            }
+        }
+        // Once, and not with each payload: it reads all months.
+        if result.payloads > 0
+            && let Err(also) = summarize::restore_all_tags_values(self.ingestion.database)
+        {
+            failure = Some(match failure {
+                Some(failure) => with_cause(failure, &also),
+                None => also,
+            });
+        }
+        result.days = difference::joined(result.days);
+        result.seconds = started.elapsed().as_secs_f64();
+        result.error = failure.as_ref().map(ToString::to_string);
+        let failure = failure.map(|failure| {
+            failure.hint_if_none(format!(
+                "{} of {count} payloads were replayed, each with all of its days; run it again when the cause is mended",
+                result.payloads
+            ))
+        });
+        Ok((result, failure))
+    }
+
+    /// Replays a payload in place of what it made of the days, or of all that it made;
+    /// returns the rows, and the run with what it changed.
+    pub(super) fn run(
+        &self,
+        replayable: Replayable,
+        days: Option<Days>,
+    ) -> (RunSums, Result<(i64, Vec<DayDifference>)>) {
+        let mut task = ReplayTask {
+            source: &self.source,
+            days,
+            sums: RunSums::default(),
+        };
+        let name = replayable.name();
+        let run = task::run(self.ingestion, &mut task, replayable)
+            .map_err(|failure| failure.within(format!("the {name} failed")));
+        (task.sums, run)
+    }
+
+    /// The payloads that hold the days, all of them whole in the archive.
+    fn replayables(&self, days: Days) -> Result<Vec<Replayable>> {
+        let database = self.ingestion.database;
+        let source = &self.source;
+        let holders = replace::holders(database, source.source_uuid, days)?;
+        if holders.is_empty() {
+            return Err(Failure::run(format!(
+                "no payload of cluster `{}` holds {}",
+                source.cluster_id, days
+            ))
+            .hint("`gristmill status` shows which days are loaded"));
+        }
+        let mut replayables = Vec::new();
+        let mut missing = Vec::new();
+        for holder in holders {
+            match self.replayable(holder)? {
+                Ok(replayable) => replayables.push(replayable),
+                Err(holder) => missing.extend(holder.days),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(replayables);
+        }
+        missing.sort();
+        let shown: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Err(Failure::run(format!(
+            "nothing was replayed: the archive lacks the payloads of {}",
+            shown.join(", ")
+        ))
+        .hint(
+            "`gristmill run` of a payload that was loaded before puts it into the archive; \
+             `--from` and `--to` can leave these days out",
+        ))
+    }
+
+    /// The payload of a manifest, if all of it is in the archive.
+    pub(super) fn replayable(&self, holder: Holder) -> Result<Result<Replayable, Holder>> {
+        let database = self.ingestion.database;
+        let files = replace::files_of_manifest(database, holder.manifest_id)?;
+        let kept = archive::of_manifest(database, holder.manifest_id)?;
+        let mut open: BTreeSet<&String> = files.iter().collect();
+        let mut tarballs = Vec::new();
+        for kept in kept {
+            let Some(kept) = self.archives.find(kept)? else {
+                continue;
+            };
+            let before = open.len();
+            open.retain(|file| !kept.files.contains(file));
+            if open.len() < before {
+                tarballs.push(kept);
+            }
+        }
+        Ok(match open.is_empty() {
+            true => Ok(Replayable { holder, tarballs }),
+            false => Err(holder),
+        })
+    }
+}
+
+impl Replayable {
+    /// For the record of the run.
+    fn name(&self) -> String {
+        match &self.tarballs[..] {
+            [] => format!("replay of {}", self.holder.assembly_id),
+            [kept] => format!("replay of {}", kept.payload),
+            [kept, others @ ..] => {
+                format!("replay of {} and {} more", kept.payload, others.len())
+            }
+        }
+    }
+}
+
+impl Task for ReplayTask<'_> {
+    type Input = Replayable;
+    type Work = ReplayWork;
+    type Outcome = Vec<DayDifference>;
+
+    fn name(&self, replayable: &Replayable) -> String {
+        replayable.name()
+    }
+
+    fn open(
+        &mut self,
+        replayable: Replayable,
+        _ingestion: &Ingestion<'_>,
+        months: &LoadableMonths,
+    ) -> Result<Opened<ReplayWork>> {
+        let mut payloads = Vec::new();
+        for kept in &replayable.tarballs {
+            kept.verify()?;
+            let payload = Payload::open(&kept.path()?, None)?;
+            self.is_of(&payload, &replayable.holder)?;
+            payloads.push(payload);
+        }
+        let Some(first) = payloads.first() else {
+            return Err(Failure::run("its manifest lists no file"));
+        };
+        let manifest = first.manifest.clone();
+        for payload in &payloads {
+            months.check(payload)?;
+        }
+        Ok(Opened {
+            source: self.source.clone(),
+            manifest,
+            work: ReplayWork {
+                holder: replayable.holder,
+                payloads,
+            },
+        })
+    }
+
+    fn ingest(
+        &mut self,
+        work: &mut ReplayWork,
+        open: &mut OpenUpload<'_>,
+    ) -> Result<Vec<IngestedFile>> {
+        let ingestion = open.ingestion;
+        let loader = open.loader();
+        let sink = WrittenThrough::of(ingestion.database, open.upload.generation);
+        // The tarballs are one payload together.
+        let rejects = Rejects::new(&ingestion.plan.budget, &sink);
+        let mut files = Vec::new();
+        let mut taken = BTreeSet::new();
+        for payload in &work.payloads {
+            let wanted = Wanted {
+                file: &|name| !taken.contains(name),
+                // What stages make of an hour now may be other than what they made of it.
+                known: &KnownHours::default(),
+            };
+            let words = ingestion.words()?;
+            let ingested = ingestion.payload(payload, &loader, &words, wanted, &rejects);
+            let Ingested {
+                files: ingested,
+                here,
+                ..
+            } = ingested.map_err(|failure| {
+                ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+            })?;
+            files.extend(ingested);
+            taken.extend(here);
+        }
+        let mut known = open.upload.known_files().iter();
+        if let Some(missing) = known.find(|file| !taken.contains(*file)) {
+            return Err(Failure::run(format!(
+                "the archived payload of upload {} lacks file `{missing}`, which its record says \
+                 it has",
+                work.holder.assembly_id
+            ))
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"));
+        }
+        self.sums = RunSums::of(&files);
+        Ok(files)
+    }
+
+    fn complete(
+        &mut self,
+        _work: &mut ReplayWork,
+        open: &mut OpenUpload<'_>,
+        files: &[IngestedFile],
+    ) -> Result<End<Vec<DayDifference>>> {
+        let plan = open.ingestion.plan;
+        let upload = &mut open.upload;
+        let changed = match self.days {
+            None => upload.replace_whole(files, plan, self.sums)?,
+            Some(days) => {
+                // Another payload may have won some of them since we looked.
+                let days = upload.held_days(days)?;
+                upload.replace(files, &days, plan, self.sums)?
+            }
+        };
+        Ok(End::Counted(changed))
+    }
+
+    fn sums(&self) -> RunSums {
+        self.sums
+    }
+
+    fn manifest_id(&self, replayable: &Replayable) -> Option<i32> {
+        Some(replayable.holder.manifest_id)
+    }
+}
+
+impl ReplayTask<'_> {
+    /// Whether an archived payload is that of the upload it is recorded for: a record may
+    /// name the bytes of another, of another cluster even.
+    fn is_of(&self, payload: &Payload, holder: &Holder) -> Result<()> {
+        let Manifest {
+            uuid, cluster_id, ..
+        } = &payload.manifest;
+        let shown = payload.path.display();
+        let refused = if uuid.to_string() != holder.assembly_id {
+            format!(
+                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
+                 recorded",
+                holder.assembly_id
+            )
+        } else if *cluster_id != self.source.cluster_id {
+            format!(
+                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
+                 which it is recorded",
+                self.source.cluster_id
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::run(refused)
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
+    }
+}
