@@ -93,17 +93,17 @@ impl Upload {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         source_lock::take(database, &mut lock, &source, say).await?;
         step::passed(Step::SourceLocked);
-        let upload = Self::locked(lock, plan, source, manifest, run_id)
+        let upload = Self::locked(lock, plan, source.clone(), manifest, run_id)
             .await
-            .map_err(failed)?;
+            .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
         let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
         if known.collect::<BTreeSet<_>>() != listed.collect() {
             let uuid = manifest.uuid;
-            upload.abandon(&[]).await?;
-            return Err(Failure::run(format!(
+            let refused = Failure::run(format!(
                 "an upload {uuid} is known with another list of files"
             ))
-            .hint("one of the two is not from the operator; nothing of this one was loaded"));
+            .hint("one of the two is not from the operator; nothing of this one was loaded");
+            return Err(upload.fail(refused, &[]).await);
         }
         Ok(upload)
     }
@@ -197,9 +197,18 @@ impl Upload {
         completing: &Completing<'_>,
         archived: Option<&Archived<'_>>,
     ) -> Result<Completed> {
+        let missing = self.missing(files);
+        match missing.is_empty() {
+            true => {
+                let taken_over = completing.earlier.generations();
+                self.prepare(&taken_over, recording::days(files)).await?;
+            }
+            false => self.check_lock().await?,
+        }
         let mut tries = Tries::new();
         loop {
-            match self.try_complete(files, completing, archived).await {
+            let tried = self.try_complete(files, &missing, completing, archived);
+            match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
                 completed => return completed,
             }
@@ -209,6 +218,7 @@ impl Upload {
     async fn try_complete(
         &mut self,
         files: &[IngestedFile],
+        missing: &[String],
         completing: &Completing<'_>,
         archived: Option<&Archived<'_>>,
     ) -> Result<Completed> {
@@ -221,12 +231,6 @@ impl Upload {
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
-        self.check_lock().await?;
-        let missing = self.missing(files);
-        if missing.is_empty() {
-            self.ensure_summaries(&earlier.generations(), recording::days(files))
-                .await?;
-        }
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let fingerprint = Some(fingerprint);
         recording::generation(
@@ -280,14 +284,18 @@ impl Upload {
             .collect()
     }
 
-    /// Makes the summaries' partitions for what is about to be published.
-    async fn ensure_summaries(
-        &mut self,
-        taken_over: &[i64],
-        days: BTreeSet<NaiveDate>,
-    ) -> Result<()> {
+    /// Looks whether the source is still locked, and makes the summaries' partitions for
+    /// what is about to be published.
+    async fn prepare(&mut self, taken_over: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
+        self.check_lock().await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
-        ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await
+        let mut tries = Tries::new();
+        loop {
+            match ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await {
+                Err(failure) if tries.again(&failure).await => {}
+                ensured => return ensured,
+            }
+        }
     }
 
     /// Whether other runs are still kept out of the source. What publishes does so in the
@@ -307,12 +315,7 @@ impl Upload {
             Ok(false) => "another session was given in its place".to_string(),
             Err(error) => SqlError(error).to_string(),
         };
-        let cluster_id = &self.source.cluster_id;
-        let message =
-            format!("the session that kept other runs out of cluster `{cluster_id}` has ended");
-        Err(Failure::hindered(Some(Hindrance::Lost), message)
-            .because(anyhow::anyhow!(cause))
-            .hint("nothing was published: run the payload again; a time-out of idle sessions or a firewall may have ended the session"))
+        Err(source_lock::lost(&self.source, Failure::run(cause)))
     }
 
     pub fn source_uuid(&self) -> Uuid {
@@ -333,12 +336,29 @@ impl Upload {
         let _ = self.lock.close().await;
     }
 
-    /// Takes back what was loaded, after a failure.
+    /// Ends an upload after a failure, and takes back what was loaded. Returns what there
+    /// is to say: whatever a lost lock made fail, that it is lost.
+    pub async fn fail(mut self, mut failure: Failure, here: &[String]) -> Failure {
+        // Another connection may be what was lost.
+        if failure.hindrance == Some(Hindrance::Lost) && self.check_lock().await.is_err() {
+            return source_lock::lost(&self.source, failure);
+        }
+        if let Err(also) = self.abandon(here).await {
+            failure.causes.push(also.to_string());
+        }
+        failure
+    }
+
+    /// Takes back what was loaded.
     ///
     /// # Errors
     /// The database fails; the next run of the source clears away the rest.
     pub async fn abandon(mut self, here: &[String]) -> Result<()> {
-        let failed = |error| SqlError(error).failure("cannot take back what was loaded");
+        let source = self.source.clone();
+        let failed = |error| {
+            let failure = SqlError(error).failure("cannot take back what was loaded");
+            source_lock::in_its_session(&source, failure)
+        };
         sqlx::query(include_str!(
             "../../sql/reporting_common_costusagereportstatus.fail.sql"
         ))

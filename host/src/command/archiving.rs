@@ -11,6 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::payload::Payload;
 use crate::publish::{Archived, Upload};
 use crate::report;
+use crate::transience::Hindrance;
 
 /// What of a payload is in the archive so far.
 #[derive(Debug, Default)]
@@ -136,9 +137,17 @@ impl Archiving {
         match (result, ingesting.runtime.block_on(discarded)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
+            // A lost session is told of once.
+            (Err(failure), Err(also)) if both_lost(&failure, &also) => Err(failure),
             (Err(failure), Err(also)) => Err(with_cause(failure, &also)),
         }
     }
+}
+
+fn both_lost(one: &Failure, other: &Failure) -> bool {
+    [one, other]
+        .iter()
+        .all(|failure| failure.hindrance == Some(Hindrance::Lost))
 }
 
 fn with_cause(mut failure: Failure, also: &Failure) -> Failure {

@@ -180,12 +180,9 @@ impl PayloadRun<'_> {
                 .runtime
                 .block_on(upload.abandon(&[]))
                 .map(|()| state),
-            Err(mut failure) => {
-                let files = &payload.manifest.files;
-                if let Err(also) = self.ingesting.runtime.block_on(upload.abandon(files)) {
-                    failure.causes.push(also.to_string());
-                }
-                Err(failure)
+            Err(failure) => {
+                let failed = upload.fail(failure, &payload.manifest.files);
+                Err(self.ingesting.runtime.block_on(failed))
             }
         }
     }

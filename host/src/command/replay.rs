@@ -297,13 +297,8 @@ impl Replay<'_> {
                 runtime.block_on(upload.close());
                 Ok(days)
             }
-            Err(mut failure) => {
-                // No file is open, so none is marked as failed.
-                if let Err(also) = runtime.block_on(upload.abandon(&[])) {
-                    failure.causes.push(also.to_string());
-                }
-                Err(failure)
-            }
+            // No file is open, so none is marked as failed.
+            Err(failure) => Err(runtime.block_on(upload.fail(failure, &[]))),
         }
     }
 

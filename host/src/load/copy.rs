@@ -12,6 +12,7 @@ use super::encode;
 use crate::database::{Database, SqlError};
 use crate::failure::Failure;
 use crate::step::{self, Step};
+use crate::transience::Hindrance;
 
 /// How often partitions are made again that somebody drops at the same time.
 const TRIES_MAX: u32 = 10;
@@ -57,11 +58,10 @@ impl CopyError {
 }
 
 fn forgotten(doing: String) -> Failure {
-    Failure::environment(doing)
-        .because(anyhow::anyhow!(
-            "the session that kept other runs out of the cluster has ended, and another run has taken back what this one had loaded"
-        ))
-        .hint("run the payload again; a time-out of idle sessions or a firewall may have ended the session")
+    // That is possible only without the lock of the source: whoever has it says so.
+    Failure::hindered(Some(Hindrance::Lost), doing).because(anyhow::anyhow!(
+        "another run has taken back what this one had loaded"
+    ))
 }
 
 impl fmt::Debug for CopyOf {

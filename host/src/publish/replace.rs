@@ -104,6 +104,7 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
+        self.prepare(&[], days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
         loop {
             match self.try_replace(files, days, plan, sums).await {
@@ -124,9 +125,6 @@ impl Upload {
         let ids = self.ids();
         // What does not count of it resolves nothing.
         let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
-        self.check_lock().await?;
-        self.ensure_summaries(&[], days.iter().copied().collect())
-            .await?;
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
@@ -153,9 +151,15 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
+        let held = self.held_days(Days::all()).await?;
+        let mut days = recording::days(files);
+        days.extend(held.iter().copied());
+        self.prepare(&[], days.clone()).await?;
+        let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
-            match self.try_replace_whole(files, plan, sums).await {
+            let tried = self.try_replace_whole(files, &days, &held, plan, sums);
+            match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
                 replaced => return replaced,
             }
@@ -165,22 +169,18 @@ impl Upload {
     async fn try_replace_whole(
         &mut self,
         files: &[IngestedFile],
+        days: &[NaiveDate],
+        held: &[NaiveDate],
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
-        let held = self.held_days(Days::all()).await?;
-        let mut days = recording::days(files);
-        days.extend(held.iter().copied());
-        self.check_lock().await?;
-        self.ensure_summaries(&[], days.clone()).await?;
-        let days: Vec<NaiveDate> = days.into_iter().collect();
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        let before = difference::totals(&mut transaction, source_uuid, &days).await?;
+        let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
         recording::generation(&mut transaction, &ids, files, true, time, None).await?;
-        replace_days(&mut transaction, &ids, &days, &held, plan).await?;
+        replace_days(&mut transaction, &ids, days, held, plan).await?;
         let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
             .await?
             .into_iter()
@@ -245,33 +245,44 @@ pub async fn summarize_again(
     say: &dyn Fn(&str),
 ) -> Result<SummarizedAgain> {
     let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-    let source_uuid = source.source_uuid;
     source_lock::take(database, &mut lock, source, say).await?;
-    let held = held_days(&mut lock, source_uuid, days, None).await?;
+    let again = summarize_locked(&mut lock, source, days, engine).await;
+    let _ = lock.close().await;
+    again.map_err(|failure| source_lock::in_its_session(source, failure))
+}
+
+/// The rest of `summarize_again`, once the session `lock` has the source.
+async fn summarize_locked(
+    lock: &mut PgConnection,
+    source: &Source,
+    days: Days,
+    engine: AggregationEngine,
+) -> Result<SummarizedAgain> {
+    let source_uuid = source.source_uuid;
+    let held = held_days(lock, source_uuid, days, None).await?;
     let staged: Vec<NaiveDate> =
         sqlx::query_scalar(include_str!("../../../sql/gristmill_day.select_staged.sql"))
             .bind(source_uuid)
             .bind(days.first)
             .bind(days.last)
-            .fetch_all(&mut lock)
+            .fetch_all(&mut *lock)
             .await
             .map_err(failed)?;
     for day in &staged {
         // The partitions of a summary may be gone, or be new with this version.
         sqlx::query("SELECT ensure_summaries($1)")
             .bind(day)
-            .execute(&mut lock)
+            .execute(&mut *lock)
             .await
             .map_err(failed)?;
     }
     let mut tries = Tries::new();
     let days = loop {
-        match try_summarize(&mut lock, source_uuid, &staged, engine).await {
+        match try_summarize(lock, source_uuid, &staged, engine).await {
             Err(failure) if tries.again(&failure).await => {}
             days => break days?,
         }
     };
-    let _ = lock.close().await;
     let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
     Ok(SummarizedAgain {
         unstaged: held
@@ -332,11 +343,11 @@ pub async fn reclassify(
             .map_err(failed);
         match tried {
             Err(failure) if tries.again(&failure).await => {}
-            tried => break tried?,
+            tried => break tried,
         }
     };
     let _ = lock.close().await;
-    Ok(reclassified)
+    reclassified.map_err(|failure| source_lock::in_its_session(source, failure))
 }
 
 async fn held_days(
