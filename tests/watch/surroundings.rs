@@ -87,6 +87,8 @@ fn a_payload_waits_for_a_read_only_database() {
     let watching = scene.watching();
     read_only(&scene.database, "on");
     scene.deliver(&Payload::usual(1), "p.tar.gz");
+    watching.says("its sessions are read-only");
+    watching.says("hint: `default_transaction_read_only` is on");
     watching.says("the payload stays in the inbox until the database is back");
     scene.has("failed", &[]);
     let payload = scene.inbox.path().join("p.tar.gz");

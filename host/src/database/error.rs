@@ -104,6 +104,15 @@ impl DatabaseError {
         }
     }
 
+    /// Whether there is no room for our sessions, which others may make.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            DatabaseError::NoConnectionLeft { .. } => true,
+            DatabaseError::Connect { source, .. } => source.state().as_deref() == Some("53300"),
+            _ => false,
+        }
+    }
+
     /// What the reader can do about it, when we know.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -126,7 +135,7 @@ impl DatabaseError {
                 format!("raise the `CONNECTION LIMIT` of {of}, or try again when others have ended")
             }
             DatabaseError::Session { source, .. } if matches!(source.0, sqlx::Error::PoolTimedOut) => {
-                InVain.hint()
+                InVain::now().hint()
             }
             DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
@@ -311,7 +320,7 @@ impl SqlError {
         let hindrance = self.hindrance();
         let failure = Failure::hindered(hindrance, doing);
         let failure = match self.0 {
-            sqlx::Error::PoolTimedOut => failure.hint(InVain.hint()),
+            sqlx::Error::PoolTimedOut => failure.hint(InVain::now().hint()),
             _ => failure,
         };
         match self.state().as_deref() {
@@ -361,7 +370,7 @@ impl fmt::Display for SqlError {
                     .map_or(Ok(()), |detail| write!(formatter, "; {detail}"))
             }
             (None, sqlx::Error::Io(error)) => error.fmt(formatter),
-            (None, sqlx::Error::PoolTimedOut) => InVain.fmt(formatter),
+            (None, sqlx::Error::PoolTimedOut) => InVain::now().fmt(formatter),
             (None, other) => other.fmt(formatter),
         }
     }

@@ -25,6 +25,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
+use self::connections::Looks;
 use self::session::{Session, SessionError};
 
 pub use self::address::{DatabaseUrl, without_passwords};
@@ -70,12 +71,9 @@ impl Database {
         connections: impl Into<Connections>,
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
-        let (server, mut connection) = Server::reach(target, say).await?;
+        let (server, mut connection, connections) =
+            Server::reach_with_room(target, connections.into(), say).await?;
         let session = Session::of(&target.schema, target.lock_wait);
-        let connections = connections.into();
-        let connections = server
-            .in_time(connections.within(&mut connection, &server.location))
-            .await??;
         connections::remember_budget(connections);
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
@@ -235,6 +233,47 @@ impl Server {
             connected => connected?,
         };
         Ok((server, connected))
+    }
+
+    /// As `reach`, with what of `wanted` there is room for. Where there is too little, it
+    /// is looked for again after a while.
+    async fn reach_with_room(
+        target: &Target,
+        wanted: Connections,
+        say: &dyn Fn(&str),
+    ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
+        let mut looks = Looks::new();
+        loop {
+            let first = looks.is_first();
+            let full = match Server::look_for_room(target, wanted, say).await {
+                Err(error) if error.is_full() => error,
+                looked => return looked,
+            };
+            let Some(pause) = looks.pause() else {
+                return Err(full);
+            };
+            if first {
+                say(&format!("{full}; looking again for some seconds"));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn look_for_room(
+        target: &Target,
+        wanted: Connections,
+        say: &dyn Fn(&str),
+    ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
+        let (server, mut connection) = Server::reach(target, say).await?;
+        let within = wanted.within(&mut connection, &server.location);
+        match server.in_time(within).await? {
+            Ok(connections) => Ok((server, connection, connections)),
+            Err(error) => {
+                // Others who look count it.
+                let _ = connection.close().await;
+                Err(error)
+            }
+        }
     }
 
     fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {
