@@ -198,14 +198,14 @@ fn what_kills_its_session_each_time_is_set_aside_and_others_go_on() {
     watching.stops();
 }
 
-/// A transaction that meets another one so many times.
-fn clashes(database: &TestDatabase, times: u32) {
+/// A transaction that meets another one so many times, and what is said of that.
+fn clashes(database: &TestDatabase, times: u32, exception: &str) {
     database.execute(&format!(
         "CREATE SEQUENCE clashes;
         CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF nextval('gristmill.clashes') <= {times} THEN
-                RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+                RAISE EXCEPTION {exception};
             END IF;
             RETURN NULL;
         END
@@ -217,21 +217,46 @@ fn clashes(database: &TestDatabase, times: u32) {
 
 #[test]
 fn a_transaction_that_meets_another_one_is_tried_again_in_bounds() {
-    for (times, code) in [(2, 0), (1_000, 3)] {
-        let here = tempfile::tempdir().expect("a folder");
-        let database = TestDatabase::migrated();
-        clashes(&database, times);
-        let payload = Payload::usual(1).write(here.path(), "p.tar.gz");
-        let ended = run(&database, "pipelines/ocp.toml", &[payload]).ends_with(code);
-        assert_eq!(
-            ended.stderr.contains("deadlock detected"),
-            code != 0,
-            "{ended}"
-        );
-        let days = database.query_value("SELECT count(*) FROM gristmill_day");
-        let expected = if code == 0 { "1" } else { "0" };
-        assert_eq!(days.as_deref(), Some(expected));
+    for (exception, words) in [
+        (
+            "'deadlock detected' USING ERRCODE = '40P01'",
+            "deadlock detected",
+        ),
+        (FULL_LOCK_TABLE, "out of shared memory"),
+    ] {
+        for (times, code) in [(2, 0), (1_000, 3)] {
+            let here = tempfile::tempdir().expect("a folder");
+            let database = TestDatabase::migrated();
+            clashes(&database, times, exception);
+            let payload = Payload::usual(1).write(here.path(), "p.tar.gz");
+            let ended = run(&database, "pipelines/ocp.toml", &[payload]).ends_with(code);
+            assert_eq!(ended.stderr.contains(words), code != 0, "{ended}");
+            let days = database.query_value("SELECT count(*) FROM gristmill_day");
+            let expected = if code == 0 { "1" } else { "0" };
+            assert_eq!(days.as_deref(), Some(expected));
+        }
     }
+}
+
+/// As the server says it.
+const FULL_LOCK_TABLE: &str = "'out of shared memory' USING
+    ERRCODE = '53200',
+    HINT = 'You might need to increase \"max_locks_per_transaction\".'";
+
+#[test]
+fn a_table_of_locks_that_is_full_is_said_with_what_to_do() {
+    let scene = Scene::new("[watch]\ntries = 2");
+    clashes(&scene.database, 7, FULL_LOCK_TABLE);
+    let watching = scene.watching();
+    scene.deliver(&Payload::usual(1), "p.tar.gz");
+    watching.says("out of shared memory");
+    let hint = "raise `max_locks_per_transaction` of the server, or have fewer payloads published \
+                at a time (`--payloads-at-once` of `watch`)";
+    watching.says(hint);
+    watching.says("stays in the inbox, and is tried again in 1 s");
+    // The locks are others', who are done by then.
+    watching.handles("p.tar.gz");
+    watching.stops();
 }
 
 #[test]

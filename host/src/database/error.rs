@@ -20,6 +20,13 @@ use crate::transience::{self, Hindrance};
 const LOCK_HINT: &str = "another session holds what this one waits for; `lock-wait` in `[limits]`, \
      10 min where nothing is said, is how long a lock is waited for";
 
+/// Of the server's table of locks, which all transactions share.
+const LOCK_TABLE: &str = "max_locks_per_transaction";
+
+const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this transaction and others hold: a publish locks \
+     some 80 relations for each month that it changes; raise `max_locks_per_transaction` of the \
+     server, or have fewer payloads published at a time (`--payloads-at-once` of `watch`)";
+
 #[derive(Debug)]
 pub enum DatabaseError {
     /// The text given as a database URL is none.
@@ -332,6 +339,7 @@ impl SqlError {
                 failure.causes.extend(place);
                 failure
             }
+            _ if self.is_of_lock_table() => failure.because(self).hint(LOCK_TABLE_HINT),
             _ => failure.because(self),
         }
     }
@@ -346,6 +354,8 @@ impl SqlError {
             | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
             // The server had no connection for us, or took too long to give one.
             sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
+            // What fills it is locks of others, and over with their transactions.
+            _ if self.is_of_lock_table() => Some(Hindrance::Clash),
             _ => transience::of_state(&self.state()?),
         }
     }
@@ -353,6 +363,14 @@ impl SqlError {
     /// The five characters by which Postgres names the kind of error.
     pub fn state(&self) -> Option<String> {
         sql_state(&self.0)
+    }
+
+    /// Whether the server's table of locks was full. The name of the setting is the same
+    /// in all languages, and the state that of other memory as well.
+    fn is_of_lock_table(&self) -> bool {
+        let hint = self.server().and_then(PgDatabaseError::hint);
+        self.state().as_deref() == Some("53200")
+            && hint.is_some_and(|hint| hint.contains(LOCK_TABLE))
     }
 
     fn server(&self) -> Option<&PgDatabaseError> {
