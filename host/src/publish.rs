@@ -24,7 +24,7 @@ use self::clash::Tries;
 use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
 pub use self::keeping::Archived;
 use self::recording::UploadIds;
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
 use crate::payload::Manifest;
@@ -40,6 +40,9 @@ use crate::transience::Hindrance;
 pub struct Upload {
     /// Holds the lock of the source; it is let go when this closes.
     lock: PgConnection,
+    /// That of the server for this session.
+    process: i32,
+    database: Database,
     source: Source,
     pub manifest_id: i32,
     pub generation: i64,
@@ -93,7 +96,7 @@ impl Upload {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         source_lock::take(database, &mut lock, &source, say).await?;
         step::passed(Step::SourceLocked);
-        let upload = Self::locked(lock, plan, source.clone(), manifest, run_id)
+        let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
             .await
             .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
         let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
@@ -110,12 +113,14 @@ impl Upload {
 
     /// The rest of `begin`, once the session `lock` has the source.
     async fn locked(
+        database: &Database,
         mut lock: PgConnection,
         plan: &Plan,
         source: Source,
         manifest: &Manifest,
         run_id: i64,
     ) -> Result<Self, sqlx::Error> {
+        let process = waiting::process(&mut lock).await?;
         let dead: Vec<i64> = sqlx::query_scalar(include_str!(
             "../../sql/gristmill_generation.select_unfinished.sql"
         ))
@@ -135,6 +140,8 @@ impl Upload {
         let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
         Ok(Self {
             lock,
+            process,
+            database: database.clone(),
             source,
             manifest_id,
             generation,
@@ -187,11 +194,23 @@ impl Upload {
     /// Makes the generation count, and publishes when nothing is missing, together with
     /// what is taken over. `archived` is the payload in the archive, if it is new there:
     /// nothing is waited for while others wait for us. A transaction that meets another
-    /// one is tried again.
+    /// one is tried again; what waits for others says so.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
     pub async fn complete(
+        &mut self,
+        files: &[IngestedFile],
+        completing: &Completing<'_>,
+        archived: Option<&Archived<'_>>,
+        say: &dyn Fn(&str),
+    ) -> Result<Completed> {
+        let (database, process) = (self.database.clone(), self.process);
+        let completed = self.complete_in_tries(files, completing, archived);
+        database.telling(process, say, completed).await
+    }
+
+    async fn complete_in_tries(
         &mut self,
         files: &[IngestedFile],
         completing: &Completing<'_>,

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::failure::{Failure, Result};
 use crate::schema::nearest;
 
@@ -53,11 +53,11 @@ pub async fn list(database: &Database) -> Result<Vec<Tag>> {
 ///
 /// # Errors
 /// A key is too long, too many would be enabled, or the database fails.
-pub async fn enable(database: &Database, keys: &[String]) -> Result<Changed> {
+pub async fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<Changed> {
     for key in keys {
         check(key)?;
     }
-    let (mut transaction, tags) = begin(database).await?;
+    let (mut transaction, tags) = begin(database, say).await?;
     let mut change = Changed::default();
     for key in distinct(keys) {
         match find(&tags, key) {
@@ -92,8 +92,8 @@ pub async fn enable(database: &Database, keys: &[String]) -> Result<Changed> {
 ///
 /// # Errors
 /// A key is not known or takes part in a mapping, or the database fails.
-pub async fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
-    let (mut transaction, tags) = begin(database).await?;
+pub async fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<Changed> {
+    let (mut transaction, tags) = begin(database, say).await?;
     let mut change = Changed::default();
     for key in distinct(keys) {
         let tag = known(&tags, key)?;
@@ -131,13 +131,18 @@ pub async fn disable(database: &Database, keys: &[String]) -> Result<Changed> {
 /// # Errors
 /// One of them is not known or not enabled, the two would make a chain, or the
 /// database fails.
-pub async fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
+pub async fn map(
+    database: &Database,
+    child: &str,
+    parent: &str,
+    say: &dyn Fn(&str),
+) -> Result<bool> {
     if child == parent {
         return Err(Failure::definition(format!(
             "cannot map `{child}` to itself"
         )));
     }
-    let (mut transaction, tags) = begin(database).await?;
+    let (mut transaction, tags) = begin(database, say).await?;
     for key in [child, parent] {
         if !known(&tags, key)?.enabled {
             return Err(Failure::run(format!(
@@ -176,8 +181,12 @@ pub async fn map(database: &Database, child: &str, parent: &str) -> Result<bool>
 ///
 /// # Errors
 /// A key is not known, or the database fails.
-pub async fn unmap(database: &Database, children: &[String]) -> Result<Changed> {
-    let (mut transaction, tags) = begin(database).await?;
+pub async fn unmap(
+    database: &Database,
+    children: &[String],
+    say: &dyn Fn(&str),
+) -> Result<Changed> {
+    let (mut transaction, tags) = begin(database, say).await?;
     let mut change = Changed::default();
     for key in distinct(children) {
         match known(&tags, key)?.parent {
@@ -199,10 +208,15 @@ fn failed(error: sqlx::Error) -> Failure {
 }
 
 /// A transaction that nobody else changes tags beside, and what is known in it.
-async fn begin(database: &Database) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
+async fn begin(
+    database: &Database,
+    say: &dyn Fn(&str),
+) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
     let mut transaction = database.pool().begin().await.map_err(failed)?;
-    sqlx::query(include_str!("../../sql/reporting_enabledtagkeys.lock.sql"))
-        .execute(&mut *transaction)
+    let alone = sqlx::query(include_str!("../../sql/reporting_enabledtagkeys.lock.sql"))
+        .execute(&mut *transaction);
+    let words = || "waiting for another session at work on tag keys and mappings".to_string();
+    waiting::or_say(words, say, alone)
         .await
         .map_err(failed)
         .map_err(|failure| match failure.hindrance {

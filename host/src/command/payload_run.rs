@@ -253,7 +253,7 @@ impl PayloadRun<'_> {
             fingerprint: &fingerprint,
             earlier: &earlier,
         };
-        let completed = upload.complete(&files, &completing, archived.as_ref());
+        let completed = upload.complete(&files, &completing, archived.as_ref(), &report::say);
         let completed = self.ingesting.runtime.block_on(completed)?;
         if archived.is_some() {
             archiving.recorded();
@@ -286,6 +286,7 @@ impl PayloadRun<'_> {
                 upload.generation,
                 source_uuid,
                 loadable,
+                report::say,
             );
             let sink = self.ingesting.written_through(upload.generation);
             let rejects = Rejects::new(&self.ingesting.plan.budget, &sink);

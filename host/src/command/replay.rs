@@ -12,7 +12,7 @@ use super::ingesting::{Ingested, Ingesting, Wanted, open_to_load, sums};
 use super::{archive_of, difference, engine, plan};
 use crate::archive::{self, Archives, Kept};
 use crate::cli::ReplayArguments;
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::days::Days;
 use crate::difference::{self as changes, DayDifference};
 use crate::failure::{Failure, Result};
@@ -149,12 +149,11 @@ pub(super) fn archives_of(plan: &Plan, database: &Database, runtime: &Runtime) -
 
 /// Once, and not with each payload: it reads all months.
 async fn restore_tags_values(database: &Database) -> Result<()> {
-    let mut connection = database
-        .pool()
-        .acquire()
-        .await
-        .map_err(|error| SqlError(error).failure("cannot reach the database"))?;
-    summarize::restore_tags_values(&mut connection).await
+    let failed = |error| SqlError(error).failure("cannot reach the database");
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    let process = waiting::process(&mut connection).await.map_err(failed)?;
+    let restored = summarize::restore_tags_values(&mut connection);
+    database.telling(process, &report::say, restored).await
 }
 
 pub(super) struct Replay<'a> {
@@ -351,6 +350,7 @@ impl Replay<'_> {
             upload.generation,
             self.source.source_uuid,
             loadable,
+            report::say,
         );
         let sink = self.ingesting.written_through(upload.generation);
         // The tarballs are one payload together.
@@ -406,10 +406,10 @@ impl Replay<'_> {
             return Err(failure);
         }
         let Some(days) = self.days else {
-            return runtime.block_on(upload.replace_whole(&files, plan, *sums));
+            return runtime.block_on(upload.replace_whole(&files, plan, *sums, &report::say));
         };
         // Another payload may have won some of them since we looked.
         let days = runtime.block_on(upload.held_days(days))?;
-        runtime.block_on(upload.replace(&files, &days, plan, *sums))
+        runtime.block_on(upload.replace(&files, &days, plan, *sums, &report::say))
     }
 }

@@ -39,7 +39,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Enable { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = runtime.block_on(tags::enable(&database, keys))?;
+            let change = runtime.block_on(tags::enable(&database, keys, &report::say))?;
             tell(&change, "enabled");
             for key in &change.unseen {
                 report::say(&format!("no payload has shown `{key}` yet"));
@@ -53,7 +53,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Disable { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = runtime.block_on(tags::disable(&database, keys))?;
+            let change = runtime.block_on(tags::disable(&database, keys, &report::say))?;
             tell(&change, "disabled");
             if !change.changed.is_empty() {
                 report::say("days already loaded keep it until `gristmill replay`");
@@ -65,7 +65,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             let database = open(runtime, database, 1)?;
-            if runtime.block_on(tags::map(&database, child, parent))? {
+            if runtime.block_on(tags::map(&database, child, parent, &report::say))? {
                 report::say(&format!("`{child}` is known as `{parent}` now"));
                 report::say(SUMMARIZE_AGAIN);
             } else {
@@ -74,7 +74,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Unmap { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = runtime.block_on(tags::unmap(&database, keys))?;
+            let change = runtime.block_on(tags::unmap(&database, keys, &report::say))?;
             tell(&change, "known under its own name");
             if !change.changed.is_empty() {
                 report::say(SUMMARIZE_AGAIN);

@@ -111,6 +111,23 @@ impl DatabaseError {
         }
     }
 
+    /// What of the surroundings stood in the way that is not about who asks, and where: a
+    /// command that lasts may wait for it.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        match self {
+            DatabaseError::Session { source, .. }
+            | DatabaseError::Statement { source, .. }
+            | DatabaseError::SqlFile { source, .. } => {
+                let state = source.state()?;
+                let about_us = ["28", "3D", "42", "25006"];
+                let about_us = about_us.iter().any(|begin| state.starts_with(begin));
+                source.hindrance().filter(|_| !about_us)
+            }
+            DatabaseError::Connect { .. } if self.is_full() => Some(Hindrance::Lasting),
+            _ => None,
+        }
+    }
+
     /// Whether there is no room for our sessions, which others may make.
     pub(super) fn is_full(&self) -> bool {
         match self {

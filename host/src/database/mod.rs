@@ -13,6 +13,7 @@ mod migrate;
 mod probe;
 mod schema_name;
 mod session;
+pub mod waiting;
 
 use std::env;
 use std::ffi::OsString;
@@ -79,8 +80,9 @@ impl Database {
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
-        sqlx::query("SELECT ensure_current_months()")
-            .execute(&mut connection)
+        let ensured = sqlx::query("SELECT ensure_current_months()").execute(&mut connection);
+        let words = || "waiting for partitions of these months, which others may hold".to_owned();
+        waiting::or_say(words, say, ensured)
             .await
             .map_err(DatabaseError::statement(
                 "create partitions of these months",
@@ -121,6 +123,16 @@ impl Database {
     pub async fn copy_permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
         let permit = Arc::clone(&self.copies).acquire_owned();
         permit.await.map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    /// Awaits what a session does, and says so when it waits for others.
+    pub async fn telling<T>(
+        &self,
+        process: i32,
+        say: &dyn Fn(&str),
+        work: impl Future<Output = T>,
+    ) -> T {
+        waiting::telling(&self.pool, process, say, work).await
     }
 
     pub fn schema(&self) -> &SchemaName {

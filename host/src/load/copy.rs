@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::mpsc;
 
 use super::encode;
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::failure::Failure;
 use crate::step::{self, Step};
 use crate::transience::Hindrance;
@@ -25,6 +25,8 @@ pub(super) struct CopyOf {
     pub(super) statement: String,
     /// The months that it needs partitions of.
     pub(super) months: BTreeSet<NaiveDate>,
+    /// For what takes time.
+    pub(super) say: fn(&str),
 }
 
 /// Why a COPY came to nothing.
@@ -117,7 +119,7 @@ impl CopyOf {
             }
             transaction.rollback().await?;
             for month in &self.months {
-                ensure_partition(&self.database, &self.table, *month).await?;
+                ensure_partition(&self.database, &self.table, *month, self.say).await?;
             }
         }
         Err(CopyError::Unheld)
@@ -139,11 +141,17 @@ pub(super) async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,
+    say: fn(&str),
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT ensure_partition($1, $2)")
+    let words = || {
+        let month = month.format("%Y-%m");
+        format!("waiting for the partition of `{table}` for {month}, which others may hold")
+    };
+    // A connection of the pool is waited for in other words.
+    let mut connection = database.pool().acquire().await?;
+    let ensured = sqlx::query("SELECT ensure_partition($1, $2)")
         .bind(table)
         .bind(month)
-        .execute(database.pool())
-        .await
-        .map(drop)
+        .execute(&mut *connection);
+    waiting::or_say(words, say, ensured).await.map(drop)
 }

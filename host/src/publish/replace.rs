@@ -16,7 +16,7 @@ use super::claims::claim;
 use super::clash::Tries;
 use super::recording::{self, UploadIds};
 use super::{Outcome, Upload, source_lock};
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::days::Days;
 use crate::difference::{self, DayDifference};
 use crate::failure::{Failure, Result};
@@ -103,6 +103,19 @@ impl Upload {
         days: &[NaiveDate],
         plan: &Plan,
         sums: RunSums,
+        say: &dyn Fn(&str),
+    ) -> Result<Vec<DayDifference>> {
+        let (database, process) = (self.database.clone(), self.process);
+        let replaced = self.replace_in_tries(files, days, plan, sums);
+        database.telling(process, say, replaced).await
+    }
+
+    async fn replace_in_tries(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         self.prepare(&[], days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
@@ -146,6 +159,18 @@ impl Upload {
     /// # Errors
     /// As `replace`.
     pub async fn replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        plan: &Plan,
+        sums: RunSums,
+        say: &dyn Fn(&str),
+    ) -> Result<Vec<DayDifference>> {
+        let (database, process) = (self.database.clone(), self.process);
+        let replaced = self.replace_whole_in_tries(files, plan, sums);
+        database.telling(process, say, replaced).await
+    }
+
+    async fn replace_whole_in_tries(
         &mut self,
         files: &[IngestedFile],
         plan: &Plan,
@@ -246,7 +271,9 @@ pub async fn summarize_again(
 ) -> Result<SummarizedAgain> {
     let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
     source_lock::take(database, &mut lock, source, say).await?;
-    let again = summarize_locked(&mut lock, source, days, engine).await;
+    let process = waiting::process(&mut lock).await.map_err(failed)?;
+    let again = summarize_locked(&mut lock, source, days, engine);
+    let again = database.telling(process, say, again).await;
     let _ = lock.close().await;
     again.map_err(|failure| source_lock::in_its_session(source, failure))
 }
@@ -332,20 +359,24 @@ pub async fn reclassify(
     let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
     let source_uuid = source.source_uuid;
     source_lock::take(database, &mut lock, source, say).await?;
-    let mut tries = Tries::new();
-    let reclassified = loop {
-        let tried = sqlx::query_as(include_str!("../../../sql/gristmill_day.reclassify.sql"))
-            .bind(days.first)
-            .bind(days.last)
-            .bind(source_uuid)
-            .fetch_all(&mut lock)
-            .await
-            .map_err(failed);
-        match tried {
-            Err(failure) if tries.again(&failure).await => {}
-            tried => break tried,
+    let process = waiting::process(&mut lock).await.map_err(failed)?;
+    let reclassified = async {
+        let mut tries = Tries::new();
+        loop {
+            let tried = sqlx::query_as(include_str!("../../../sql/gristmill_day.reclassify.sql"))
+                .bind(days.first)
+                .bind(days.last)
+                .bind(source_uuid)
+                .fetch_all(&mut lock)
+                .await
+                .map_err(failed);
+            match tried {
+                Err(failure) if tries.again(&failure).await => {}
+                tried => break tried,
+            }
         }
     };
+    let reclassified = database.telling(process, say, reclassified).await;
     let _ = lock.close().await;
     reclassified.map_err(|failure| source_lock::in_its_session(source, failure))
 }
