@@ -23,8 +23,8 @@ const LOCK_HINT: &str = "another session holds what this one waits for; `lock-wa
 /// Of the server's table of locks, which all transactions share.
 const LOCK_TABLE: &str = "max_locks_per_transaction";
 
-const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this transaction and others hold: a publish locks \
-     some 80 relations for each month that it changes; raise `max_locks_per_transaction` of the \
+const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this transaction and others hold: a publish holds \
+     dozens for each month and day that it changes; raise `max_locks_per_transaction` of the \
      server, or have fewer payloads published at a time (`--payloads-at-once` of `watch`)";
 
 #[derive(Debug)]
