@@ -112,7 +112,7 @@ fn a_payload_that_comes_again_mends_what_is_archived_of_it() {
     fs::write(&outside, &whole).expect("a file");
     let mut flipped = whole.clone();
     flipped[100] ^= 1;
-    let damages: [(&str, &dyn Fn()); 5] = [
+    let damages: [(&str, &dyn Fn()); 6] = [
         ("was missing", &|| {
             fs::remove_file(&archived).expect("our file")
         }),
@@ -128,6 +128,10 @@ fn a_payload_that_comes_again_mends_what_is_archived_of_it() {
         ("was damaged (it is no plain file)", &|| {
             fs::remove_file(&archived).expect("our file");
             symlink(&outside, &archived).expect("a link");
+        }),
+        ("was damaged (it is no plain file)", &|| {
+            fs::remove_file(&archived).expect("our file");
+            fs::create_dir(&archived).expect("a folder");
         }),
     ];
     for (words, damage) in damages {
@@ -148,6 +152,26 @@ fn a_payload_that_comes_again_mends_what_is_archived_of_it() {
     assert_eq!(fs::read(&outside).expect("it is there"), whole);
     assert_eq!((site.tarballs(), site.archived().len()), (1, 1));
     assert_eq!(site.count("gristmill_archive_pending"), "0");
+}
+
+/// Whoever put something there is told where it is.
+#[test]
+fn a_folder_with_something_in_it_is_left_and_named() {
+    let site = Site::new();
+    let payload = site.load(&Payload::usual(1), "p.tar.gz");
+    let archived = site.archived().remove(0);
+    fs::remove_file(&archived).expect("our file");
+    fs::create_dir(&archived).expect("a folder");
+    let within = archived.join("somebody's");
+    fs::write(&within, "").expect("a file");
+    let ended = site.run(&payload).ends_with(3);
+    says(&ended, ".tar.gz` is a folder with something in it");
+    says(&ended, "move it away");
+    assert!(within.exists());
+    fs::remove_file(&within).expect("our file");
+    says(&site.run(&payload).succeeds(), "its bytes are put back");
+    assert_eq!(site.count("gristmill_archive_pending"), "0");
+    site.replay(CLUSTER).succeeds();
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! How many connections a command takes, and that few are enough.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use crate::support::command::{Gristmill, file, gristmill, run};
 use crate::support::payload::{CLUSTER, DAY, Payload, Report, write};
-use crate::support::server::TestDatabase;
+use crate::support::server::{Session, TestDatabase};
 
 /// A database of a role that may have so many sessions.
 struct Site {
@@ -65,6 +66,13 @@ impl Site {
 
     fn load(&self, payloads: &[PathBuf]) -> Gristmill {
         self.as_role(run(&self.database, self.pipeline(), payloads))
+    }
+
+    /// A session of the role, which is there for as long as this value.
+    #[track_caller]
+    fn session(&self) -> Session {
+        let url = self.database.url();
+        TestDatabase::elsewhere(&format!("{url}&user={}", self.role)).session()
     }
 
     /// With many batches of a report.
@@ -161,6 +169,33 @@ fn with_any_number_of_connections_everything_gets_on() {
                 .succeeds();
         }
     }
+}
+
+/// Runs that begin in one moment count each other's sessions.
+#[test]
+fn who_finds_too_little_room_looks_again() {
+    let site = Site::new(4);
+    let payloads = site.payloads(1..2);
+    let others = [site.session(), site.session()];
+    let mut running = site.load(&payloads).starts();
+    let told = BufReader::new(running.stderr.take().expect("a pipe"));
+    let mut told = told.lines().map(|line| line.expect("text"));
+    let words = format!(
+        "3 connections are needed, and role `{}` has 2 left",
+        site.role
+    );
+    let looks = told.find(|line| line.contains(&words));
+    assert!(
+        looks
+            .as_ref()
+            .is_some_and(|line| line.ends_with("looking again for some seconds")),
+        "{looks:?}"
+    );
+    drop(others);
+    let rest: Vec<String> = told.collect();
+    let status = running.wait().expect("an end");
+    assert!(status.success(), "{rest:?}");
+    assert_eq!(site.pods(), Some(PODS.to_string()));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gristmill::database::Binaries;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::secrets::modes;
@@ -192,6 +193,44 @@ fn the_server_is_private_and_not_root() {
     let server = data.postmaster().unwrap().as_raw_nonzero();
     let owner = fs::metadata(format!("/proc/{server}")).unwrap().uid();
     assert_ne!(owner, 0, "Postgres runs as root");
+}
+
+/// From root's session they could reach root's terminal.
+#[test]
+fn what_root_starts_as_another_user_has_a_session_of_its_own() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let data = DataDirectory::new();
+    let sessions = data.folder().join("sessions");
+    let anybodys = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our file");
+    };
+    fs::write(&sessions, "").expect("a file");
+    anybodys(&sessions, 0o666);
+    let programs = data.folder().join("programs");
+    fs::create_dir(&programs).expect("a folder");
+    anybodys(&programs, 0o755);
+    let real = Binaries::find().expect("there is a server").directory;
+    for name in ["initdb", "pg_ctl", "postgres"] {
+        let program = programs.join(name);
+        let script = format!(
+            "#!/bin/sh\ncut -d ' ' -f 6 /proc/$$/stat >> '{}'\nexec '{}' \"$@\"\n",
+            sessions.display(),
+            real.join(name).display()
+        );
+        fs::write(&program, script).expect("a program");
+        anybodys(&program, 0o755);
+    }
+    data.url_with(&programs);
+    let sessions = fs::read_to_string(sessions).expect("our file");
+    let ours = rustix::process::getsid(None).expect("a session");
+    let ours = ours.as_raw_nonzero().to_string();
+    assert!(sessions.lines().count() >= 3, "{sessions}");
+    assert!(
+        sessions.lines().all(|session| session != ours),
+        "{sessions}"
+    );
 }
 
 #[test]

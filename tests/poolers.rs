@@ -138,5 +138,9 @@ fn a_pooler_with_too_few_sessions_is_said_with_the_number() {
         let ended = load(2);
         assert_eq!(ended.code, Some(3), "{ended}");
         assert!(ended.stderr.contains("may have 4 connections"), "{ended}");
+        assert!(
+            ended.stderr.contains("3 are the least that it needs"),
+            "{ended}"
+        );
     }
 }

@@ -211,6 +211,13 @@ impl Watching {
         serde_json::from_str(&line).expect("a line of JSON")
     }
 
+    #[track_caller]
+    fn ends_well(mut self) {
+        let status = self.child.wait().expect("an end");
+        let told: Vec<String> = self.stderr.iter().collect();
+        assert_eq!(status.code(), Some(0), "{told:?}");
+    }
+
     fn signal(&self, signal: Signal) {
         let process = Pid::from_child(&self.child);
         kill_process(process, signal).expect("a signal");

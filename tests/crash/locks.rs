@@ -64,7 +64,9 @@ fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> R
 #[track_caller]
 fn notices(ended: &Ended) {
     assert_eq!(ended.code, Some(3), "{ended}");
-    assert!(ended.stderr.contains("error: "), "{ended}");
+    let words = "the session that kept other runs out of cluster `test-cluster` has ended";
+    assert_eq!(ended.stderr.matches(words).count(), 1, "{ended}");
+    assert_eq!(ended.stderr.matches("error: ").count(), 1, "{ended}");
 }
 
 #[test]

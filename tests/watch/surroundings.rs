@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::swapped::has_stopped;
 use super::{PATIENCE, Watching, deliver, names, watch, watch_by};
-use crate::support::command::{file, run};
+use crate::support::command::{file, gristmill, run};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::{TestDatabase, fast_directory};
 
@@ -87,6 +87,8 @@ fn a_payload_waits_for_a_read_only_database() {
     let watching = scene.watching();
     read_only(&scene.database, "on");
     scene.deliver(&Payload::usual(1), "p.tar.gz");
+    watching.says("its sessions are read-only");
+    watching.says("hint: `default_transaction_read_only` is on");
     watching.says("the payload stays in the inbox until the database is back");
     scene.has("failed", &[]);
     let payload = scene.inbox.path().join("p.tar.gz");
@@ -196,14 +198,14 @@ fn what_kills_its_session_each_time_is_set_aside_and_others_go_on() {
     watching.stops();
 }
 
-/// A transaction that meets another one so many times.
-fn clashes(database: &TestDatabase, times: u32) {
+/// A transaction that meets another one so many times, and what is said of that.
+fn clashes(database: &TestDatabase, times: u32, exception: &str) {
     database.execute(&format!(
         "CREATE SEQUENCE clashes;
         CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF nextval('gristmill.clashes') <= {times} THEN
-                RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+                RAISE EXCEPTION {exception};
             END IF;
             RETURN NULL;
         END
@@ -215,21 +217,46 @@ fn clashes(database: &TestDatabase, times: u32) {
 
 #[test]
 fn a_transaction_that_meets_another_one_is_tried_again_in_bounds() {
-    for (times, code) in [(2, 0), (1_000, 3)] {
-        let here = tempfile::tempdir().expect("a folder");
-        let database = TestDatabase::migrated();
-        clashes(&database, times);
-        let payload = Payload::usual(1).write(here.path(), "p.tar.gz");
-        let ended = run(&database, "pipelines/ocp.toml", &[payload]).ends_with(code);
-        assert_eq!(
-            ended.stderr.contains("deadlock detected"),
-            code != 0,
-            "{ended}"
-        );
-        let days = database.query_value("SELECT count(*) FROM gristmill_day");
-        let expected = if code == 0 { "1" } else { "0" };
-        assert_eq!(days.as_deref(), Some(expected));
+    for (exception, words) in [
+        (
+            "'deadlock detected' USING ERRCODE = '40P01'",
+            "deadlock detected",
+        ),
+        (FULL_LOCK_TABLE, "out of shared memory"),
+    ] {
+        for (times, code) in [(2, 0), (1_000, 3)] {
+            let here = tempfile::tempdir().expect("a folder");
+            let database = TestDatabase::migrated();
+            clashes(&database, times, exception);
+            let payload = Payload::usual(1).write(here.path(), "p.tar.gz");
+            let ended = run(&database, "pipelines/ocp.toml", &[payload]).ends_with(code);
+            assert_eq!(ended.stderr.contains(words), code != 0, "{ended}");
+            let days = database.query_value("SELECT count(*) FROM gristmill_day");
+            let expected = if code == 0 { "1" } else { "0" };
+            assert_eq!(days.as_deref(), Some(expected));
+        }
     }
+}
+
+/// As the server says it.
+const FULL_LOCK_TABLE: &str = "'out of shared memory' USING
+    ERRCODE = '53200',
+    HINT = 'You might need to increase \"max_locks_per_transaction\".'";
+
+#[test]
+fn a_table_of_locks_that_is_full_is_said_with_what_to_do() {
+    let scene = Scene::new("[watch]\ntries = 2");
+    clashes(&scene.database, 7, FULL_LOCK_TABLE);
+    let watching = scene.watching();
+    scene.deliver(&Payload::usual(1), "p.tar.gz");
+    watching.says("out of shared memory");
+    let hint = "raise `max_locks_per_transaction` of the server, or have fewer payloads published \
+                at a time (`--payloads-at-once` of `watch`)";
+    watching.says(hint);
+    watching.says("stays in the inbox, and is tried again in 1 s");
+    // The locks are others', who are done by then.
+    watching.handles("p.tar.gz");
+    watching.stops();
 }
 
 #[test]
@@ -328,6 +355,93 @@ fn the_second_signal_ends_the_command_at_once() {
         busy.signal(Signal::KILL);
         busy.ends();
     }
+}
+
+/// What is not there at the start is waited for as it is later.
+#[test]
+fn a_server_that_is_full_at_the_start_is_waited_for() {
+    let scene = Scene::new("");
+    let function = "SELECT pg_get_functiondef('ensure_current_months'::regproc)";
+    let function = scene.database.query_value(function).expect("a function");
+    scene.database.execute(
+        "CREATE OR REPLACE FUNCTION ensure_current_months() RETURNS void LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'could not extend file: No space left on device'
+                USING ERRCODE = '53100';
+        END
+        $$",
+    );
+    let command = || watch_by(&scene.database, &scene.pipeline(), scene.inbox.path());
+    let ended = command().argument("--once").ends_with(3);
+    assert!(ended.stderr.contains("No space left on device"), "{ended}");
+    let watching = Watching::begin(command().argument("--json"));
+    watching.says("No space left on device");
+    watching.says("the inbox is watched once that is over; tried again in 0.5 s");
+    scene.database.execute(&function);
+    watching.says("watching ");
+    scene.deliver(&Payload::usual(1), "p.tar.gz");
+    watching.handles("p.tar.gz");
+    watching.stops();
+
+    // Whoever stops it is not kept.
+    scene.database.execute(
+        "CREATE OR REPLACE FUNCTION ensure_current_months() RETURNS void LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$",
+    );
+    let watching = Watching::begin(command());
+    watching.says("the inbox is watched once that is over");
+    watching.stops();
+}
+
+/// What waits for somebody else's lock says so, and for what.
+#[test]
+fn what_waits_for_another_session_says_so() {
+    let scene = Scene::new("");
+    let labelled = Report::pods().row(0, &[("pod_labels", "label_app:shop")]);
+    let labelled = Payload::numbered(2).file("pods.csv", labelled.text());
+    gristmill(["tags", "enable", "app"])
+        .database(&scene.database)
+        .succeeds();
+    let tags = "refresh_tags_values gristmill";
+    let partitions = "ensure_month gristmill";
+    let old = Report::pods().row(0, &[("interval_start", "2025-02-01 00:00:00 +0000 UTC")]);
+    let old = Payload::numbered(3).file("pods.csv", old.text());
+    for (lock, payload, words) in [
+        (
+            tags,
+            labelled,
+            "waiting for another session at work on the values of tags",
+        ),
+        (
+            partitions,
+            old,
+            "waiting for the partition of `reporting_ocpusagelineitem_pod_staging` for 2025-02",
+        ),
+    ] {
+        let session = scene.database.session();
+        session.execute(&format!(
+            "SELECT pg_advisory_lock(hashtextextended('{lock}', 0))"
+        ));
+        let payload = payload.write(scene.here.path(), "p.tar.gz");
+        let running = Watching::begin(run(&scene.database, scene.pipeline(), &[payload]));
+        running.says(words);
+        session.execute("SELECT pg_advisory_unlock_all()");
+        running.ends_well();
+    }
+    // Of the summaries, a lock of the table itself.
+    let session = scene.database.session();
+    session.execute("BEGIN; LOCK TABLE reporting_ocp_vm_summary_p");
+    let payload = of_cluster(4, "fourth").write(scene.here.path(), "p.tar.gz");
+    let running = Watching::begin(run(&scene.database, scene.pipeline(), &[payload]));
+    running.says("waiting for another session at work on table `reporting_ocp_vm_summary_p`");
+    session.execute("ROLLBACK");
+    running.ends_well();
+    session.execute("BEGIN; LOCK TABLE reporting_enabledtagkeys");
+    let enabling = gristmill(["tags", "enable", "tier"]).database(&scene.database);
+    let running = Watching::begin(enabling);
+    running.says("waiting for another session at work on tag keys and mappings");
+    session.execute("ROLLBACK");
+    running.ends_well();
 }
 
 /// Asking whether the database is back changes nothing there.

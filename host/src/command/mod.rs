@@ -200,6 +200,7 @@ fn open_target(
 
 fn unreachable_database(error: &DatabaseError) -> Failure {
     let mut failure = Failure::environment(error.to_string());
+    failure.hindrance = error.hindrance();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         failure.causes.push(cause.to_string());

@@ -8,7 +8,9 @@
 //! look-up.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection};
 
@@ -26,6 +28,40 @@ const NEEDED_AT_LEAST: u32 = 2;
 /// How long to wait for a connection of the pool. Nobody holds one for longer but a
 /// COPY, and a COPY leaves one over: so then there is none to be had from the server.
 pub(super) const WAIT_SECONDS_MAX: u64 = 15;
+
+/// Looks for room, until what is too little is refused. Who begins in the same moment as
+/// others counts theirs, and they count this one's.
+const LOOKS_MAX: u32 = 5;
+
+/// About how long the pause behind the first look is; it doubles with each. Together some
+/// three seconds.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+
+/// How often room was looked for.
+pub(super) struct Looks(u32);
+
+impl Looks {
+    pub(super) fn new() -> Self {
+        Self(1)
+    }
+
+    /// Whether this was the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.0 == 1
+    }
+
+    /// How long to wait for the next; `None` when this was the last. By chance from half
+    /// to one and a half of it, so that those who looked together do so no more.
+    pub(super) fn pause(&mut self) -> Option<Duration> {
+        if self.0 == LOOKS_MAX {
+            return None;
+        }
+        let pause = PAUSE_FIRST * 2_u32.pow(self.0 - 1);
+        self.0 += 1;
+        let chance = RandomState::new().hash_one(self.0) % 1_000;
+        Some(pause / 2 + pause * chance as u32 / 1_000)
+    }
+}
 
 /// A budget of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,36 +212,64 @@ struct Full {
     left: u32,
 }
 
-/// Why the pool could not open a connection, as far as it was told. The library tries
-/// on until its time is over, and then says that it is over and nothing else.
-static REFUSED: Mutex<Option<String>> = Mutex::new(None);
+/// Why a connection of the pool could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// What to do about that, where it is not a lack of connections.
+    pub(super) hint: Option<String>,
+}
 
-/// The budget of this process, for what is said when its time is over.
-static BUDGET: Mutex<Option<Connections>> = Mutex::new(None);
+/// That the pool waited in vain, with what there is to say of it.
+#[derive(Clone, Debug)]
+pub(super) struct InVain {
+    budget: Option<Connections>,
+    /// The last one, unless another was made since.
+    refused: Option<Refusal>,
+}
 
-pub(super) fn remember_refusal(reason: &str) {
-    *REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+/// What this process would say. The library tries on until its time is over, and its
+/// error then says that it is over and nothing else: neither which pool it was, nor why.
+static NOW: Mutex<InVain> = Mutex::new(InVain {
+    budget: None,
+    refused: None,
+});
+
+fn now() -> MutexGuard<'static, InVain> {
+    NOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn remember_refusal(refused: Option<Refusal>) {
+    now().refused = refused;
 }
 
 pub(super) fn remember_budget(connections: Connections) {
-    *BUDGET.lock().unwrap_or_else(PoisonError::into_inner) = Some(connections);
+    now().budget = Some(connections);
 }
 
-/// That the pool waited in vain.
-pub(super) struct InVain;
-
 impl InVain {
+    pub(super) fn now() -> Self {
+        now().clone()
+    }
+
     pub(super) fn hint(&self) -> String {
-        let budget = *BUDGET.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Refusal {
+            hint: Some(hint), ..
+        }) = &self.refused
+        {
+            return hint.clone();
+        }
         let few = "the server, the role, the database or a pooler in between has fewer left";
-        match budget {
+        match self.budget {
             Some(Connections {
                 most, loads: true, ..
             }) => format!(
-                "the command may have {most} connections at a time, and {few}; `--connections` lets it have as few as {CONNECTIONS_MIN}"
+                "the command may have {most} connections at a time, and {few}; {CONNECTIONS_MIN} are the least that it needs, and `--connections` lets it have so few"
             ),
             Some(Connections { most, .. }) => {
-                format!("the command may have {most} connections at a time, and {few}")
+                format!(
+                    "the command may have {most} connections at a time, and {few}; {NEEDED_AT_LEAST} are the least that it needs"
+                )
             }
             None => few.to_owned(),
         }
@@ -218,9 +282,10 @@ impl fmt::Display for InVain {
             formatter,
             "no connection to the database was to be had within {WAIT_SECONDS_MAX} s"
         )?;
-        let refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*refused {
-            Some(reason) => write!(formatter, "; the last one could not be used: {reason}"),
+        match &self.refused {
+            Some(Refusal { reason, .. }) => {
+                write!(formatter, "; the last one could not be used: {reason}")
+            }
             None => Ok(()),
         }
     }
@@ -323,6 +388,39 @@ mod tests {
             hint.contains("7 connections") && hint.contains("`--connections`"),
             "{hint}"
         );
+        assert!(hint.contains("3 are the least that it needs"), "{hint}");
+    }
+
+    #[test]
+    fn a_session_that_cannot_be_used_is_no_lack_of_connections() {
+        let hint = "somebody wants no writes there";
+        let in_vain = |hint: Option<&str>| InVain {
+            budget: Some(Connections::of(Some(7), 9, 1)),
+            refused: Some(Refusal {
+                reason: "its sessions are read-only".into(),
+                hint: hint.map(str::to_owned),
+            }),
+        };
+        let unfit = in_vain(Some(hint));
+        assert!(unfit.to_string().ends_with(": its sessions are read-only"));
+        assert_eq!(unfit.hint(), hint);
+        // Of a pooler that has no session left, nobody knows more.
+        assert!(in_vain(None).hint().contains("3 are the least"));
+    }
+
+    #[test]
+    fn room_is_looked_for_again_in_bounds() {
+        let mut looks = Looks::new();
+        assert!(looks.is_first());
+        let pauses: Vec<Duration> = std::iter::from_fn(|| looks.pause()).collect();
+        assert_eq!(pauses.len() as u32, LOOKS_MAX - 1);
+        for (pause, number) in pauses.iter().zip(0..) {
+            let about = PAUSE_FIRST * 2_u32.pow(number);
+            assert!((about / 2..about * 3 / 2).contains(pause), "{pauses:?}");
+        }
+        let mut others = Looks::new();
+        let others: Vec<Duration> = std::iter::from_fn(|| others.pause()).collect();
+        assert_ne!(others, pauses, "two who look together do so once");
     }
 
     #[test]

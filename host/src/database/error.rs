@@ -20,6 +20,13 @@ use crate::diagnostics::hindrance::{self, Hindrance};
 const LOCK_HINT: &str = "another session holds what this one waits for; `lock-wait` in `[limits]`, \
      10 min where nothing is said, is how long a lock is waited for";
 
+/// Of the server's table of locks, which all transactions share.
+const LOCK_TABLE: &str = "max_locks_per_transaction";
+
+const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this transaction and others hold: a publish holds \
+     dozens for each month and day that it changes; raise `max_locks_per_transaction` of the \
+     server, or have fewer payloads published at a time (`--payloads-at-once` of `watch`)";
+
 #[derive(Debug)]
 pub enum DatabaseError {
     /// The text given as a database URL is none.
@@ -104,6 +111,32 @@ impl DatabaseError {
         }
     }
 
+    /// What of the surroundings stood in the way that is not about who asks, and where: a
+    /// command that lasts may wait for it.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        match self {
+            DatabaseError::Session { source, .. }
+            | DatabaseError::Statement { source, .. }
+            | DatabaseError::SqlFile { source, .. } => {
+                let state = source.state()?;
+                let about_us = ["28", "3D", "42", "25006"];
+                let about_us = about_us.iter().any(|begin| state.starts_with(begin));
+                source.hindrance().filter(|_| !about_us)
+            }
+            DatabaseError::Connect { .. } if self.is_full() => Some(Hindrance::Lasting),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no room for our sessions, which others may make.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            DatabaseError::NoConnectionLeft { .. } => true,
+            DatabaseError::Connect { source, .. } => source.state().as_deref() == Some("53300"),
+            _ => false,
+        }
+    }
+
     /// What the reader can do about it, when we know.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -126,7 +159,7 @@ impl DatabaseError {
                 format!("raise the `CONNECTION LIMIT` of {of}, or try again when others have ended")
             }
             DatabaseError::Session { source, .. } if matches!(source.0, sqlx::Error::PoolTimedOut) => {
-                InVain.hint()
+                InVain::now().hint()
             }
             DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
@@ -311,7 +344,7 @@ impl SqlError {
         let hindrance = self.hindrance();
         let failure = Failure::hindered(hindrance, doing);
         let failure = match self.0 {
-            sqlx::Error::PoolTimedOut => failure.hint(InVain.hint()),
+            sqlx::Error::PoolTimedOut => failure.hint(InVain::now().hint()),
             _ => failure,
         };
         match self.state().as_deref() {
@@ -323,6 +356,7 @@ impl SqlError {
                 failure.causes.extend(place);
                 failure
             }
+            _ if self.is_of_lock_table() => failure.because(self).hint(LOCK_TABLE_HINT),
             _ => failure.because(self),
         }
     }
@@ -337,6 +371,8 @@ impl SqlError {
             | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
             // The server had no connection for us, or took too long to give one.
             sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
+            // What fills it is locks of others, and over with their transactions.
+            _ if self.is_of_lock_table() => Some(Hindrance::Clash),
             _ => hindrance::of_state(&self.state()?),
         }
     }
@@ -344,6 +380,14 @@ impl SqlError {
     /// The five characters by which Postgres names the kind of error.
     pub fn state(&self) -> Option<String> {
         sql_state(&self.0)
+    }
+
+    /// Whether the server's table of locks was full. The name of the setting is the same
+    /// in all languages, and the state that of other memory as well.
+    fn is_of_lock_table(&self) -> bool {
+        let hint = self.server().and_then(PgDatabaseError::hint);
+        self.state().as_deref() == Some("53200")
+            && hint.is_some_and(|hint| hint.contains(LOCK_TABLE))
     }
 
     fn server(&self) -> Option<&PgDatabaseError> {
@@ -361,7 +405,7 @@ impl fmt::Display for SqlError {
                     .map_or(Ok(()), |detail| write!(formatter, "; {detail}"))
             }
             (None, sqlx::Error::Io(error)) => error.fmt(formatter),
-            (None, sqlx::Error::PoolTimedOut) => InVain.fmt(formatter),
+            (None, sqlx::Error::PoolTimedOut) => InVain::now().fmt(formatter),
             (None, other) => other.fmt(formatter),
         }
     }

@@ -13,6 +13,7 @@ mod migrate;
 mod probe;
 mod schema_name;
 mod session;
+pub mod waiting;
 
 use std::env;
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
+use self::connections::Looks;
 use self::session::{Session, SessionError};
 
 pub use self::address::{DatabaseUrl, without_passwords};
@@ -73,19 +75,17 @@ impl Database {
         connections: impl Into<Connections>,
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
-        let (server, mut connection) = Server::reach(target, say).await?;
+        let (server, mut connection, connections) =
+            Server::reach_with_room(target, connections.into(), say).await?;
         let session = Session::of(&target.schema, target.lock_wait);
-        let connections = connections.into();
-        let connections = server
-            .in_time(connections.within(&mut connection, &server.location))
-            .await??;
         connections::remember_budget(connections);
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
-        sqlx::query("SELECT ensure_current_months()")
-            .execute(&mut connection)
+        let ensured = sqlx::query("SELECT ensure_current_months()").execute(&mut connection);
+        let words = || "waiting for partitions of these months, which others may hold".to_owned();
+        waiting::or_say(words, say, ensured)
             .await
             .map_err(DatabaseError::statement(
                 "create partitions of these months",
@@ -138,6 +138,16 @@ impl Database {
     pub async fn copy_permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
         let permit = Arc::clone(&self.copies).acquire_owned();
         permit.await.map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    /// Awaits what a session does, and says so when it waits for others.
+    pub async fn telling<T>(
+        &self,
+        process: i32,
+        say: &dyn Fn(&str),
+        work: impl Future<Output = T>,
+    ) -> T {
+        waiting::telling(&self.pool, process, say, work).await
     }
 
     pub fn schema(&self) -> &SchemaName {
@@ -255,6 +265,47 @@ impl Server {
             connected => connected?,
         };
         Ok((server, connected))
+    }
+
+    /// As `reach`, with what of `wanted` there is room for. Where there is too little, it
+    /// is looked for again after a while.
+    async fn reach_with_room(
+        target: &Target,
+        wanted: Connections,
+        say: &dyn Fn(&str),
+    ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
+        let mut looks = Looks::new();
+        loop {
+            let first = looks.is_first();
+            let full = match Server::look_for_room(target, wanted, say).await {
+                Err(error) if error.is_full() => error,
+                looked => return looked,
+            };
+            let Some(pause) = looks.pause() else {
+                return Err(full);
+            };
+            if first {
+                say(&format!("{full}; looking again for some seconds"));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn look_for_room(
+        target: &Target,
+        wanted: Connections,
+        say: &dyn Fn(&str),
+    ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
+        let (server, mut connection) = Server::reach(target, say).await?;
+        let within = wanted.within(&mut connection, &server.location);
+        match server.in_time(within).await? {
+            Ok(connections) => Ok((server, connection, connections)),
+            Err(error) => {
+                // Others who look count it.
+                let _ = connection.close().await;
+                Err(error)
+            }
+        }
     }
 
     fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use super::connections;
+use super::connections::{self, Refusal};
 use super::error::{DatabaseError, SqlError};
 use super::schema_name::SchemaName;
 
@@ -319,15 +319,24 @@ impl Session {
             beside => self.begin_beside(connection, beside).await,
         };
         let unfit = match begun {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                connections::remember_refusal(None);
+                return Ok(());
+            }
             Err(SessionError::Failed(error)) => {
                 let error = SqlError(error);
-                connections::remember_refusal(&error.to_string());
+                connections::remember_refusal(Some(Refusal {
+                    reason: error.to_string(),
+                    hint: None,
+                }));
                 return Err(error.0);
             }
             Err(SessionError::Unfit(unfit)) => unfit,
         };
-        connections::remember_refusal(&unfit.reason);
+        connections::remember_refusal(Some(Refusal {
+            reason: unfit.reason.clone(),
+            hint: Some(unfit.hint.clone()),
+        }));
         let error = sqlx::Error::Protocol(unfit.to_string());
         if beside == 0 {
             return Err(error);

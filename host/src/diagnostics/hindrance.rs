@@ -111,7 +111,10 @@ pub fn of_reading(error: &io::Error) -> Option<Hindrance> {
 /// What an error in a place of our own, such as the archive, says of the surroundings:
 /// whatever the system says there, no payload can help it.
 pub fn of_our_place(error: &io::Error) -> Option<Hindrance> {
-    let is_said_by_us = error.kind() == io::ErrorKind::NotADirectory;
+    let is_said_by_us = matches!(
+        error.kind(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    );
     if Errno::from_io_error(error).is_none() && !is_said_by_us {
         return None;
     }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::Result;
 use crate::pipeline::plan::AggregationEngine;
@@ -40,12 +40,13 @@ pub async fn days(
 ///
 /// # Errors
 /// The statement fails.
-pub fn restore_all_tags_values(database: &Database) -> Result<()> {
+pub fn restore_all_tags_values(database: &Database, say: &dyn Fn(&str)) -> Result<()> {
+    let failed = |error| SqlError(error).failure("cannot reach the database");
     database.wait(async {
-        let acquired = database.pool().acquire().await;
-        let mut connection =
-            acquired.map_err(|error| SqlError(error).failure("cannot reach the database"))?;
-        restore_tags_values(&mut connection).await
+        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        let process = waiting::process(&mut connection).await.map_err(failed)?;
+        let restored = restore_tags_values(&mut connection);
+        database.telling(process, say, restored).await
     })
 }
 

@@ -9,9 +9,10 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::mpsc;
 
 use super::encode;
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::Failure;
+use crate::diagnostics::hindrance::Hindrance;
 
 /// How often partitions are made again that somebody drops at the same time.
 const TRIES_MAX: u32 = 10;
@@ -24,6 +25,8 @@ pub(super) struct CopyOf {
     pub(super) statement: String,
     /// The months that it needs partitions of.
     pub(super) months: BTreeSet<NaiveDate>,
+    /// For what takes time.
+    pub(super) say: fn(&str),
 }
 
 /// Why a COPY came to nothing.
@@ -57,11 +60,10 @@ impl CopyError {
 }
 
 fn forgotten(doing: String) -> Failure {
-    Failure::environment(doing)
-        .because(anyhow::anyhow!(
-            "the session that kept other runs out of the cluster has ended, and another run has taken back what this one had loaded"
-        ))
-        .hint("run the payload again; a time-out of idle sessions or a firewall may have ended the session")
+    // That is possible only without the lock of the source: whoever has it says so.
+    Failure::hindered(Some(Hindrance::Lost), doing).because(anyhow::anyhow!(
+        "another run has taken back what this one had loaded"
+    ))
 }
 
 impl fmt::Debug for CopyOf {
@@ -117,7 +119,7 @@ impl CopyOf {
             }
             transaction.rollback().await?;
             for month in &self.months {
-                ensure_partition(&self.database, &self.table, *month).await?;
+                ensure_partition(&self.database, &self.table, *month, self.say).await?;
             }
         }
         Err(CopyError::Unheld)
@@ -139,11 +141,17 @@ pub(super) async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,
+    say: fn(&str),
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT ensure_partition($1, $2)")
+    let words = || {
+        let month = month.format("%Y-%m");
+        format!("waiting for the partition of `{table}` for {month}, which others may hold")
+    };
+    // A connection of the pool is waited for in other words.
+    let mut connection = database.pool().acquire().await?;
+    let ensured = sqlx::query("SELECT ensure_partition($1, $2)")
         .bind(table)
         .bind(month)
-        .execute(database.pool())
-        .await
-        .map(drop)
+        .execute(&mut *connection);
+    waiting::or_say(words, say, ensured).await.map(drop)
 }

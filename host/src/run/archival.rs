@@ -7,7 +7,8 @@ use std::thread;
 
 use super::task::with_cause;
 use crate::database::Database;
-use crate::diagnostics::failure::Result;
+use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::hindrance::Hindrance;
 use crate::ledger::archive::{Archive, Found, Keeping, Kept, Written};
 use crate::ledger::publish::{Archived, Upload};
 use crate::payload::Payload;
@@ -125,9 +126,17 @@ impl Archival {
         match (result, upload.discard(keeping)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
+            // A lost session is told of once.
+            (Err(failure), Err(also)) if both_lost(&failure, &also) => Err(failure),
             (Err(failure), Err(also)) => Err(with_cause(failure, &also)),
         }
     }
+}
+
+fn both_lost(one: &Failure, other: &Failure) -> bool {
+    [one, other]
+        .iter()
+        .all(|failure| failure.hindrance == Some(Hindrance::Lost))
 }
 
 /// What was done about an archived payload that was not what was put there.

@@ -22,6 +22,7 @@ use crate::ledger::source::Source;
 use crate::ledger::summarize;
 use crate::load::LoadableMonths;
 use crate::payload::{Manifest, Payload};
+use crate::terminal;
 
 /// What a replay of days came to.
 #[derive(Debug, Serialize)]
@@ -107,7 +108,8 @@ impl Replay<'_> {
         }
         // Once, and not with each payload: it reads all months.
         if result.payloads > 0
-            && let Err(also) = summarize::restore_all_tags_values(self.ingestion.database)
+            && let Err(also) =
+                summarize::restore_all_tags_values(self.ingestion.database, &terminal::say)
         {
             failure = Some(match failure {
                 Some(failure) => with_cause(failure, &also),
@@ -307,11 +309,11 @@ impl Task for ReplayTask<'_> {
         let plan = open.ingestion.plan;
         let upload = &mut open.upload;
         let changed = match self.days {
-            None => upload.replace_whole(files, plan, self.sums)?,
+            None => upload.replace_whole(files, plan, self.sums, &terminal::say)?,
             Some(days) => {
                 // Another payload may have won some of them since we looked.
                 let days = upload.held_days(days)?;
-                upload.replace(files, &days, plan, self.sums)?
+                upload.replace(files, &days, plan, self.sums, &terminal::say)?
             }
         };
         Ok(End::Counted(changed))

@@ -114,6 +114,7 @@ impl OpenUpload<'_> {
             self.upload.generation,
             self.upload.source_uuid(),
             self.months,
+            terminal::say,
         )
     }
 
@@ -206,11 +207,8 @@ fn recorded<T: Task>(
             upload.close();
             Ok(End::Counted(outcome))
         }
-        Ok(End::Unchanged(outcome)) => upload.abandon(&[]).map(|()| End::Unchanged(outcome)),
-        Err(failure) => Err(match upload.abandon(T::failed_files(&work)) {
-            Ok(()) => failure,
-            Err(also) => with_cause(failure, &also),
-        }),
+        Ok(End::Unchanged(outcome)) => upload.abandon().map(|()| End::Unchanged(outcome)),
+        Err(failure) => Err(upload.fail(failure, T::failed_files(&work))),
     }
 }
 

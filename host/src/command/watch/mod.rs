@@ -6,24 +6,26 @@ mod worker;
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
 use self::agenda::Agenda;
 use self::stop::Stop;
+use self::worker::{BACKOFF_FIRST, BACKOFF_MAX};
 use super::{engine, open_to_load, plan, target};
 use crate::cli::WatchArguments;
 use crate::database::{self, Target};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::payload::inbox::{Folders, Inbox, Seen};
+use crate::pipeline::plan::Plan;
 use crate::run::Runner;
 use crate::terminal;
 
 /// # Errors
 /// The pipeline has problems, the inbox cannot be used, or the database cannot be
-/// reached at the start; with `--once` also when something of the surroundings stands
-/// in the way later, or a payload failed.
+/// reached or used at the start, unless that may pass; with `--once` also when something
+/// of the surroundings stands in the way later, or a payload failed.
 pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
@@ -34,18 +36,15 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
     let state = database::default_data_directory();
     let inbox = Inbox::open(&arguments.inbox, folders, &state)?;
     let stop = Stop::on_signals(runtime)?;
-    let (database, workers) = open_to_load(
-        &plan,
-        runtime,
-        &arguments.database,
-        arguments.connections,
-        arguments.payloads_at_once,
-    )?;
+    let Some(runner) = runner(&plan, runtime, arguments, &stop)? else {
+        terminal::say("stopped");
+        return Ok(());
+    };
     let watch = Watch {
         arguments,
         inbox: &inbox,
         stop,
-        runner: Runner::new(&plan, database, workers)?,
+        runner,
         target: target(&arguments.database),
         desk: Mutex::new(Desk {
             agenda: Agenda::new(plan.watch),
@@ -76,6 +75,45 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
             terminal::say("stopped");
             Ok(())
         }
+    }
+}
+
+/// All that running payloads needs. What of the surroundings stands in the way of it at
+/// the start is waited for as it is later; `None` when it is to end meanwhile.
+fn runner<'a>(
+    plan: &'a Plan,
+    runtime: &Runtime,
+    arguments: &WatchArguments,
+    stop: &Stop,
+) -> Result<Option<Runner<'a>>> {
+    let begun = Instant::now();
+    let mut backoff = BACKOFF_FIRST;
+    loop {
+        let opened = open_to_load(
+            plan,
+            runtime,
+            &arguments.database,
+            arguments.connections,
+            arguments.payloads_at_once,
+        );
+        let opened = opened.and_then(|(database, workers)| Runner::new(plan, database, workers));
+        let failure = match opened {
+            Ok(runner) => return Ok(Some(runner)),
+            Err(failure) => failure,
+        };
+        let passes = failure.hindrance.is_some() && begun.elapsed() < plan.watch.patience;
+        if arguments.once || !passes {
+            return Err(failure);
+        }
+        terminal::failure(&failure);
+        terminal::say(&format!(
+            "the inbox is watched once that is over; tried again in {:.1} s",
+            backoff.as_secs_f64()
+        ));
+        if stop.within(backoff) {
+            return Ok(None);
+        }
+        backoff = (backoff * 2).min(BACKOFF_MAX);
     }
 }
 

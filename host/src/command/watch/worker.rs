@@ -19,8 +19,8 @@ use crate::terminal::{self, grouped};
 
 /// How long the database may stay away before it is tried again: at first, and at
 /// most.
-const BACKOFF_FIRST: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
+pub(super) const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How often a worker looks for what is due by time alone.
 const TICK: Duration = Duration::from_millis(100);

@@ -24,6 +24,10 @@ use crate::database::error::DatabaseError;
 /// The users to run root's server as, in order of preference.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
+/// Gives what root starts a session of its own: from root's, another user could reach
+/// root's terminal.
+const SETSID: &str = "setsid";
+
 /// Where users are listed.
 const PASSWD: &str = "/etc/passwd";
 
@@ -123,14 +127,14 @@ impl Account {
         let mut command = match self {
             Account::Ourselves => Command::new(program),
             Account::User(user) => {
-                let mut command = Command::new(program);
-                command.uid(user.user_id).gid(user.group_id);
+                let mut command = Command::new(SETSID);
+                command.arg(program).uid(user.user_id).gid(user.group_id);
                 command
             }
             Account::Namespace(user) => {
-                let mut command = Command::new("unshare");
+                let mut command = Command::new(SETSID);
                 command
-                    .arg("--user")
+                    .args(["unshare", "--user"])
                     .arg(format!("--map-user={}", user.user_id))
                     .arg(format!("--map-group={}", user.group_id))
                     .arg("--")

@@ -124,11 +124,14 @@ impl Archive {
                 directory: folder_of(database, directory)?,
                 owner: Owner::of(database).await?,
             };
-            if !archive.owner.is_known() && archive.owner.open(&archive.directory).is_err() {
+            if let Err(refused) = archive.owner.open(&archive.directory) {
+                if archive.owner.is_known() {
+                    return Err(refused);
+                }
                 // Another run may have given a copy its identity since we looked.
                 archive.owner = Owner::of(database).await?;
+                archive.owner.open(&archive.directory)?;
             }
-            archive.owner.open(&archive.directory)?;
             Ok(archive)
         })
     }

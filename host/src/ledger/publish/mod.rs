@@ -24,7 +24,7 @@ use self::clash::Tries;
 use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
 pub use self::keeping::Archived;
 use self::recording::UploadIds;
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
@@ -38,9 +38,11 @@ use crate::pipeline::plan::{AggregationEngine, Plan};
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
-    database: Database,
     /// Holds the lock of the source; it is let go when this closes.
     lock: PgConnection,
+    /// That of the server for this session.
+    process: i32,
+    database: Database,
     source: Source,
     pub manifest_id: i32,
     pub generation: i64,
@@ -95,17 +97,17 @@ impl Upload {
             let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
             source_lock::take(database, &mut lock, &source, say).await?;
             failpoint::passed(Step::SourceLocked);
-            let upload = Self::locked(database, lock, plan, source, manifest, run_id)
+            let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
                 .await
-                .map_err(failed)?;
+                .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
             let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
             if known.collect::<BTreeSet<_>>() != listed.collect() {
                 let uuid = manifest.uuid;
-                upload.take_back(&[]).await?;
-                return Err(Failure::run(format!(
+                let refused = Failure::run(format!(
                     "an upload {uuid} is known with another list of files"
                 ))
-                .hint("one of the two is not from the operator; nothing of this one was loaded"));
+                .hint("one of the two is not from the operator; nothing of this one was loaded");
+                return Err(upload.failed(refused, &[]).await);
             }
             Ok(upload)
         })
@@ -120,6 +122,7 @@ impl Upload {
         manifest: &Manifest,
         run_id: i64,
     ) -> Result<Self, sqlx::Error> {
+        let process = waiting::process(&mut lock).await?;
         let dead: Vec<i64> = sqlx::query_scalar(include_str!(
             "../../../../sql/gristmill_generation.select_unfinished.sql"
         ))
@@ -138,8 +141,9 @@ impl Upload {
         .await?;
         let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
         Ok(Self {
-            database: database.clone(),
             lock,
+            process,
+            database: database.clone(),
             source,
             manifest_id,
             generation,
@@ -198,7 +202,7 @@ impl Upload {
     /// Makes the generation count, and publishes when nothing is missing, together with
     /// what is taken over. `archived` is the payload in the archive, if it is new there:
     /// nothing is waited for while others wait for us. A transaction that meets another
-    /// one is tried again.
+    /// one is tried again; what waits for others says so.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
@@ -207,22 +211,44 @@ impl Upload {
         files: &[IngestedFile],
         completing: &Completing<'_>,
         archived: Option<&Archived<'_>>,
+        say: &dyn Fn(&str),
     ) -> Result<Completed> {
         let database = self.database.clone();
         database.wait(async {
-            let mut tries = Tries::new();
-            loop {
-                match self.try_complete(files, completing, archived).await {
-                    Err(failure) if tries.again(&failure).await => {}
-                    completed => return completed,
-                }
-            }
+            let process = self.process;
+            let completed = self.complete_in_tries(files, completing, archived);
+            database.telling(process, say, completed).await
         })
+    }
+
+    async fn complete_in_tries(
+        &mut self,
+        files: &[IngestedFile],
+        completing: &Completing<'_>,
+        archived: Option<&Archived<'_>>,
+    ) -> Result<Completed> {
+        let missing = self.missing(files);
+        match missing.is_empty() {
+            true => {
+                let taken_over = completing.earlier.generations();
+                self.prepare(&taken_over, recording::days(files)).await?;
+            }
+            false => self.held_still().await?,
+        }
+        let mut tries = Tries::new();
+        loop {
+            let tried = self.try_complete(files, &missing, completing, archived);
+            match tried.await {
+                Err(failure) if tries.again(&failure).await => {}
+                completed => return completed,
+            }
+        }
     }
 
     async fn try_complete(
         &mut self,
         files: &[IngestedFile],
+        missing: &[String],
         completing: &Completing<'_>,
         archived: Option<&Archived<'_>>,
     ) -> Result<Completed> {
@@ -235,12 +261,6 @@ impl Upload {
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
-        self.held_still().await?;
-        let missing = self.missing(files);
-        if missing.is_empty() {
-            self.ensure_summaries(&earlier.generations(), recording::days(files))
-                .await?;
-        }
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let fingerprint = Some(fingerprint);
         recording::generation(
@@ -261,7 +281,9 @@ impl Upload {
             let (days, summarized) = published.await?;
             Completed::Published { days, summarized }
         } else {
-            Completed::Waiting { missing }
+            Completed::Waiting {
+                missing: missing.to_vec(),
+            }
         };
         if let Some(archived) = archived {
             let source_uuid = self.source.source_uuid;
@@ -294,14 +316,18 @@ impl Upload {
             .collect()
     }
 
-    /// Makes the summaries' partitions for what is about to be published.
-    async fn ensure_summaries(
-        &mut self,
-        taken_over: &[i64],
-        days: BTreeSet<NaiveDate>,
-    ) -> Result<()> {
+    /// Looks whether the source is still locked, and makes the summaries' partitions for
+    /// what is about to be published.
+    async fn prepare(&mut self, taken_over: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
+        self.held_still().await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
-        ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await
+        let mut tries = Tries::new();
+        loop {
+            match ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await {
+                Err(failure) if tries.again(&failure).await => {}
+                ensured => return ensured,
+            }
+        }
     }
 
     /// Whether other runs are still kept out of the source. What publishes does so in the
@@ -322,12 +348,7 @@ impl Upload {
             Ok(false) => "another session was given in its place".to_string(),
             Err(error) => SqlError(error).to_string(),
         };
-        let cluster_id = &self.source.cluster_id;
-        let message =
-            format!("the session that kept other runs out of cluster `{cluster_id}` has ended");
-        Err(Failure::hindered(Some(Hindrance::Lost), message)
-            .because(anyhow::anyhow!(cause))
-            .hint("nothing was published: run the payload again; a time-out of idle sessions or a firewall may have ended the session"))
+        Err(source_lock::lost(&self.source, Failure::run(cause)))
     }
 
     /// As [`Upload::held_still`].
@@ -339,13 +360,19 @@ impl Upload {
         database.wait(self.held_still())
     }
 
-    /// Takes back what was loaded, after a failure.
+    /// As [`Upload::failed`].
+    pub fn fail(self, failure: Failure, here: &[String]) -> Failure {
+        let database = self.database.clone();
+        database.wait(self.failed(failure, here))
+    }
+
+    /// Ends an upload that brought nothing new.
     ///
     /// # Errors
     /// The database fails; the next run of the source clears away the rest.
-    pub fn abandon(self, here: &[String]) -> Result<()> {
+    pub fn abandon(self) -> Result<()> {
         let database = self.database.clone();
-        database.wait(self.take_back(here))
+        database.wait(self.take_back(&[]))
     }
 
     pub fn source_uuid(&self) -> Uuid {
@@ -369,12 +396,29 @@ impl Upload {
         })
     }
 
-    /// Takes back what was loaded, after a failure.
+    /// Ends an upload after a failure, and takes back what was loaded. Returns what there
+    /// is to say: whatever a lost lock made fail, that it is lost.
+    async fn failed(mut self, mut failure: Failure, here: &[String]) -> Failure {
+        // Another connection may be what was lost.
+        if failure.hindrance == Some(Hindrance::Lost) && self.held_still().await.is_err() {
+            return source_lock::lost(&self.source, failure);
+        }
+        if let Err(also) = self.take_back(here).await {
+            failure.causes.push(also.to_string());
+        }
+        failure
+    }
+
+    /// Takes back what was loaded.
     ///
     /// # Errors
     /// The database fails; the next run of the source clears away the rest.
     async fn take_back(mut self, here: &[String]) -> Result<()> {
-        let failed = |error| SqlError(error).failure("cannot take back what was loaded");
+        let source = self.source.clone();
+        let failed = |error| {
+            let failure = SqlError(error).failure("cannot take back what was loaded");
+            source_lock::in_its_session(&source, failure)
+        };
         sqlx::query(include_str!(
             "../../../../sql/reporting_common_costusagereportstatus.fail.sql"
         ))

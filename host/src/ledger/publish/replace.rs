@@ -16,7 +16,7 @@ use super::claims::claim;
 use super::clash::Tries;
 use super::recording::{self, UploadIds};
 use super::{Outcome, Upload, source_lock};
-use crate::database::{Database, SqlError};
+use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failpoint::{self, Step};
 use crate::diagnostics::failure::{Failure, Result};
@@ -116,17 +116,31 @@ impl Upload {
         days: &[NaiveDate],
         plan: &Plan,
         sums: RunSums,
+        say: &dyn Fn(&str),
     ) -> Result<Vec<DayDifference>> {
         let database = self.database.clone();
         database.wait(async {
-            let mut tries = Tries::new();
-            loop {
-                match self.try_replace(files, days, plan, sums).await {
-                    Err(failure) if tries.again(&failure).await => {}
-                    replaced => return replaced,
-                }
-            }
+            let process = self.process;
+            let replaced = self.replace_in_tries(files, days, plan, sums);
+            database.telling(process, say, replaced).await
         })
+    }
+
+    async fn replace_in_tries(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        self.prepare(&[], days.iter().copied().collect()).await?;
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replace(files, days, plan, sums).await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
     }
 
     async fn try_replace(
@@ -140,9 +154,6 @@ impl Upload {
         let ids = self.ids();
         // What does not count of it resolves nothing.
         let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
-        self.held_still().await?;
-        self.ensure_summaries(&[], days.iter().copied().collect())
-            .await?;
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
@@ -168,38 +179,52 @@ impl Upload {
         files: &[IngestedFile],
         plan: &Plan,
         sums: RunSums,
+        say: &dyn Fn(&str),
     ) -> Result<Vec<DayDifference>> {
         let database = self.database.clone();
         database.wait(async {
-            let mut tries = Tries::new();
-            loop {
-                match self.try_replace_whole(files, plan, sums).await {
-                    Err(failure) if tries.again(&failure).await => {}
-                    replaced => return replaced,
-                }
-            }
+            let process = self.process;
+            let replaced = self.replace_whole_in_tries(files, plan, sums);
+            database.telling(process, say, replaced).await
         })
     }
 
-    async fn try_replace_whole(
+    async fn replace_whole_in_tries(
         &mut self,
         files: &[IngestedFile],
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let source_uuid = self.source.source_uuid;
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.held_still().await?;
-        self.ensure_summaries(&[], days.clone()).await?;
+        self.prepare(&[], days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
+        let mut tries = Tries::new();
+        loop {
+            let tried = self.try_replace_whole(files, &days, &held, plan, sums);
+            match tried.await {
+                Err(failure) if tries.again(&failure).await => {}
+                replaced => return replaced,
+            }
+        }
+    }
+
+    async fn try_replace_whole(
+        &mut self,
+        files: &[IngestedFile],
+        days: &[NaiveDate],
+        held: &[NaiveDate],
+        plan: &Plan,
+        sums: RunSums,
+    ) -> Result<Vec<DayDifference>> {
+        let source_uuid = self.source.source_uuid;
         let ids = self.ids();
         let mut transaction = self.lock.begin().await.map_err(failed)?;
-        let before = difference::totals(&mut transaction, source_uuid, &days).await?;
+        let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
         recording::generation(&mut transaction, &ids, files, true, time, None).await?;
-        replace_days(&mut transaction, &ids, &days, &held, plan).await?;
+        replace_days(&mut transaction, &ids, days, held, plan).await?;
         let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
             .await?
             .into_iter()
@@ -265,42 +290,55 @@ pub fn summarize_again(
 ) -> Result<SummarizedAgain> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        let source_uuid = source.source_uuid;
         source_lock::take(database, &mut lock, source, say).await?;
-        let held = held_days(&mut lock, source_uuid, days, None).await?;
-        let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
-            "../../../../sql/gristmill_day.select_staged.sql"
-        ))
-        .bind(source_uuid)
-        .bind(days.first)
-        .bind(days.last)
-        .fetch_all(&mut lock)
-        .await
-        .map_err(failed)?;
-        for day in &staged {
-            // The partitions of a summary may be gone, or be new with this version.
-            sqlx::query("SELECT ensure_summaries($1)")
-                .bind(day)
-                .execute(&mut lock)
-                .await
-                .map_err(failed)?;
-        }
-        let mut tries = Tries::new();
-        let days = loop {
-            match try_summarize(&mut lock, source_uuid, &staged, engine).await {
-                Err(failure) if tries.again(&failure).await => {}
-                days => break days?,
-            }
-        };
+        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let again = summarize_locked(&mut lock, source, days, engine);
+        let again = database.telling(process, say, again).await;
         let _ = lock.close().await;
-        let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
-        Ok(SummarizedAgain {
-            unstaged: held
-                .into_iter()
-                .filter(|day| !staged.contains(day))
-                .collect(),
-            days,
-        })
+        again.map_err(|failure| source_lock::in_its_session(source, failure))
+    })
+}
+
+/// The rest of `summarize_again`, once the session `lock` has the source.
+async fn summarize_locked(
+    lock: &mut PgConnection,
+    source: &Source,
+    days: Days,
+    engine: AggregationEngine,
+) -> Result<SummarizedAgain> {
+    let source_uuid = source.source_uuid;
+    let held = held_days(lock, source_uuid, days, None).await?;
+    let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_day.select_staged.sql"
+    ))
+    .bind(source_uuid)
+    .bind(days.first)
+    .bind(days.last)
+    .fetch_all(&mut *lock)
+    .await
+    .map_err(failed)?;
+    for day in &staged {
+        // The partitions of a summary may be gone, or be new with this version.
+        sqlx::query("SELECT ensure_summaries($1)")
+            .bind(day)
+            .execute(&mut *lock)
+            .await
+            .map_err(failed)?;
+    }
+    let mut tries = Tries::new();
+    let days = loop {
+        match try_summarize(lock, source_uuid, &staged, engine).await {
+            Err(failure) if tries.again(&failure).await => {}
+            days => break days?,
+        }
+    };
+    let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
+    Ok(SummarizedAgain {
+        unstaged: held
+            .into_iter()
+            .filter(|day| !staged.contains(day))
+            .collect(),
+        days,
     })
 }
 
@@ -344,23 +382,27 @@ pub fn reclassify(
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         let source_uuid = source.source_uuid;
         source_lock::take(database, &mut lock, source, say).await?;
-        let mut tries = Tries::new();
-        let reclassified = loop {
-            let tried =
-                sqlx::query_as(include_str!("../../../../sql/gristmill_day.reclassify.sql"))
-                    .bind(days.first)
-                    .bind(days.last)
-                    .bind(source_uuid)
-                    .fetch_all(&mut lock)
-                    .await
-                    .map_err(failed);
-            match tried {
-                Err(failure) if tries.again(&failure).await => {}
-                tried => break tried?,
+        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let reclassified = async {
+            let mut tries = Tries::new();
+            loop {
+                let tried =
+                    sqlx::query_as(include_str!("../../../../sql/gristmill_day.reclassify.sql"))
+                        .bind(days.first)
+                        .bind(days.last)
+                        .bind(source_uuid)
+                        .fetch_all(&mut lock)
+                        .await
+                        .map_err(failed);
+                match tried {
+                    Err(failure) if tries.again(&failure).await => {}
+                    tried => break tried,
+                }
             }
         };
+        let reclassified = database.telling(process, say, reclassified).await;
         let _ = lock.close().await;
-        Ok(reclassified)
+        reclassified.map_err(|failure| source_lock::in_its_session(source, failure))
     })
 }
 

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::hindrance::Hindrance;
 use crate::ledger::source::Source;
 
 /// Takes the lock for the session `lock`. Says so when that takes time, which is bounded
@@ -53,4 +54,59 @@ pub(super) async fn take(
         .await
         .map(drop)
         .map_err(failed)
+}
+
+/// The failure of a statement in the session that has the lock: when the session has
+/// ended, that is what there is to say, whatever met it.
+pub(super) fn in_its_session(source: &Source, failure: Failure) -> Failure {
+    match failure.hindrance {
+        Some(Hindrance::Lost) => lost(source, failure),
+        _ => failure,
+    }
+}
+
+/// That the session which had the lock has ended, of which something else came.
+pub(super) fn lost(source: &Source, came: Failure) -> Failure {
+    let message = format!(
+        "the session that kept other runs out of cluster `{}` has ended",
+        source.cluster_id
+    );
+    if came.message == message {
+        return came;
+    }
+    let mut failure = Failure::hindered(Some(Hindrance::Lost), message).hint(
+        "run it again, which does nothing twice; a time-out of idle sessions or a firewall may \
+         have ended the session",
+    );
+    failure.causes.push(came.message);
+    failure.causes.extend(came.causes);
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn source() -> Source {
+        Source {
+            source_uuid: Uuid::nil(),
+            cluster_id: "c".into(),
+            cluster_alias: "c".into(),
+            registered_at: chrono::DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_session_that_ended_is_said_once_and_other_failures_as_they_are() {
+        let failure = |hindrance| Failure::hindered(hindrance, "cannot publish");
+        let lost = in_its_session(&source(), failure(Some(Hindrance::Lost)));
+        let words =
+            "the session that kept other runs out of cluster `c` has ended\n  cannot publish";
+        assert_eq!(lost.to_string(), words);
+        assert_eq!(in_its_session(&source(), lost).to_string(), words);
+        let others = in_its_session(&source(), failure(Some(Hindrance::Clash)));
+        assert_eq!(others.to_string(), "cannot publish");
+    }
 }

@@ -234,9 +234,32 @@ impl Root {
             _ => {}
         }
         let folder = folder_at(&self.folder, digest.folder(), OFlags::NOFOLLOW)?;
-        rustix::fs::renameat(&self.folder, unfinished(id), &folder, digest.file())?;
+        let put = || rustix::fs::renameat(&self.folder, unfinished(id), &folder, digest.file());
+        match put() {
+            Err(Errno::ISDIR) => {
+                self.clear_folder(&folder, digest)?;
+                put()?;
+            }
+            put => put?,
+        }
         rustix::fs::fsync(&folder)?;
         Ok(rustix::fs::fsync(&self.folder)?)
+    }
+
+    /// Takes an empty folder out of a tarball's place. What is in another one is not ours
+    /// to judge.
+    fn clear_folder(&self, folder: &OwnedFd, digest: &Digest) -> io::Result<()> {
+        match rustix::fs::unlinkat(folder, digest.file(), AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                format!(
+                    "`{}` is a folder with something in it, where a payload is to be: move it away",
+                    place(&self.path, digest).display()
+                ),
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes a file that was begun; whether it was there.

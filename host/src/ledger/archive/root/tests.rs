@@ -114,6 +114,29 @@ fn a_tarball_is_examined_by_its_digest() {
 }
 
 #[test]
+fn a_folder_in_a_tarballs_place_makes_room_when_it_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::create(folder.path()).unwrap();
+    let digest = kept(&root, b"payload");
+    let path = place(folder.path(), &digest);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let found = root.examine(&digest).unwrap();
+    assert_eq!(found, Found::Damaged("it is no plain file".into()));
+    kept(&root, b"payload");
+    assert_eq!(root.examine(&digest).unwrap(), Found::Whole);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("somebody's"), "").unwrap();
+    let id = Uuid::new_v4();
+    root.begin(id).unwrap();
+    let error = root.place(id, &digest).unwrap_err();
+    let words = format!("`{}` is a folder with something in it", path.display());
+    assert!(error.to_string().contains(&words), "{error}");
+    assert!(path.join("somebody's").exists());
+}
+
+#[test]
 fn a_folder_that_leads_out_is_not_entered() {
     let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = Root::create(folder.path()).unwrap();

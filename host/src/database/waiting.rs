@@ -1,0 +1,95 @@
+//! Says so when something waits for other sessions, and not only takes its time.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+
+/// How long nothing is said of a wait.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Awaits what takes no time unless another session is in its way: says these words when
+/// it does.
+pub async fn or_say<T>(
+    words: impl FnOnce() -> String,
+    say: impl Fn(&str),
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    match tokio::time::timeout(SILENCE, work.as_mut()).await {
+        Ok(done) => done,
+        Err(_) => {
+            say(&words());
+            work.await
+        }
+    }
+}
+
+/// The server's process that is at work for a session.
+pub async fn process(session: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(session)
+        .await
+}
+
+/// Awaits what a session does, which may take long by itself: says what it waits for when
+/// the server says that it waits. `process` is the server's for the session. The server is
+/// asked on a connection of the pool: while there is none left, nothing is said.
+pub(super) async fn telling<T>(
+    pool: &PgPool,
+    process: i32,
+    say: &dyn Fn(&str),
+    work: impl Future<Output = T>,
+) -> T {
+    let told = async {
+        let mut last = None;
+        loop {
+            tokio::time::sleep(SILENCE).await;
+            // Whoever cannot be asked now is asked again.
+            let awaited = awaited(pool, process).await.ok().flatten();
+            if awaited.is_some() && awaited != last {
+                let what = awaited.as_deref().unwrap_or_default();
+                say(&format!("waiting for another session at work on {what}"));
+                last = awaited;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        never = told => never,
+    }
+}
+
+async fn awaited(pool: &PgPool, process: i32) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../../../sql/pg_locks.select_awaited.sql"))
+        .bind(process)
+        .fetch_optional(pool)
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn what_takes_no_time_says_nothing() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let said = |seconds: u64| {
+            let said = Cell::new(0);
+            let work = async {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                seconds
+            };
+            let say = |words: &str| said.set(said.get() + words.len());
+            let done = runtime.block_on(or_say(|| "w".into(), say, work));
+            assert_eq!(done, seconds);
+            said.get()
+        };
+        assert_eq!((said(0), said(2)), (0, 1));
+    }
+}
