@@ -86,7 +86,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         plan,
         words: &words,
         known: &KnownHours::default(),
-        sink: &Loader::new(opened, 1, uuid, loadable),
+        sink: &Loader::new(opened, 1, uuid, loadable, |_| ()),
         rejects: &rejects,
         progress: &progress,
         workers,
