@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use gristmill::database::{Database, Target, migrations};
+use gristmill::database::{Database, Target};
 use gristmill::definition::{self, BoundSet};
 use gristmill::failure::Failure;
 use gristmill::hours::KnownHours;
@@ -14,7 +14,7 @@ use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload as Opened;
 use gristmill::plan::{self, Plan, Surroundings};
 use gristmill::stage::Engine;
-use gristmill::{source, staging};
+use gristmill::source;
 use gristmill_generator::{Cluster, Upload};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -49,10 +49,8 @@ fn plan(folder: &Path, additions: &str) -> Plan {
     let path = write(folder, "pipeline.toml", text.as_bytes());
     let loaded = definition::load(&path).unwrap_or_else(|_| panic!("a pipeline"));
     let engine = Engine::new(Some(&scratch().join("cache"))).expect("an engine");
-    let tables = staging::tables(migrations());
     let surroundings = Surroundings {
         engine: &engine,
-        tables: &tables,
         stage_folders: &[stages().to_path_buf()],
         postgres_pipeline: None,
         lock: None,

@@ -1,17 +1,12 @@
-//! What the staging tables hold, read from the migrations themselves, so that a
-//! pipeline can be checked with no database in reach.
+//! What the staging tables hold, and which columns of batches go where in them.
 
-use std::collections::BTreeMap;
+mod tables;
+
 use std::fmt;
 
-use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnOption, CreateTable, DataType, Expr, Statement,
-    TableConstraint,
-};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
-
 use crate::schema::ColumnType;
+
+pub use self::tables::TABLES;
 
 /// Columns that the load fills in itself.
 pub const SYSTEM_COLUMNS: [&str; 3] = ["generation", "source_uuid", "report_period_id"];
@@ -26,15 +21,15 @@ pub const NAME_CHARACTERS_MAX: usize = 253;
 const NAME_SUFFIX: &str = "_name_id";
 
 /// A staging table's columns, in order, without the system columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StagingTable {
-    pub name: String,
-    pub columns: Vec<StagingColumn>,
+    pub name: &'static str,
+    pub columns: &'static [StagingColumn],
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StagingColumn {
-    pub name: String,
+    pub name: &'static str,
     pub storage: Storage,
     pub required: bool,
 }
@@ -88,7 +83,7 @@ impl StagingTable {
     /// The table has no such column, or one of another type.
     pub fn place(&self, name: &str, column_type: ColumnType) -> Result<&StagingColumn, String> {
         let mut other = None;
-        for column in &self.columns {
+        for column in self.columns {
             if column.batch_name() != name {
                 continue;
             }
@@ -117,7 +112,7 @@ impl StagingTable {
 impl StagingColumn {
     /// The name by which batches may call the column.
     pub fn batch_name(&self) -> &str {
-        self.storage.batch_name(&self.name)
+        self.storage.batch_name(self.name)
     }
 }
 
@@ -177,144 +172,5 @@ impl fmt::Display for Storage {
                 write!(formatter, "name of at most {characters_max} characters")
             }
         }
-    }
-}
-
-/// Every staging table, by name, as the last migration that makes it says, with the
-/// limits that later ones set.
-///
-/// # Panics
-/// Never with the migrations of this tree: a test reads them all.
-pub fn tables<'a>(migrations: impl Iterator<Item = &'a str>) -> BTreeMap<String, StagingTable> {
-    let mut tables = BTreeMap::new();
-    for statement in migrations
-        .filter(|text| text.contains("_staging"))
-        .flat_map(statements)
-    {
-        match statement {
-            Statement::CreateTable(created) => {
-                let table = table(&created);
-                if table.name.ends_with("_staging") {
-                    tables.insert(table.name.clone(), table);
-                }
-            }
-            Statement::AlterTable(altered) => limit(&mut tables, &altered),
-            _ => {}
-        }
-    }
-    tables
-}
-
-fn table(created: &CreateTable) -> StagingTable {
-    let columns = created
-        .columns
-        .iter()
-        .filter(|column| !SYSTEM_COLUMNS.contains(&column.name.value.as_str()))
-        .filter_map(|column| {
-            let name = column.name.value.clone();
-            let has = |wanted: fn(&ColumnOption) -> bool| {
-                column.options.iter().any(|option| wanted(&option.option))
-            };
-            Some(StagingColumn {
-                storage: storage(&name, &column.data_type)?,
-                required: has(|option| matches!(option, ColumnOption::NotNull))
-                    && !has(|option| matches!(option, ColumnOption::Default(_))),
-                name,
-            })
-        })
-        .collect();
-    StagingTable {
-        name: created.name.to_string(),
-        columns,
-    }
-}
-
-/// Limits the columns of which the statement says `CHECK (column BETWEEN least AND most)`.
-fn limit(tables: &mut BTreeMap<String, StagingTable>, altered: &AlterTable) {
-    let Some(table) = tables.get_mut(&altered.name.to_string()) else {
-        return;
-    };
-    for operation in &altered.operations {
-        let AlterTableOperation::AddConstraint {
-            constraint: TableConstraint::Check(check),
-            ..
-        } = operation
-        else {
-            continue;
-        };
-        let Some((name, limits)) = between(&check.expr) else {
-            continue;
-        };
-        for column in &mut table.columns {
-            if column.name == name
-                && let Storage::FixedPoint { counts, .. } = &mut column.storage
-            {
-                *counts = limits;
-            }
-        }
-    }
-}
-
-/// The column and the counts of `column BETWEEN least AND most`.
-fn between(expression: &Expr) -> Option<(String, Counts)> {
-    let Expr::Between {
-        expr,
-        negated: false,
-        low,
-        high,
-    } = expression
-    else {
-        return None;
-    };
-    let counts = Counts {
-        least: low.to_string().parse().ok()?,
-        most: high.to_string().parse().ok()?,
-    };
-    Some((expr.to_string(), counts))
-}
-
-fn statements(text: &str) -> Vec<Statement> {
-    // The storage parameters of an index are beyond the parser, and only the
-    // tables matter here: each statement is read by itself.
-    text.split_inclusive(";\n")
-        .filter(|statement| {
-            statement.contains("CREATE TABLE") || statement.contains("ADD CONSTRAINT")
-        })
-        .flat_map(|statement| {
-            Parser::parse_sql(&PostgreSqlDialect {}, statement).unwrap_or_default()
-        })
-        .collect()
-}
-
-fn storage(name: &str, data_type: &DataType) -> Option<Storage> {
-    let scale = name
-        .rsplit_once("_e")
-        .and_then(|(_, digits)| digits.parse().ok());
-    let data_type = data_type.to_string().to_lowercase();
-    let characters = data_type
-        .strip_prefix("varchar(")
-        .and_then(|rest| rest.strip_suffix(')'));
-    if let Some(characters) = characters {
-        return Some(Storage::Text {
-            characters_max: characters.parse().ok(),
-        });
-    }
-    match (data_type.as_str(), scale) {
-        ("bigint", Some(scale)) => Some(Storage::FixedPoint {
-            scale,
-            counts: Counts::ALL,
-        }),
-        ("bigint", None) if name.ends_with("_labels_id") => Some(Storage::LabelSet),
-        ("bigint", None) if name.ends_with(NAME_SUFFIX) => Some(Storage::Name {
-            characters_max: NAME_CHARACTERS_MAX,
-        }),
-        ("bigint", None) => Some(Storage::Int64),
-        ("double precision", _) => Some(Storage::Float64),
-        ("boolean", _) => Some(Storage::Boolean),
-        ("timestamptz", _) => Some(Storage::Timestamp),
-        ("text", _) => Some(Storage::Text {
-            characters_max: None,
-        }),
-        _ => None,
     }
 }

@@ -41,7 +41,6 @@ use crate::lock as lock_file;
 use crate::plan::{self, Plan, Surroundings};
 use crate::report;
 use crate::stage::{Compiler, Engine};
-use crate::staging;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
@@ -60,11 +59,9 @@ fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
         }
         false => None,
     };
-    let tables = staging::tables(database::migrations());
     let postgres_pipeline = std::env::var("OCP_POSTGRES_PIPELINE").ok();
     let surroundings = Surroundings {
         engine,
-        tables: &tables,
         stage_folders: &stage_folders(&arguments.stages),
         postgres_pipeline: postgres_pipeline.as_deref(),
         lock: lock.as_ref(),

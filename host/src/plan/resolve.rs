@@ -16,7 +16,7 @@ use crate::lock::{self, Lock};
 use crate::problem::{Problem, Sources, Span};
 use crate::schema::{ColumnType, Schema, nearest};
 use crate::stage::{Engine, StageError, WantedColumn, World};
-use crate::staging::{PARTITION_COLUMN, StagingTable};
+use crate::staging::{self, PARTITION_COLUMN, StagingTable};
 
 /// The share of rows that may be rejected where the definition is silent.
 const REJECTED_ROWS_MAX: f64 = 0.01;
@@ -35,7 +35,6 @@ const MONTHS_AHEAD: u32 = 2;
 /// What a plan needs to know of the world besides the definition.
 pub struct Surroundings<'a> {
     pub engine: &'a Engine,
-    pub tables: &'a BTreeMap<String, StagingTable>,
     /// `--stages`, then where components stand beside the program.
     pub stage_folders: &'a [PathBuf],
     /// `OCP_POSTGRES_PIPELINE`, when it is set.
@@ -351,7 +350,7 @@ impl<'a> Resolver<'a> {
         &mut self,
         name: &Spanned<String>,
         report: &definition::Report,
-    ) -> Option<&'a StagingTable> {
+    ) -> Option<&'static StagingTable> {
         let Some(into) = &report.into else {
             self.report(
                 Problem::new(
@@ -362,20 +361,19 @@ impl<'a> Resolver<'a> {
             );
             return None;
         };
-        let tables = self.surroundings.tables;
-        let table = tables.get(into.get_ref());
+        let names = staging::TABLES.iter().map(|table| table.name);
+        let table = staging::TABLES
+            .iter()
+            .find(|table| table.name == into.get_ref());
         if table.is_none() {
             let mut problem = Problem::new(
                 into.span(),
                 format!("there is no staging table `{}`", into.get_ref()),
             );
             problem.hint = Some(
-                match nearest(into.get_ref(), tables.keys().map(String::as_str)) {
+                match nearest(into.get_ref(), names.clone()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!(
-                        "there are {}",
-                        tables.keys().cloned().collect::<Vec<_>>().join(", ")
-                    ),
+                    None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
                 },
             );
             self.report(problem);
@@ -461,7 +459,7 @@ impl<'a> Resolver<'a> {
         for field in &schema.fields {
             match table.place(&field.name, field.column_type) {
                 Ok(column) => targets.push(Target {
-                    column: column.name.clone(),
+                    column: column.name.to_owned(),
                     storage: column.storage,
                     required: column.required,
                 }),
