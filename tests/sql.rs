@@ -41,6 +41,31 @@ fn every_statement_prepares() {
     }
 }
 
+/// The tables of a day are parameters that no signature shows: whoever uses one says so,
+/// and where its columns are.
+#[test]
+fn whoever_uses_a_table_of_a_day_says_so() {
+    let mut uses = 0;
+    for (name, sql) in statements() {
+        if name == "make_daily_tables.sql" {
+            continue;
+        }
+        let body = body(&sql);
+        let header = &sql[..sql.len() - body.len()];
+        for table in ["daily_pods", "daily_volumes", "daily_nodes", "daily_namespaces"] {
+            if !body.contains(&format!("pg_temp.{table}")) {
+                continue;
+            }
+            uses += 1;
+            let says = header.lines().any(|line| {
+                line.contains(&format!("pg_temp.{table}")) && line.ends_with("; see make_daily_tables")
+            });
+            assert!(says, "the header of sql/{name} does not name pg_temp.{table}");
+        }
+    }
+    assert!(uses > 10, "{uses}");
+}
+
 /// Pipelines are checked against the host's table; here, the host's table against the
 /// database.
 #[test]
