@@ -37,7 +37,9 @@ LOOPS :=
 help:          ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+# A local server that an older gristmill made may have a schema that is too old.
 run: build     ## Build, then load the shipped payload and show its daily summary
+	@$(if $(DATABASE_URL),,$(TARGET)/release/gristmill db migrate --set-aside)
 	$(TARGET)/release/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
 
 # One at a time: every step has both processors, and the first failure stops.

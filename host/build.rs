@@ -1,9 +1,9 @@
-//! Embeds the SQL functions of `sql/` and rebuilds when `sql/` or `migrations/` change.
+//! Embeds the functions and views of `sql/` and rebuilds when `sql/` or `migrations/` change.
 //!
-//! A file of `sql/` is a function when its first statement is
-//! `CREATE OR REPLACE FUNCTION` or `CREATE OR REPLACE AGGREGATE`; the others are
-//! statements that modules include by name. The result is `FUNCTIONS` in `$OUT_DIR/functions.rs`, in file-name
-//! order. Migrations are embedded by `sqlx::migrate!`.
+//! A file of `sql/` is one of these when its first statement begins with `CREATE OR
+//! REPLACE`; the others are statements that modules include by name. The result is
+//! `REPLACEABLES` in `$OUT_DIR/replaceables.rs`, in file-name order. Migrations are
+//! embedded by `sqlx::migrate!`.
 //!
 //! The source of the SDK is embedded as `SDK` in `$OUT_DIR/sdk.rs`, file name and
 //! text, for the projects that `gristmill stage new` makes.
@@ -13,10 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FUNCTION_OPENINGS: [&str; 2] = [
-    "CREATE OR REPLACE FUNCTION ",
-    "CREATE OR REPLACE AGGREGATE ",
-];
+const OPENING: &str = "CREATE OR REPLACE ";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../migrations");
@@ -30,20 +27,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
     paths.sort();
 
-    let mut source = String::from("const FUNCTIONS: &[Function] = &[\n");
+    let mut source = String::from("const REPLACEABLES: &[Replaceable] = &[\n");
     for path in &paths {
         let sql = fs::read_to_string(path)?;
-        if let Some(name) = function_name(&sql) {
+        if let Some((name, is_view)) = replaceable(&sql) {
             let file = file_name(path)?;
             writeln!(
                 source,
-                "    Function {{ name: {name:?}, file: {file:?}, sql: include_str!({path:?}) }},"
+                "    Replaceable {{ name: {name:?}, is_view: {is_view}, file: {file:?}, sql: include_str!({path:?}) }},"
             )?;
         }
     }
     source.push_str("];\n");
 
-    let target = PathBuf::from(env::var("OUT_DIR")?).join("functions.rs");
+    let target = PathBuf::from(env::var("OUT_DIR")?).join("replaceables.rs");
     fs::write(target, source)?;
     embed_sdk(&manifest_directory)
 }
@@ -65,16 +62,16 @@ fn embed_sdk(manifest_directory: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The name of the function that the file defines, if it defines one.
-fn function_name(sql: &str) -> Option<&str> {
+/// The name of the function, aggregate or view that the file defines, if it defines one,
+/// and whether it is a view.
+fn replaceable(sql: &str) -> Option<(&str, bool)> {
     let mut rest = sql.trim_start();
     while rest.starts_with("--") {
         rest = rest.split_once('\n')?.1.trim_start();
     }
-    let signature = FUNCTION_OPENINGS
-        .iter()
-        .find_map(|opening| rest.strip_prefix(opening))?;
-    Some(signature.split_once('(')?.0.trim())
+    let (kind, signature) = rest.strip_prefix(OPENING)?.split_once(' ')?;
+    let name = signature.split(['(', ' ']).next()?;
+    Some((name, kind == "VIEW"))
 }
 
 fn file_name(path: &Path) -> Result<&str, String> {

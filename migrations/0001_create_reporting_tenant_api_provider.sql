@@ -1,5 +1,5 @@
--- The providers that a tenant's rows belong to. For us a provider is a source:
--- one OpenShift cluster.
+-- The providers that a tenant's rows belong to. Ours are sources: one OpenShift
+-- cluster each.
 --
 -- Grain: one row per source.
 

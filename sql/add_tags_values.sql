@@ -1,10 +1,9 @@
 -- Adds where the tags of a month were seen to what is known of their values. What
 -- other clusters and months have of a value stays.
 --
--- Reads   reporting_ocpusagepodlabel_summary       one row per report period, key, namespace and node
--- Reads   reporting_ocpstoragevolumelabel_summary  one row per report period, key, namespace and node
--- Reads   reporting_ocpusagereportperiod           one row per source and month
--- Writes  reporting_ocptags_values                 one row per key and value
+-- Reads   label_summaries                 one row per report period, key, namespace and node, of pods and of volumes
+-- Reads   reporting_ocpusagereportperiod  one row per source and month
+-- Writes  reporting_ocptags_values        one row per key and value
 --
 -- period  integer  the report period
 -- keys    text[]   the keys
@@ -18,27 +17,16 @@ LANGUAGE plpgsql
 SET enable_sort = off
 AS $$
 BEGIN
-    WITH tags AS (
-        -- Of pods and of volumes alike.
-        SELECT pod.key, pod.values, pod.namespace, pod.node
-        FROM reporting_ocpusagepodlabel_summary AS pod
-        WHERE
-            pod.report_period_id = period
-            AND pod.key = ANY (keys)
-        UNION ALL
-        SELECT volume.key, volume.values, volume.namespace, volume.node
-        FROM reporting_ocpstoragevolumelabel_summary AS volume
-        WHERE
-            volume.report_period_id = period
-            AND volume.key = ANY (keys)
-    ),
-    seen_values AS (
+    WITH seen_values AS (
         SELECT
             tag.key,
             unnest(tag.values) AS value,
             tag.namespace,
             tag.node
-        FROM tags AS tag
+        FROM label_summaries() AS tag
+        WHERE
+            tag.report_period_id = period
+            AND tag.key = ANY (keys)
     ),
     seen_places AS (
         -- Each namespace and each node of a value once.

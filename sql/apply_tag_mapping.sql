@@ -54,7 +54,7 @@ BEGIN
             WHERE
                 summary.usage_start = ANY (days)
                 AND summary.source_uuid = source
-                AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+                AND is_usage(summary.infrastructure_raw_cost)
                 AND summary.pod_labels ?| children
         ) AS before
     )
@@ -66,7 +66,7 @@ BEGIN
     WHERE
         summary.usage_start = ANY (days)
         AND summary.source_uuid = source
-        AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+        AND is_usage(summary.infrastructure_raw_cost)
         AND summary.pod_labels = label_set.labels;
 
     GET DIAGNOSTICS rows_updated_here = ROW_COUNT;
@@ -82,7 +82,7 @@ BEGIN
             WHERE
                 summary.usage_start = ANY (days)
                 AND summary.source_uuid = source
-                AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+                AND is_usage(summary.infrastructure_raw_cost)
                 AND summary.volume_labels ?| children
         ) AS before
     )
@@ -94,7 +94,7 @@ BEGIN
     WHERE
         summary.usage_start = ANY (days)
         AND summary.source_uuid = source
-        AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+        AND is_usage(summary.infrastructure_raw_cost)
         AND summary.volume_labels = label_set.labels;
 
     GET DIAGNOSTICS rows_updated_here = ROW_COUNT;

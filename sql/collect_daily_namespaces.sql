@@ -1,28 +1,23 @@
 -- Puts together what a day's rows need of their namespaces: labels and category.
 --
--- Reads   pg_temp.daily_pods, pg_temp.daily_volumes            which namespaces there are
+-- Reads   pg_temp.daily_pods, pg_temp.daily_volumes            which namespaces there are; see make_daily_tables
 -- Reads   reporting_ocpusagelineitem_namespace_labels_staging  one row per generation, hour and namespace
 -- Reads   cost_category_of                                     once per namespace
--- Writes  pg_temp.daily_namespaces                             one row per namespace
+-- Writes  pg_temp.daily_namespaces                             one row per namespace; see make_daily_tables
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
 --
 -- The labels are those of the namespace's last hour, as in collect_daily_nodes.
--- The table lasts to the next call or the end of the transaction.
 
 CREATE OR REPLACE FUNCTION collect_daily_namespaces(usage_day date, generations bigint[])
 RETURNS void
 LANGUAGE plpgsql
-SET client_min_messages = warning
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    DROP TABLE IF EXISTS pg_temp.daily_namespaces;
-
-    CREATE TEMPORARY TABLE daily_namespaces ON COMMIT DROP AS
     WITH last_labels AS (
         SELECT DISTINCT ON (staged.namespace)
             staged.namespace,
@@ -45,6 +40,11 @@ BEGIN
         UNION
         SELECT volume.namespace
         FROM pg_temp.daily_volumes AS volume
+    )
+    INSERT INTO pg_temp.daily_namespaces (
+        namespace,
+        labels,
+        cost_category_id
     )
     SELECT
         present.namespace,

@@ -2,27 +2,22 @@
 --
 -- Reads   node_capacities_of_day                          one row per node
 -- Reads   reporting_ocpusagelineitem_node_labels_staging  one row per generation, hour and node
--- Writes  pg_temp.daily_nodes                             one row per node with pods, the blank one included
+-- Writes  pg_temp.daily_nodes                             one row per node with pods, the blank one included; see make_daily_tables
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
 --
 -- The labels are those of the node's last hour, so that a label that changes at
 -- noon does not count the day twice.
--- The table lasts to the next call or the end of the transaction.
 
 CREATE OR REPLACE FUNCTION collect_daily_nodes(usage_day date, generations bigint[])
 RETURNS void
 LANGUAGE plpgsql
-SET client_min_messages = warning
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    DROP TABLE IF EXISTS pg_temp.daily_nodes;
-
-    CREATE TEMPORARY TABLE daily_nodes ON COMMIT DROP AS
     WITH last_labels AS (
         -- An hour with two sets is a fault of the report: any rule will do that
         -- is always the same.
@@ -44,6 +39,15 @@ BEGIN
             label_set.labels::text COLLATE "C" DESC NULLS LAST,
             staged.node_role_label COLLATE "C" DESC NULLS LAST,
             staged.architecture COLLATE "C" DESC NULLS LAST
+    )
+    INSERT INTO pg_temp.daily_nodes (
+        node,
+        cpu_core_hours_e12,
+        memory_gigabyte_hours_e12,
+        node_role,
+        labels,
+        node_role_label,
+        architecture
     )
     SELECT
         capacity.node,

@@ -1,18 +1,15 @@
 -- Sums a day's staged hours of volumes.
 --
 -- Reads   reporting_ocpusagelineitem_storage_staging  one row per generation, hour and volume
--- Writes  pg_temp.daily_volumes                       one row per volume, claim, pod and own label sets
+-- Writes  pg_temp.daily_volumes                       one row per volume, claim, pod and own label sets; see make_daily_tables
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
---
--- The table lasts to the next call or the end of the transaction.
 
 CREATE OR REPLACE FUNCTION collect_daily_volumes(usage_day date, generations bigint[])
 RETURNS void
 LANGUAGE plpgsql
 -- As in collect_daily_pods.
-SET client_min_messages = warning
 SET enable_seqscan = off
 SET enable_sort = off
 AS $$
@@ -20,9 +17,20 @@ DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    DROP TABLE IF EXISTS pg_temp.daily_volumes;
-
-    CREATE TEMPORARY TABLE daily_volumes ON COMMIT DROP AS
+    INSERT INTO pg_temp.daily_volumes (
+        namespace,
+        pod,
+        persistentvolumeclaim,
+        persistentvolume,
+        storageclass,
+        csi_volume_handle,
+        persistentvolume_labels_id,
+        persistentvolumeclaim_labels_id,
+        capacity_gigabytes_e12,
+        capacity_gigabyte_months_e12,
+        request_gigabyte_months_e12,
+        usage_gigabyte_months_e12
+    )
     SELECT
         staged.namespace,
         staged.pod,

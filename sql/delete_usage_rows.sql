@@ -22,7 +22,7 @@ BEGIN
         summary.usage_start = usage_day
         AND summary.source_uuid = source
         AND summary.report_period_id = period
-        AND COALESCE(summary.infrastructure_raw_cost, 0) = 0;
+        AND is_usage(summary.infrastructure_raw_cost);
 
     GET DIAGNOSTICS rows_deleted = ROW_COUNT;
     RETURN rows_deleted;

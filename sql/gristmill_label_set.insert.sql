@@ -1,8 +1,7 @@
 -- Stores label sets that are not stored yet, and says which id each of them has.
 --
 -- Reads   gristmill_secret     its one row
--- Reads   gristmill_label_set  one row per distinct set of labels
--- Writes  gristmill_label_set
+-- Writes  gristmill_label_set  one row per distinct set of labels
 --
 -- $1  label_sets  text[]  the canonical texts, each once
 --
@@ -16,49 +15,27 @@ WITH given AS MATERIALIZED (
     SELECT
         numbered.position,
         numbered.labels::jsonb AS labels,
-        text_id(secret.secret, numbered.labels) AS id,
-        -- That of a set from before there was a secret. Rows are grouped by ids, so
-        -- it keeps the one that it has.
-        text_id(''::bytea, numbered.labels) AS early_id
+        text_id(secret.secret, numbered.labels) AS id
     FROM unnest($1::text[]) WITH ORDINALITY AS numbered (labels, position)
     CROSS JOIN gristmill_secret AS secret
 ),
-found AS (
-    -- What is stored of each.
-    SELECT
-        given.position,
-        given.labels,
-        given.id,
-        holder.labels AS labels_of_id,
-        early.id AS early_id
-    FROM given
-    LEFT JOIN gristmill_label_set AS holder
-        ON holder.id = given.id
-    LEFT JOIN gristmill_label_set AS early
-        ON early.id = given.early_id
-        AND early.labels = given.labels
-),
 inserted AS (
-    -- What was new, sorted so that two loads cannot deadlock.
+    -- What is new, sorted so that two loads cannot deadlock.
     INSERT INTO gristmill_label_set (id, labels)
     SELECT
-        found.id,
-        found.labels
-    FROM found
-    WHERE
-        found.labels_of_id IS NULL
-        AND found.early_id IS NULL
-    ORDER BY found.id
+        given.id,
+        given.labels
+    FROM given
+    ORDER BY given.id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, labels
 )
-SELECT
-    CASE
-        WHEN found.labels_of_id = found.labels OR inserted.id IS NOT NULL THEN found.id
-        ELSE found.early_id
-    END AS id
-FROM found
+SELECT COALESCE(inserted.id, stored.id) AS id
+FROM given
 LEFT JOIN inserted
-    ON inserted.id = found.id
-    AND inserted.labels = found.labels
-ORDER BY found.position;
+    ON inserted.id = given.id
+    AND inserted.labels = given.labels
+LEFT JOIN gristmill_label_set AS stored
+    ON stored.id = given.id
+    AND stored.labels = given.labels
+ORDER BY given.position;

@@ -1,8 +1,7 @@
 -- Stores names that are not stored yet, and says which id each of them has.
 --
 -- Reads   gristmill_secret  its one row
--- Reads   gristmill_name    one row per distinct name
--- Writes  gristmill_name
+-- Writes  gristmill_name    one row per distinct name
 --
 -- $1  names  text[]  the names, each once
 --
@@ -16,49 +15,27 @@ WITH given AS MATERIALIZED (
     SELECT
         numbered.position,
         numbered.name,
-        text_id(secret.secret, numbered.name) AS id,
-        -- That of a name from before there was a secret. Rows are grouped by ids, so
-        -- it keeps the one that it has.
-        text_id(''::bytea, numbered.name) AS early_id
+        text_id(secret.secret, numbered.name) AS id
     FROM unnest($1::text[]) WITH ORDINALITY AS numbered (name, position)
     CROSS JOIN gristmill_secret AS secret
 ),
-found AS (
-    -- What is stored of each.
-    SELECT
-        given.position,
-        given.name,
-        given.id,
-        holder.name AS name_of_id,
-        early.id AS early_id
-    FROM given
-    LEFT JOIN gristmill_name AS holder
-        ON holder.id = given.id
-    LEFT JOIN gristmill_name AS early
-        ON early.id = given.early_id
-        AND early.name = given.name
-),
 inserted AS (
-    -- What was new, sorted so that two loads cannot deadlock.
+    -- What is new, sorted so that two loads cannot deadlock.
     INSERT INTO gristmill_name (id, name)
     SELECT
-        found.id,
-        found.name
-    FROM found
-    WHERE
-        found.name_of_id IS NULL
-        AND found.early_id IS NULL
-    ORDER BY found.id
+        given.id,
+        given.name
+    FROM given
+    ORDER BY given.id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, name
 )
-SELECT
-    CASE
-        WHEN found.name_of_id = found.name OR inserted.id IS NOT NULL THEN found.id
-        ELSE found.early_id
-    END AS id
-FROM found
+SELECT COALESCE(inserted.id, stored.id) AS id
+FROM given
 LEFT JOIN inserted
-    ON inserted.id = found.id
-    AND inserted.name = found.name
-ORDER BY found.position;
+    ON inserted.id = given.id
+    AND inserted.name = given.name
+LEFT JOIN gristmill_name AS stored
+    ON stored.id = given.id
+    AND stored.name = given.name
+ORDER BY given.position;

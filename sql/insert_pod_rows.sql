@@ -1,8 +1,8 @@
 -- Summarises the pods of a day. Returns how many rows that made.
 --
--- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine
--- Reads   pg_temp.daily_nodes                       one row per node
--- Reads   pg_temp.daily_namespaces                  one row per namespace
+-- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine; see make_daily_tables
+-- Reads   pg_temp.daily_nodes                       one row per node; see make_daily_tables
+-- Reads   pg_temp.daily_namespaces                  one row per namespace; see make_daily_tables
 -- Writes  reporting_ocpusagelineitem_daily_summary  one row per namespace, node and merged label set
 --
 -- usage_day  date     a UTC day

@@ -1,9 +1,9 @@
 -- Summarises the volumes of a day. Returns how many rows that made.
 --
--- Reads   pg_temp.daily_volumes                     one row per volume, claim, pod and own label sets
--- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine
--- Reads   pg_temp.daily_nodes                       one row per node
--- Reads   pg_temp.daily_namespaces                  one row per namespace
+-- Reads   pg_temp.daily_volumes                     one row per volume, claim, pod and own label sets; see make_daily_tables
+-- Reads   pg_temp.daily_pods                        one row per namespace, node, pod, own label set and machine; see make_daily_tables
+-- Reads   pg_temp.daily_nodes                       one row per node; see make_daily_tables
+-- Reads   pg_temp.daily_namespaces                  one row per namespace; see make_daily_tables
 -- Writes  reporting_ocpusagelineitem_daily_summary  one row per namespace, node, machine, claim,
 --                                                   volume, storage class, handle and merged label set
 --

@@ -70,7 +70,7 @@ BEGIN
             AND summary.data_source = 'Pod'
             -- Usage only: no rows of cost models, none of cloud bills.
             AND summary.cost_model_rate_type IS NULL
-            AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+            AND is_usage(summary.infrastructure_raw_cost)
             AND summary.node IS NOT NULL
             AND summary.namespace NOT IN (
                 'Platform unallocated',

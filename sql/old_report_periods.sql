@@ -1,11 +1,11 @@
 -- The report periods that are past retention.
 --
+-- Reads  last_month_to_go                once
 -- Reads  reporting_ocpusagereportperiod  one row per source and month
 --
 -- cutoff_month  date  any day of the last month that is to go; earlier ones go as well
 --
--- Returns one row per report period. A cutoff that would take the previous month is
--- refused, as by old_partitions.
+-- Returns one row per report period.
 
 CREATE OR REPLACE FUNCTION old_report_periods(cutoff_month date)
 RETURNS TABLE (report_period_id integer, cluster_id text, month date)
@@ -13,16 +13,9 @@ LANGUAGE plpgsql
 STABLE
 AS $$
 DECLARE
-    next_month CONSTANT timestamp := date_trunc('month', cutoff_month::timestamp) + interval '1 month';
-    this_month CONSTANT timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
+    next_month CONSTANT timestamp :=
+        last_month_to_go(cutoff_month, 'forget report periods') + interval '1 month';
 BEGIN
-    IF cutoff_month IS NULL OR next_month >= this_month THEN
-        RAISE EXCEPTION 'cannot forget report periods up to %: % is the last month that may go',
-            COALESCE(to_char(cutoff_month, 'YYYY-MM'), 'an unknown month'),
-            to_char(this_month - interval '2 months', 'YYYY-MM')
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-
     RETURN QUERY
     SELECT
         period.id,

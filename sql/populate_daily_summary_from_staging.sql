@@ -58,6 +58,7 @@ BEGIN
         ) AS day
         ORDER BY day.usage_day
     LOOP
+        PERFORM make_daily_tables();
         -- Only these read staging.
         PERFORM collect_daily_pods(held.usage_day, held.generations);
         PERFORM collect_daily_volumes(held.usage_day, held.generations);

@@ -44,7 +44,7 @@ BEGIN
         summary.usage_start = usage_day
         AND summary.source_uuid = source
         AND summary.namespace = namespace.namespace
-        AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+        AND is_usage(summary.infrastructure_raw_cost)
         AND summary.cost_category_id IS DISTINCT FROM namespace.cost_category_id;
 
     GET DIAGNOSTICS rows_updated = ROW_COUNT;

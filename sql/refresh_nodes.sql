@@ -1,8 +1,8 @@
 -- Notes the nodes that a day's pods ran on. The capacity is the day's; a role or
 -- an architecture that we already know stays.
 --
--- Reads   pg_temp.daily_pods   one row per namespace, node, pod, own label set and machine
--- Reads   pg_temp.daily_nodes  one row per node
+-- Reads   pg_temp.daily_pods   one row per namespace, node, pod, own label set and machine; see make_daily_tables
+-- Reads   pg_temp.daily_nodes  one row per node; see make_daily_tables
 -- Writes  reporting_ocp_nodes  one row per cluster, node and machine
 --
 -- source  uuid  the source

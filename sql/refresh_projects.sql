@@ -1,6 +1,6 @@
 -- Notes the projects that a day's pods ran in.
 --
--- Reads   pg_temp.daily_pods      one row per namespace, node, pod, own label set and machine
+-- Reads   pg_temp.daily_pods      one row per namespace, node, pod, own label set and machine; see make_daily_tables
 -- Writes  reporting_ocp_projects  one row per cluster and project
 --
 -- source  uuid  the source

@@ -1,6 +1,6 @@
 -- Notes the volumes of a day.
 --
--- Reads   pg_temp.daily_volumes  one row per volume, claim, pod and own label sets
+-- Reads   pg_temp.daily_volumes  one row per volume, claim, pod and own label sets; see make_daily_tables
 -- Writes  reporting_ocp_pvcs     one row per cluster, volume and claim
 --
 -- source  uuid  the source

@@ -12,17 +12,14 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM refresh_cost_summary_by_node(days, source);
+    PERFORM refresh_cost_summaries_by_place(days, source);
     PERFORM refresh_cost_summary(days, source);
-    PERFORM refresh_cost_summary_by_project(days, source);
     PERFORM refresh_pod_summary_by_node(days, source);
     PERFORM refresh_pod_summary(days, source);
     PERFORM refresh_pod_summary_by_project(days, source);
     PERFORM refresh_volume_summary(days, source);
     PERFORM refresh_volume_summary_by_project(days, source);
-    PERFORM refresh_network_summary(days, source);
-    PERFORM refresh_network_summary_by_node(days, source);
-    PERFORM refresh_network_summary_by_project(days, source);
+    PERFORM refresh_network_summaries(days, source);
     PERFORM refresh_vm_summary(days, source);
 END
 $$;

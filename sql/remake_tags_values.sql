@@ -1,10 +1,9 @@
 -- Makes the values of some tags anew, of what the label summaries of all clusters and
 -- months have of them. Values that none of them has go.
 --
--- Reads   reporting_ocpusagepodlabel_summary       one row per report period, key, namespace and node
--- Reads   reporting_ocpstoragevolumelabel_summary  one row per report period, key, namespace and node
--- Reads   reporting_ocpusagereportperiod           one row per source and month
--- Writes  reporting_ocptags_values                 one row per key and value
+-- Reads   label_summaries                 one row per report period, key, namespace and node, of pods and of volumes
+-- Reads   reporting_ocpusagereportperiod  one row per source and month
+-- Writes  reporting_ocptags_values        one row per key and value
 --
 -- keys  text[]  the keys
 --
@@ -19,24 +18,15 @@ LANGUAGE plpgsql
 SET enable_sort = off
 AS $$
 BEGIN
-    WITH tags AS (
-        -- Of pods and of volumes alike.
-        SELECT pod.report_period_id, pod.key, pod.values, pod.namespace, pod.node
-        FROM reporting_ocpusagepodlabel_summary AS pod
-        WHERE pod.key = ANY (keys)
-        UNION ALL
-        SELECT volume.report_period_id, volume.key, volume.values, volume.namespace, volume.node
-        FROM reporting_ocpstoragevolumelabel_summary AS volume
-        WHERE volume.key = ANY (keys)
-    ),
-    seen_values AS (
+    WITH seen_values AS (
         SELECT
             tag.key,
             unnest(tag.values) AS value,
             tag.report_period_id,
             tag.namespace,
             tag.node
-        FROM tags AS tag
+        FROM label_summaries() AS tag
+        WHERE tag.key = ANY (keys)
     ),
     seen_places AS (
         -- Each month, each namespace and each node of a value once.

@@ -17,7 +17,7 @@ WITH rows AS (
     WHERE
         summary.source_uuid = $1
         AND summary.usage_start = ANY ($2::date[])
-        AND COALESCE(summary.infrastructure_raw_cost, 0) = 0
+        AND is_usage(summary.infrastructure_raw_cost)
 )
 SELECT
     usage_start AS day,

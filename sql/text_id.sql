@@ -4,7 +4,7 @@
 -- Nobody is shown the rest of the digest, without which it cannot be carried on to
 -- that of a longer text: that is what a plain digest behind a secret would be open to.
 --
--- secret       bytea  that of gristmill_secret; empty for the ids of texts from before there was one
+-- secret       bytea  that of gristmill_secret
 -- stored_text  text   a name, or the canonical JSON of labels
 
 CREATE OR REPLACE FUNCTION text_id(secret bytea, stored_text text)

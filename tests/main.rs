@@ -88,6 +88,8 @@ mod relations;
 mod repeat;
 /// Days that are made once more.
 mod replay;
+/// Tables that are copied to another database as they change.
+mod replication;
 /// Partitions, and what goes when a month is over for long.
 mod retention;
 /// Stages that break, lie or take too much.
@@ -152,6 +154,8 @@ mod support {
     pub(crate) mod difference;
     /// Tables against goldens.
     pub(crate) mod golden;
+    /// Servers that are unlike the shared one.
+    pub(crate) mod own_server;
     /// Payloads made by tests.
     pub(crate) mod payload;
     /// A pooler in front of a database.
@@ -162,8 +166,6 @@ mod support {
     pub(crate) mod server;
     /// A database with an archive, for runs that are broken off.
     pub(crate) mod site;
-    /// A server that takes no writes.
-    pub(crate) mod standby;
     /// What makes components of other languages.
     pub(crate) mod tools;
     /// How much of something is done.

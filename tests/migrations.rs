@@ -1,11 +1,11 @@
 //! How a schema is brought up to date, through `gristmill db migrate`.
 
-use std::fs;
 use std::process::{Command, Output};
 
-use crate::support::command::{file, run};
-use crate::support::payload::{Payload, Report};
+use crate::support::command::gristmill;
+use crate::support::payload::Payload;
 use crate::support::server::TestDatabase;
+use crate::support::site::Site;
 
 fn migrate(database: &TestDatabase, schema: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gristmill"))
@@ -93,6 +93,105 @@ fn a_changed_migration_is_refused() {
     refused(&database, "migration 1 has changed since it was applied");
 }
 
+/// Makes a schema one of the numbering before the baseline: it had the same first table,
+/// in a file of another text, and 102 migrations.
+fn make_old(database: &TestDatabase) {
+    database.execute(
+        "UPDATE _sqlx_migrations
+        SET checksum = decode(
+            '0c5c994cbb1aaff1f4d710fc33fd0c3368f2659a3993e47e693b1fb3197e746589c58a047afd2a5019ce0677adc0b767',
+            'hex'
+        )
+        WHERE version = 1;
+        INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        SELECT version, 'of before', TRUE, '', 0
+        FROM generate_series(1, 102) AS version
+        ON CONFLICT DO NOTHING",
+    );
+}
+
+#[test]
+fn a_schema_from_before_the_baseline_is_refused() {
+    let database = TestDatabase::migrated();
+    make_old(&database);
+    let ended = gristmill(["status"]).database(&database).ends_with(3);
+    ended.stderr_is(
+        "error: schema `gristmill` cannot be migrated: a gristmill from before the baseline of the migrations made it
+
+hint: load the payloads of its archive into a new schema: `gristmill run PIPELINE ARCHIVE/gristmill/*/*.tar.gz --schema NEW`; \
+or have `gristmill db migrate --set-aside` rename it `gristmill_set_aside` and make a new one in its place, and load them into that",
+    );
+}
+
+/// What `make run` meets on a machine with an old local server: everything is there under
+/// the old names.
+#[test]
+fn a_schema_that_is_set_aside_leaves_its_place_and_its_archive() {
+    let site = Site::new();
+    let database = &site.database;
+    let payloads = site.write(&[Payload::usual(1)]);
+    site.run(&payloads).succeeds();
+    let before = database.query_rows(USAGE);
+    make_old(database);
+    site.run(&payloads).ends_with(3);
+
+    let set_aside = || site.command(&["db", "migrate", "--set-aside"]);
+    let renamed = "schema `gristmill` is called `gristmill_set_aside` from now on";
+    let ended = set_aside().succeeds();
+    assert!(ended.stderr.contains(renamed), "{ended}");
+    let aside = USAGE.replace("FROM ", "FROM gristmill_set_aside.");
+    assert_eq!(database.query_rows(&aside), before);
+    assert!(database.query_rows(USAGE).is_empty());
+
+    // The archive is the new schema's, and what is in it can be loaded.
+    site.run(&site.archived()).succeeds();
+    assert_eq!(database.query_rows(USAGE), before);
+    site.is_in_order("a schema was set aside");
+
+    // It happens once, and not by mistake once more.
+    let ended = set_aside().succeeds();
+    assert!(!ended.stderr.contains(renamed), "{ended}");
+    site.run(&payloads).succeeds();
+    make_old(database);
+    let ended = set_aside().ends_with(3);
+    let words =
+        "could not set schema `gristmill` aside\n  schema \"gristmill_set_aside\" already exists";
+    assert!(ended.stderr.contains(words), "{ended}");
+}
+
+const USAGE: &str = "
+    SELECT namespace, node, sum(pod_usage_cpu_core_hours)
+    FROM reporting_ocpusagelineitem_daily_summary
+    GROUP BY namespace, node
+    ORDER BY namespace, node";
+
+const VIEWS: &str = "
+    SELECT relname, pg_get_viewdef(pg_class.oid), col_description(pg_class.oid, attnum)
+    FROM pg_class
+    JOIN pg_attribute ON attrelid = pg_class.oid
+    WHERE relnamespace = 'gristmill'::regnamespace AND relkind = 'v' AND attname = 'processed'
+    ORDER BY relname";
+
+#[test]
+fn views_come_back_as_they_are_now() {
+    let database = TestDatabase::migrated();
+    let before = database.query_rows(VIEWS);
+    assert_eq!(before.len(), 6);
+    let view = before[0][0].clone().unwrap();
+    database.execute(&format!("DROP VIEW {view}"));
+    migrated(&database, "gristmill");
+    assert_eq!(database.query_rows(VIEWS), before);
+
+    // As another version left it: with other columns.
+    database.execute(&format!(
+        "DROP VIEW {view};
+        CREATE VIEW {view} AS SELECT 1 AS processed;
+        COMMENT ON TABLE _sqlx_migrations IS 'an older digest'"
+    ));
+    migrated(&database, "gristmill");
+    assert_eq!(database.query_rows(VIEWS), before);
+}
+
 /// The functions of the schema, each with the digest of its whole definition.
 const FUNCTIONS: &str = "
     SELECT
@@ -138,138 +237,4 @@ fn a_function_whose_signature_changed_is_replaced() {
         migrated(&database, "gristmill");
         assert_eq!(database.query_rows(FUNCTIONS), before);
     }
-}
-
-/// A schema as the migrations up to this one left it, with these functions.
-fn migrated_up_to(version: u32, functions: &[&str]) -> TestDatabase {
-    let database = TestDatabase::migrated();
-    let mut migrations: Vec<_> = fs::read_dir(file("migrations"))
-        .expect("the folder")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| {
-            let name = path.file_name().expect("a name").to_string_lossy();
-            name.split_once('_')
-                .and_then(|(number, _)| number.parse::<u32>().ok())
-                .is_some_and(|number| number <= version)
-        })
-        .collect();
-    migrations.sort();
-    assert_eq!(migrations.len(), version as usize);
-    database.execute(&format!(
-        "DELETE FROM _sqlx_migrations WHERE version > {version};
-        ALTER TABLE _sqlx_migrations SET SCHEMA public;
-        DROP SCHEMA gristmill CASCADE;
-        CREATE SCHEMA gristmill;
-        ALTER TABLE public._sqlx_migrations SET SCHEMA gristmill"
-    ));
-    let functions = functions
-        .iter()
-        .map(|name| file(&format!("sql/{name}.sql")));
-    for path in migrations.into_iter().chain(functions) {
-        database.execute(&fs::read_to_string(path).expect("SQL"));
-    }
-    database
-}
-
-/// Pods of two months as they were staged when each row had its names, and what
-/// the view needs to say that the first of them were summarized.
-const STAGED_WITH_NAMES: &str = "
-    CREATE TABLE partitioned_tables (
-        schema_name text, table_name text, partition_of_table_name text, partition_type text,
-        partition_col text, partition_parameters jsonb, active boolean
-    );
-    SELECT ensure_month('2025-12-01'), ensure_month('2026-01-01');
-
-    INSERT INTO reporting_tenant_api_provider (uuid, name, type, provider_id)
-    VALUES ('00000000-0000-4000-8000-000000000001', 'one', 'OCP', '00000000-0000-4000-8000-000000000001');
-    INSERT INTO gristmill_source (source_uuid, cluster_id, cluster_alias)
-    VALUES ('00000000-0000-4000-8000-000000000001', 'cluster-1', 'one');
-    INSERT INTO reporting_common_costusagereportmanifest (
-        id, assembly_id, provider_id, billing_period_start_datetime, num_total_files, completed_datetime
-    )
-    VALUES (7, 'upload', '00000000-0000-4000-8000-000000000001', '2026-01-01Z', 1, now());
-    INSERT INTO gristmill_run (pipeline, payload) VALUES ('ocp', 'payload');
-    INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid, state)
-    VALUES (7, 1, '00000000-0000-4000-8000-000000000001', 'complete');
-    INSERT INTO gristmill_day (source_uuid, usage_day, manifest_id, hours, rows, processed_at)
-    VALUES ('00000000-0000-4000-8000-000000000001', '2026-01-10', 7, 2, 6, now());
-    INSERT INTO gristmill_day_manifest (source_uuid, usage_day, manifest_id)
-    VALUES ('00000000-0000-4000-8000-000000000001', '2026-01-10', 7);
-    INSERT INTO gristmill_label_set (id, labels) VALUES (1, '{\"app\": \"web\"}');
-
-    INSERT INTO reporting_ocpusagelineitem_pod_staging
-    SELECT
-        1, '00000000-0000-4000-8000-000000000001', 1, '2026-01-01Z', '2026-02-01Z',
-        hour, hour + interval '1 hour',
-        number, number + 1, number + 2, number + 3, number + 4, number + 5, number + 6, number + 7,
-        4e12, 5e12, 6e12, 7e12, 1,
-        namespace, node, 'pod-' || number, resource_id, 'worker'
-    FROM (
-        VALUES
-            (1, timestamptz '2026-01-10 00:00Z', 'app', 'n1', 'i-1'),
-            (2, '2026-01-10 01:00Z', 'app', '', ''),
-            (3, '2026-01-10 01:00Z', repeat('🦀', 253), E'a\\\\b\\n', NULL),
-            (4, '2025-12-31 23:00Z', 'n1', 'n1', 'n1')
-    ) AS staged (number, hour, namespace, node, resource_id)";
-
-#[test]
-fn staged_pods_keep_their_names() {
-    let functions = [
-        "ensure_month",
-        "ensure_partition",
-        "monthly_tables",
-        "has_partition_register",
-        "register_partition",
-    ];
-    let database = migrated_up_to(66, &functions);
-    database.execute(STAGED_WITH_NAMES);
-    let seen = || {
-        [
-            "SELECT staged::text FROM reporting_ocpusagelineitem_pod_staging_view AS staged
-            WHERE generation = 1 ORDER BY pod",
-            "SELECT attname::text, format_type(atttypid, atttypmod)
-            FROM pg_attribute
-            WHERE attrelid = 'reporting_ocpusagelineitem_pod_staging_view'::regclass
-            ORDER BY attnum",
-            "SELECT
-                relid::regclass::text, pg_get_expr(relpartbound, relid),
-                (
-                    SELECT string_agg(regexp_replace(pg_get_indexdef(indexrelid), '.* USING ', ''), ' ')
-                    FROM pg_index
-                    WHERE indrelid = relid
-                )
-            FROM pg_partition_tree('reporting_ocpusagelineitem_pod_staging')
-            JOIN pg_class ON oid = relid
-            WHERE relid::regclass::text ~ '(staging|2025_12|2026_01)$'
-            ORDER BY 1",
-            "SELECT tableoid::regclass::text, generation, interval_start, pod
-            FROM reporting_ocpusagelineitem_pod_staging
-            WHERE generation = 1
-            ORDER BY pod",
-            "SELECT table_name, partition_of_table_name, partition_parameters
-            FROM partitioned_tables
-            WHERE table_name ~ 'pod_staging_(2025_12|2026_01)$'
-            ORDER BY 1",
-        ]
-        .map(|sql| database.query_rows(sql))
-    };
-    let before = seen();
-    assert_eq!(before.each_ref().map(Vec::len), [4, 26, 3, 4, 2]);
-    assert!(format!("{before:?}").contains("🦀"), "{before:?}");
-    migrated(&database, "gristmill");
-    assert_eq!(seen(), before);
-    let left = "SELECT relname FROM pg_class WHERE relname LIKE 'reporting%\\_text%'";
-    assert!(database.query_rows(left).is_empty());
-
-    // A load gives the names the ids that they have.
-    let names = "SELECT count(*), count(DISTINCT name) FROM gristmill_name";
-    let stored = || database.query_rows(names);
-    assert_eq!(stored(), [["6", "6"].map(|count| Some(count.to_string()))]);
-    let folder = tempfile::tempdir().expect("a folder");
-    let payload = Payload::numbered(1)
-        .file("pods.csv", Report::pods().hours(0..2).text())
-        .write(folder.path(), "payload.tar.gz");
-    run(&database, "pipelines/ocp.toml", &[payload]).succeeds();
-    assert_eq!(stored(), [["6", "6"].map(|count| Some(count.to_string()))]);
-    assert_eq!(seen()[0], before[0]);
 }

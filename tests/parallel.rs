@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use gristmill::database::{Database, Target, migrations};
+use gristmill::database::{Database, Target};
 use gristmill::diagnostics::failure::Failure;
 use gristmill::ingest::hours::KnownHours;
 use gristmill::ingest::{
@@ -14,7 +14,6 @@ use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload as Opened;
 use gristmill::pipeline::definition::{self, BoundSet};
 use gristmill::pipeline::plan::{self, Plan, Surroundings};
-use gristmill::pipeline::staging;
 use gristmill::stage::Engine;
 use gristmill_generator::{Cluster, Upload};
 use tokio::runtime::Runtime;
@@ -50,10 +49,8 @@ fn plan(folder: &Path, additions: &str) -> Plan {
     let path = write(folder, "pipeline.toml", text.as_bytes());
     let loaded = definition::load(&path).unwrap_or_else(|_| panic!("a pipeline"));
     let engine = Engine::new(Some(&scratch().join("cache"))).expect("an engine");
-    let tables = staging::tables(migrations());
     let surroundings = Surroundings {
         engine: &engine,
-        tables: &tables,
         stage_folders: &[stages().to_path_buf()],
         postgres_pipeline: None,
         lock: None,

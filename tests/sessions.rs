@@ -4,9 +4,9 @@
 use crate::aggregates;
 use crate::sql;
 use crate::support::command::{gristmill, run};
+use crate::support::own_server::OwnServer;
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
-use crate::support::standby::Standby;
 
 /// What may be set, and each of it changes what something means.
 const ODD: [(&str, &str); 11] = [
@@ -361,7 +361,7 @@ fn a_database_that_takes_no_writes_is_refused() {
 
 #[test]
 fn a_standby_is_refused() {
-    let standby = Standby::start();
+    let standby = OwnServer::standby();
     for arguments in [
         &["status"][..],
         &["db", "migrate"],
@@ -369,7 +369,7 @@ fn a_standby_is_refused() {
         &["clean"],
     ] {
         let ended = gristmill(arguments)
-            .database(&standby.database())
+            .database(&standby.database("postgres"))
             .ends_with(3);
         let words = "cannot be used: it is a standby, which takes no writes";
         assert!(ended.stderr.contains(words), "{ended}");

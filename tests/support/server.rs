@@ -221,8 +221,9 @@ impl TestDatabase {
         )
     }
 
+    /// A digest of each table's rows, of those for whose `relname` the condition is true.
     #[track_caller]
-    fn digests_of(&self, tables: &str) -> Vec<Vec<Option<String>>> {
+    pub(crate) fn digests_of(&self, tables: &str) -> Vec<Vec<Option<String>>> {
         let names = self.query_rows(&format!(
             "SELECT relname
             FROM pg_class

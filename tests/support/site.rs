@@ -63,6 +63,11 @@ impl Site {
         }
     }
 
+    /// The payloads in the archive.
+    pub(crate) fn archived(&self) -> Vec<PathBuf> {
+        tarballs_below(&self.folder().join("archive"))
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -264,6 +264,9 @@ pub enum DbCommand {
     Migrate {
         #[command(flatten)]
         database: DatabaseArguments,
+        /// Rename a schema that is too old for this gristmill, and make a new one in its place
+        #[arg(long)]
+        set_aside: bool,
     },
     /// Print the database's URL, for psql and its like
     Url {

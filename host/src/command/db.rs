@@ -4,7 +4,7 @@ use tokio::runtime::Runtime;
 
 use super::{open, target, unreachable_database};
 use crate::cli::DbCommand;
-use crate::database;
+use crate::database::{self, Database};
 use crate::diagnostics::failure::Result;
 use crate::terminal;
 
@@ -12,8 +12,16 @@ use crate::terminal;
 /// The database cannot be reached, or the schema cannot be brought up to date.
 pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
     match command {
-        DbCommand::Migrate { database } => {
-            let opened = open(runtime, database, 1)?;
+        DbCommand::Migrate {
+            database,
+            set_aside,
+        } => {
+            let opened = match set_aside {
+                true => runtime
+                    .block_on(Database::open_anew(&target(database), 1, &terminal::say))
+                    .map_err(|error| unreachable_database(&error))?,
+                false => open(runtime, database, 1)?,
+            };
             let migrated = opened.migrated();
             if migrated.nothing() {
                 terminal::say(&format!("schema `{}` is up to date", opened.schema()));

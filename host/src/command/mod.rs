@@ -36,7 +36,6 @@ use crate::ingest;
 use crate::pipeline::definition;
 use crate::pipeline::lock as lock_file;
 use crate::pipeline::plan::{self, Plan, Surroundings};
-use crate::pipeline::staging;
 use crate::run::workers;
 use crate::stage::{Compiler, Engine};
 use crate::terminal;
@@ -58,11 +57,9 @@ fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
         }
         false => None,
     };
-    let tables = staging::tables(database::migrations());
     let postgres_pipeline = std::env::var("OCP_POSTGRES_PIPELINE").ok();
     let surroundings = Surroundings {
         engine,
-        tables: &tables,
         stage_folders: &stage_folders(&arguments.stages),
         postgres_pipeline: postgres_pipeline.as_deref(),
         lock: lock.as_ref(),

@@ -1,7 +1,7 @@
-//! Brings a tenant's schema up to date: migrations first, then functions.
+//! Brings a tenant's schema up to date: migrations first, then functions and views.
 //!
 //! Both are embedded in the program. Migrations are recorded by sqlx in the
-//! schema's own `_sqlx_migrations`; the digest of the functions is that table's
+//! schema's own `_sqlx_migrations`; the digest of functions and views is that table's
 //! comment. A schema that is up to date costs one query. Everything else happens
 //! under an advisory lock, on a connection that its caller closes afterwards and
 //! whose search path is the schema and nobody else's.
@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::error::{DatabaseError, SqlError, line_of, sql_state};
 use super::schema_name::SchemaName;
 use super::session::MEANING;
+use super::set_aside;
 use crate::diagnostics::digest::hexadecimal;
 use crate::diagnostics::failpoint::{self, Step};
 
@@ -25,26 +26,26 @@ const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
-/// A function of `sql/`.
-struct Function {
+/// The first migration of the numbering before the baseline, which every schema of that
+/// numbering has.
+const BEFORE_BASELINE: &str = "0c5c994cbb1aaff1f4d710fc33fd0c3368f2659a3993e47e693b1fb3197e746589c58a047afd2a5019ce0677adc0b767";
+
+/// A function or view of `sql/`, which a newer text replaces.
+struct Replaceable {
     name: &'static str,
+    is_view: bool,
     file: &'static str,
     sql: &'static str,
 }
 
-include!(concat!(env!("OUT_DIR"), "/functions.rs"));
-
-/// The text of every migration, in order.
-pub(super) fn texts() -> impl Iterator<Item = &'static str> {
-    MIGRATOR.iter().map(|migration| migration.sql.as_str())
-}
+include!(concat!(env!("OUT_DIR"), "/replaceables.rs"));
 
 /// What was done to bring a schema up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// The migrations applied, oldest first.
     pub migrations: Vec<i64>,
-    /// Whether the functions were installed anew.
+    /// Whether the functions and views were installed anew.
     pub functions: bool,
 }
 
@@ -61,9 +62,9 @@ pub(super) async fn bring_up_to_date(
     say: &dyn Fn(&str),
 ) -> Result<Migrated, DatabaseError> {
     let embedded = MIGRATOR.iter().as_slice();
-    let digest = functions_digest();
+    let digest = replaceables_digest();
     let recorded = Recorded::read(connection).await?;
-    if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_functions(&digest) {
+    if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_replaceables(&digest) {
         return Ok(Migrated::default());
     }
 
@@ -77,7 +78,7 @@ pub(super) async fn bring_up_to_date(
     // Another process may have done the work while we waited.
     let recorded = Recorded::read(connection).await?;
     let pending = pending(&recorded, embedded, schema)?;
-    let functions = !recorded.has_functions(&digest);
+    let functions = !recorded.has_replaceables(&digest);
 
     if !pending.is_empty() {
         say(&format!(
@@ -93,8 +94,10 @@ pub(super) async fn bring_up_to_date(
         failpoint::passed(Step::MigrationApplied);
     }
     if functions {
-        say(&format!("installing the functions of schema `{schema}`"));
-        install_functions(connection, &digest).await?;
+        say(&format!(
+            "installing the functions and views of schema `{schema}`"
+        ));
+        install_replaceables(connection, &digest).await?;
         failpoint::passed(Step::FunctionsInstalled);
     }
     unlock(connection, schema).await?;
@@ -106,23 +109,30 @@ pub(super) async fn bring_up_to_date(
 
 /// What a schema says of itself.
 #[derive(Default, sqlx::FromRow)]
-struct Recorded {
+pub(super) struct Recorded {
     versions: Vec<i64>,
     checksums: Vec<Vec<u8>>,
     unfinished: Option<i64>,
-    functions_digest: Option<String>,
-    functions_present: i64,
+    replaceables_digest: Option<String>,
+    replaceables_present: i64,
 }
 
 impl Recorded {
-    async fn read(connection: &mut PgConnection) -> Result<Recorded, DatabaseError> {
+    pub(super) async fn read(connection: &mut PgConnection) -> Result<Recorded, DatabaseError> {
         const SQL: &str = "
             SELECT
                 coalesce(array_agg(version ORDER BY version), '{}') AS versions,
                 coalesce(array_agg(checksum ORDER BY version), '{}') AS checksums,
                 min(version) FILTER (WHERE NOT success) AS unfinished,
-                obj_description('_sqlx_migrations'::regclass, 'pg_class') AS functions_digest,
+                obj_description('_sqlx_migrations'::regclass, 'pg_class') AS replaceables_digest,
                 (
+                    SELECT count(*)
+                    FROM pg_class
+                    WHERE
+                        relnamespace = current_schema()::regnamespace
+                        AND relkind = 'v'
+                        AND relname = ANY($1)
+                ) + (
                     SELECT count(DISTINCT proname)
                     FROM pg_proc
                     WHERE
@@ -136,10 +146,10 @@ impl Recorded {
                                 starts_with(kept.setting, 'search_path=')
                                 AND kept.setting <> 'search_path=' || current_setting('search_path')
                         )
-                ) AS functions_present
+                ) AS replaceables_present
             FROM _sqlx_migrations";
 
-        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        let names: Vec<&str> = REPLACEABLES.iter().map(|object| object.name).collect();
         let read = sqlx::query_as(SQL).bind(names).fetch_one(connection).await;
         match read {
             Ok(recorded) => Ok(recorded),
@@ -151,9 +161,18 @@ impl Recorded {
         }
     }
 
-    fn has_functions(&self, digest: &str) -> bool {
-        self.functions_digest.as_deref() == Some(digest)
-            && self.functions_present == FUNCTIONS.len() as i64
+    fn has_replaceables(&self, digest: &str) -> bool {
+        self.replaceables_digest.as_deref() == Some(digest)
+            && self.replaceables_present == REPLACEABLES.len() as i64
+    }
+
+    /// Whether the schema is of the numbering before the baseline.
+    pub(super) fn is_before_baseline(&self) -> bool {
+        self.versions.first() == Some(&1)
+            && self
+                .checksums
+                .first()
+                .is_some_and(|checksum| hexadecimal(checksum) == BEFORE_BASELINE)
     }
 }
 
@@ -171,6 +190,18 @@ fn pending<'a>(
         })
     };
 
+    if recorded.is_before_baseline() {
+        return refuse(
+            "a gristmill from before the baseline of the migrations made it".to_owned(),
+            &format!(
+                "load the payloads of its archive into a new schema: `gristmill run PIPELINE \
+                 ARCHIVE/{schema}/*/*.tar.gz --schema NEW`; or have `gristmill db migrate \
+                 --set-aside` rename it `{}` and make a new one in its place, and load them \
+                 into that",
+                set_aside::name_of(schema)
+            ),
+        );
+    }
     if let Some(version) = recorded.unfinished {
         return refuse(
             format!("migration {version} was begun and not finished"),
@@ -273,23 +304,25 @@ fn file_of(migration: &Migration) -> String {
     format!("migrations/{:04}_{description}.sql", migration.version)
 }
 
-/// Installs every function in one transaction, with their digest.
-async fn install_functions(
+/// Installs every function and view in one transaction, with their digest.
+async fn install_replaceables(
     connection: &mut PgConnection,
     digest: &str,
 ) -> Result<(), DatabaseError> {
-    let doing = "install the functions";
+    let doing = "install the functions and views";
     let mut transaction = connection
         .begin()
         .await
         .map_err(DatabaseError::statement(doing))?;
-    for function in FUNCTIONS {
-        install_function(&mut transaction, function)
-            .await
-            .map_err(|error| {
-                let file = format!("sql/{}", function.file);
-                sql_file_error(file, function.sql, error)
-            })?;
+    for object in REPLACEABLES {
+        let installed = match object.is_view {
+            true => install_view(&mut transaction, object).await,
+            false => install_function(&mut transaction, object).await,
+        };
+        installed.map_err(|error| {
+            let file = format!("sql/{}", object.file);
+            sql_file_error(file, object.sql, error)
+        })?;
     }
     settle_functions(&mut transaction)
         .await
@@ -299,7 +332,7 @@ async fn install_functions(
     sqlx::raw_sql(AssertSqlSafe(record))
         .execute(&mut *transaction)
         .await
-        .map_err(DatabaseError::statement("record the functions"))?;
+        .map_err(DatabaseError::statement("record the functions and views"))?;
     transaction
         .commit()
         .await
@@ -328,7 +361,7 @@ async fn settle_functions(transaction: &mut PgConnection) -> Result<(), sqlx::Er
             AND routine.proname = ANY($1)
             AND language.lanname = $2";
 
-    let functions = FUNCTIONS.iter().map(|function| function.name);
+    let functions = REPLACEABLES.iter().map(|object| object.name);
     let names: Vec<&str> = functions.chain(TRIGGERS).collect();
     let signatures: Vec<String> = sqlx::query_scalar(SQL)
         .bind(names)
@@ -353,12 +386,31 @@ fn settled() -> impl Iterator<Item = &'static str> {
     std::iter::once("search_path").chain(MEANING.iter().map(|(name, _)| *name))
 }
 
+/// Replaces the view, or drops it first where columns of it have changed: Postgres takes
+/// new ones at the end and nothing else.
+async fn install_view(
+    transaction: &mut PgConnection,
+    view: &Replaceable,
+) -> Result<(), sqlx::Error> {
+    let mut attempt = transaction.begin().await?;
+    match sqlx::raw_sql(view.sql).execute(&mut *attempt).await {
+        Ok(_) => return attempt.commit().await,
+        Err(error) if sql_state(&error).as_deref() != Some("42P16") => return Err(error),
+        Err(_) => attempt.rollback().await?,
+    }
+    let sql = format!("DROP VIEW {}", view.name);
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(view.sql).execute(transaction).await.map(drop)
+}
+
 /// Replaces the function, or drops it first where its signature has changed:
 /// Postgres refuses other results, and takes other parameters for a second
 /// function of the same name.
 async fn install_function(
     transaction: &mut PgConnection,
-    function: &Function,
+    function: &Replaceable,
 ) -> Result<(), sqlx::Error> {
     let mut attempt = transaction.begin().await?;
     let replaced = sqlx::raw_sql(function.sql).execute(&mut *attempt).await;
@@ -383,7 +435,7 @@ async fn install_function(
 /// The schema's functions of that name, each as Postgres writes its signature.
 async fn overloads(
     connection: &mut PgConnection,
-    function: &Function,
+    function: &Replaceable,
 ) -> Result<Vec<String>, sqlx::Error> {
     const SQL: &str = "
         SELECT oid::regprocedure::text
@@ -396,11 +448,11 @@ async fn overloads(
         .await
 }
 
-fn functions_digest() -> String {
+fn replaceables_digest() -> String {
     let mut digest = Sha256::new();
-    for function in FUNCTIONS {
+    for object in REPLACEABLES {
         // The separators keep text from moving unseen between a file and its name.
-        for part in [function.file, "\0", function.sql, "\0"] {
+        for part in [object.file, "\0", object.sql, "\0"] {
             digest.update(part);
         }
     }
@@ -413,7 +465,7 @@ fn functions_digest() -> String {
     )
 }
 
-async fn lock(
+pub(super) async fn lock(
     connection: &mut PgConnection,
     schema: &SchemaName,
     say: &dyn Fn(&str),
@@ -444,7 +496,10 @@ async fn lock(
     }
 }
 
-async fn unlock(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+pub(super) async fn unlock(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+) -> Result<(), DatabaseError> {
     sqlx::query("SELECT pg_advisory_unlock(hashtextextended('gristmill migrate ' || $1, 0))")
         .bind(schema.as_str())
         .execute(connection)

@@ -13,6 +13,7 @@ mod migrate;
 mod probe;
 mod schema_name;
 mod session;
+mod set_aside;
 pub mod waiting;
 
 use std::env;
@@ -75,14 +76,42 @@ impl Database {
         connections: impl Into<Connections>,
         say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
+        Self::open_schema(target, connections.into(), false, say).await
+    }
+
+    /// As [`Database::open`], but makes a new schema where `open` refuses one of the
+    /// numbering before the baseline: that one gets another name.
+    ///
+    /// # Errors
+    /// As `open`, or a schema was set aside before.
+    pub async fn open_anew(
+        target: &Target,
+        connections: impl Into<Connections>,
+        say: &dyn Fn(&str),
+    ) -> Result<Database, DatabaseError> {
+        Self::open_schema(target, connections.into(), true, say).await
+    }
+
+    async fn open_schema(
+        target: &Target,
+        connections: Connections,
+        sets_aside: bool,
+        say: &dyn Fn(&str),
+    ) -> Result<Database, DatabaseError> {
         let (server, mut connection, connections) =
-            Server::reach_with_room(target, connections.into(), say).await?;
+            Server::reach_with_room(target, connections, say).await?;
         let session = Session::of(&target.schema, target.lock_wait);
         connections::remember_budget(connections);
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
+        if sets_aside {
+            set_aside::rename(&mut connection, &target.schema, say).await?;
+        }
         let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
+        if sets_aside {
+            set_aside::hand_over(&mut connection, &target.schema).await?;
+        }
         let ensured = sqlx::query("SELECT ensure_current_months()").execute(&mut connection);
         let words = || "waiting for partitions of these months, which others may hold".to_owned();
         waiting::or_say(words, say, ensured)
@@ -163,12 +192,6 @@ impl Database {
     pub fn migrated(&self) -> &Migrated {
         &self.migrated
     }
-}
-
-/// The text of every migration, in order; says what tables there are without a
-/// database.
-pub fn migrations() -> impl Iterator<Item = &'static str> {
-    migrate::texts()
 }
 
 /// The URL of the target's database for psql and its like, as the user gave it

@@ -395,7 +395,7 @@ fn month_of(microseconds: i64) -> Option<NaiveDate> {
     (2000..2100).contains(&month.year()).then_some(month)
 }
 
-/// Identifiers come from the migrations, by way of the plan, and are quoted.
+/// Identifiers come from `staging::TABLES`, by way of the plan, and are quoted.
 fn copy_statement(plan: &LoadPlan) -> String {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let columns: Vec<String> = SYSTEM_COLUMNS

@@ -16,11 +16,10 @@ mod timing;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use gristmill::database;
 use gristmill::pipeline::definition;
 use gristmill::pipeline::plan::{self, LoadPlan, Plan, ReportAction, Surroundings};
-use gristmill::pipeline::staging;
 use gristmill::stage::Engine;
+
 use gristmill_generator::{Cluster, Size, Upload, Written};
 
 pub use self::chain::chunks;
@@ -297,12 +296,10 @@ pub fn plan(root: &Path, stages: &Path) -> Result<Plan> {
     let engine = Engine::new(None).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let loaded = definition::load(&root.join("pipelines/ocp.toml"))
         .map_err(|_| anyhow::anyhow!("the pipeline cannot be read"))?;
-    let tables = staging::tables(database::migrations());
     plan::resolve(
         &loaded,
         &Surroundings {
             engine: &engine,
-            tables: &tables,
             stage_folders: &[stages.to_path_buf()],
             postgres_pipeline: None,
             lock: None,

@@ -14,7 +14,7 @@ use super::{
 use crate::diagnostics::problem::{Problem, Sources, Span};
 use crate::pipeline::definition::{self, Definition, Loaded};
 use crate::pipeline::lock::{self, Lock};
-use crate::pipeline::staging::{PARTITION_COLUMN, StagingTable};
+use crate::pipeline::staging::{self, PARTITION_COLUMN, StagingTable};
 use crate::rows::column::{ColumnType, Schema, nearest};
 use crate::stage::{Engine, StageError, WantedColumn, World};
 
@@ -35,7 +35,6 @@ const MONTHS_AHEAD: u32 = 2;
 /// What a plan needs to know of the world besides the definition.
 pub struct Surroundings<'a> {
     pub engine: &'a Engine,
-    pub tables: &'a BTreeMap<String, StagingTable>,
     /// `--stages`, then where components stand beside the program.
     pub stage_folders: &'a [PathBuf],
     /// `OCP_POSTGRES_PIPELINE`, when it is set.
@@ -332,16 +331,16 @@ impl<'a> Resolver<'a> {
         let left_null = table?
             .columns
             .iter()
-            .map(|column| &column.name)
-            .filter(|name| !targets.iter().any(|target| target.column == **name))
-            .cloned()
+            .map(|column| column.name)
+            .filter(|name| !targets.iter().any(|target| target.column == *name))
+            .map(str::to_owned)
             .collect();
         Some(LoadPlan {
             parser: (*parser).clone(),
             columns,
             parsed,
             transforms,
-            table: table?.name.clone(),
+            table: table?.name.to_owned(),
             targets,
             left_null,
         })
@@ -351,7 +350,7 @@ impl<'a> Resolver<'a> {
         &mut self,
         name: &Spanned<String>,
         report: &definition::Report,
-    ) -> Option<&'a StagingTable> {
+    ) -> Option<&'static StagingTable> {
         let Some(into) = &report.into else {
             self.report(
                 Problem::new(
@@ -362,22 +361,19 @@ impl<'a> Resolver<'a> {
             );
             return None;
         };
-        let tables = self.surroundings.tables;
-        let table = tables.get(into.get_ref());
+        let names = staging::TABLES.iter().map(|table| table.name);
+        let table = staging::TABLES
+            .iter()
+            .find(|table| table.name == into.get_ref());
         if table.is_none() {
             let mut problem = Problem::new(
                 into.span(),
                 format!("there is no staging table `{}`", into.get_ref()),
             );
-            problem.hint = Some(
-                match nearest(into.get_ref(), tables.keys().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!(
-                        "there are {}",
-                        tables.keys().cloned().collect::<Vec<_>>().join(", ")
-                    ),
-                },
-            );
+            problem.hint = Some(match nearest(into.get_ref(), names.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
+            });
             self.report(problem);
         }
         table
@@ -461,7 +457,7 @@ impl<'a> Resolver<'a> {
         for field in &schema.fields {
             match table.place(&field.name, field.column_type) {
                 Ok(column) => targets.push(Target {
-                    column: column.name.clone(),
+                    column: column.name.to_owned(),
                     storage: column.storage,
                     required: column.required,
                 }),

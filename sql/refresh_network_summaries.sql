@@ -1,0 +1,218 @@
+-- Sums what was sent and received on some days, of the cluster, node by node and project
+-- by project, in place of what was there. Only cloud bills know it.
+--
+-- Reads   reporting_ocpusagelineitem_daily_summary    one row per contribution
+-- Writes  reporting_ocp_network_summary_p             one row per day and kind of rate
+-- Writes  reporting_ocp_network_summary_by_node_p     one row per day, node and kind of rate
+-- Writes  reporting_ocp_network_summary_by_project_p  one row per day, namespace and kind of rate
+--
+-- days    date[]  the UTC days
+-- source  uuid    the source
+
+CREATE OR REPLACE FUNCTION refresh_network_summaries(days date[], source uuid)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM reporting_ocp_network_summary_p AS made
+    WHERE
+        made.usage_start = ANY (days)
+        AND made.source_uuid = source;
+
+    DELETE FROM reporting_ocp_network_summary_by_node_p AS made
+    WHERE
+        made.usage_start = ANY (days)
+        AND made.source_uuid = source;
+
+    DELETE FROM reporting_ocp_network_summary_by_project_p AS made
+    WHERE
+        made.usage_start = ANY (days)
+        AND made.source_uuid = source;
+
+    WITH sums AS MATERIALIZED (
+        -- Of the cluster, of each node, and of each project.
+        SELECT
+            summary.usage_start,
+            summary.cluster_id,
+            summary.cluster_alias,
+            summary.node,
+            summary.namespace,
+            grouping(summary.node) = 0 AS is_node,
+            grouping(summary.namespace) = 0 AS is_project,
+            max(summary.data_source) AS data_source,
+            array_agg(DISTINCT summary.resource_id) AS resource_ids,
+            count(DISTINCT summary.resource_id) AS resource_count,
+            sum(summary.infrastructure_data_in_gigabytes) AS infrastructure_data_in_gigabytes,
+            sum(summary.infrastructure_data_out_gigabytes) AS infrastructure_data_out_gigabytes,
+            summary.cost_model_rate_type,
+            sum(summary.infrastructure_raw_cost) AS infrastructure_raw_cost,
+            sum(summary.infrastructure_markup_cost) AS infrastructure_markup_cost,
+            sum(summary.cost_model_cpu_cost) AS cost_model_cpu_cost,
+            sum(summary.cost_model_memory_cost) AS cost_model_memory_cost,
+            sum(summary.cost_model_volume_cost) AS cost_model_volume_cost,
+            sum(summary.cost_model_gpu_cost) AS cost_model_gpu_cost,
+            sum(summary.distributed_cost) AS distributed_cost,
+            max(summary.raw_currency) AS raw_currency,
+            max(summary.cost_category_id) AS cost_category_id
+        FROM reporting_ocpusagelineitem_daily_summary AS summary
+        WHERE
+            summary.usage_start = ANY (days)
+            AND summary.source_uuid = source
+            AND summary.data_source = 'Pod'
+            AND summary.namespace = 'Network unattributed'
+            AND (
+                summary.infrastructure_data_in_gigabytes IS NOT NULL
+                OR summary.infrastructure_data_out_gigabytes IS NOT NULL
+            )
+        GROUP BY
+            summary.usage_start,
+            summary.cluster_id,
+            summary.cluster_alias,
+            summary.cost_model_rate_type,
+            GROUPING SETS ((), summary.node, summary.namespace)
+    ),
+    by_node AS (
+        INSERT INTO reporting_ocp_network_summary_by_node_p (
+            cluster_id,
+            cluster_alias,
+            node,
+            usage_start,
+            usage_end,
+            data_source,
+            resource_ids,
+            resource_count,
+            infrastructure_data_in_gigabytes,
+            infrastructure_data_out_gigabytes,
+            cost_model_rate_type,
+            infrastructure_raw_cost,
+            infrastructure_markup_cost,
+            cost_model_cpu_cost,
+            cost_model_memory_cost,
+            cost_model_volume_cost,
+            cost_model_gpu_cost,
+            distributed_cost,
+            raw_currency,
+            cost_category_id,
+            source_uuid
+        )
+        SELECT
+            sum.cluster_id,
+            sum.cluster_alias,
+            sum.node,
+            sum.usage_start,
+            sum.usage_start,
+            sum.data_source,
+            sum.resource_ids,
+            sum.resource_count,
+            sum.infrastructure_data_in_gigabytes,
+            sum.infrastructure_data_out_gigabytes,
+            sum.cost_model_rate_type,
+            sum.infrastructure_raw_cost,
+            sum.infrastructure_markup_cost,
+            sum.cost_model_cpu_cost,
+            sum.cost_model_memory_cost,
+            sum.cost_model_volume_cost,
+            sum.cost_model_gpu_cost,
+            sum.distributed_cost,
+            sum.raw_currency,
+            sum.cost_category_id,
+            source
+        FROM sums AS sum
+        WHERE sum.is_node
+    ),
+    by_project AS (
+        INSERT INTO reporting_ocp_network_summary_by_project_p (
+            cluster_id,
+            cluster_alias,
+            namespace,
+            usage_start,
+            usage_end,
+            data_source,
+            resource_ids,
+            resource_count,
+            infrastructure_data_in_gigabytes,
+            infrastructure_data_out_gigabytes,
+            cost_model_rate_type,
+            infrastructure_raw_cost,
+            infrastructure_markup_cost,
+            cost_model_cpu_cost,
+            cost_model_memory_cost,
+            cost_model_volume_cost,
+            cost_model_gpu_cost,
+            distributed_cost,
+            raw_currency,
+            cost_category_id,
+            source_uuid
+        )
+        SELECT
+            sum.cluster_id,
+            sum.cluster_alias,
+            sum.namespace,
+            sum.usage_start,
+            sum.usage_start,
+            sum.data_source,
+            sum.resource_ids,
+            sum.resource_count,
+            sum.infrastructure_data_in_gigabytes,
+            sum.infrastructure_data_out_gigabytes,
+            sum.cost_model_rate_type,
+            sum.infrastructure_raw_cost,
+            sum.infrastructure_markup_cost,
+            sum.cost_model_cpu_cost,
+            sum.cost_model_memory_cost,
+            sum.cost_model_volume_cost,
+            sum.cost_model_gpu_cost,
+            sum.distributed_cost,
+            sum.raw_currency,
+            sum.cost_category_id,
+            source
+        FROM sums AS sum
+        WHERE sum.is_project
+    )
+    INSERT INTO reporting_ocp_network_summary_p (
+        cluster_id,
+        cluster_alias,
+        usage_start,
+        usage_end,
+        data_source,
+        resource_ids,
+        resource_count,
+        infrastructure_data_in_gigabytes,
+        infrastructure_data_out_gigabytes,
+        cost_model_rate_type,
+        infrastructure_raw_cost,
+        infrastructure_markup_cost,
+        cost_model_cpu_cost,
+        cost_model_memory_cost,
+        cost_model_volume_cost,
+        cost_model_gpu_cost,
+        distributed_cost,
+        raw_currency,
+        cost_category_id,
+        source_uuid
+    )
+    SELECT
+        sum.cluster_id,
+        sum.cluster_alias,
+        sum.usage_start,
+        sum.usage_start,
+        sum.data_source,
+        sum.resource_ids,
+        sum.resource_count,
+        sum.infrastructure_data_in_gigabytes,
+        sum.infrastructure_data_out_gigabytes,
+        sum.cost_model_rate_type,
+        sum.infrastructure_raw_cost,
+        sum.infrastructure_markup_cost,
+        sum.cost_model_cpu_cost,
+        sum.cost_model_memory_cost,
+        sum.cost_model_volume_cost,
+        sum.cost_model_gpu_cost,
+        sum.distributed_cost,
+        sum.raw_currency,
+        sum.cost_category_id,
+        source
+    FROM sums AS sum
+    WHERE NOT (sum.is_node OR sum.is_project);
+END
+$$;
