@@ -91,10 +91,11 @@ fn the_summary_lists_every_page_once() {
     }
     listed.sort();
     let pages = book().into_iter().map(|page| page.path);
-    let pages: Vec<PathBuf> = pages
+    let mut pages: Vec<PathBuf> = pages
         .filter(|path| path.starts_with("docs/") && path != SUMMARY)
         .map(|path| file(&path))
         .collect();
+    pages.sort();
     assert_eq!(listed, pages);
     let settings = fs::read_to_string(file("docs/book.toml")).expect("the book's settings");
     let settings: toml::Table = toml::from_str(&settings).expect("TOML");
@@ -151,7 +152,10 @@ fn what_pages_have_typed_can_be_typed() {
     let (mut seen, mut breaches) = (0, Vec::new());
     for page in book() {
         let blocks = page.blocks().into_iter();
-        for line in blocks.filter(|block| block.language == "sh").flat_map(typed) {
+        for line in blocks
+            .filter(|block| block.language == "sh")
+            .flat_map(typed)
+        {
             seen += 1;
             if let Err(problem) = can_be_typed(&line) {
                 breaches.push(format!("{}: `{line}`: {problem}", page.path));
@@ -274,7 +278,10 @@ fn what_the_program_says_is_said_by_a_command() {
         let breaches = said.map(|line| format!("{}: {line}", page.path));
         breaches.collect::<Vec<_>>()
     });
-    check("what the program says comes with its command", breaches.collect());
+    check(
+        "what the program says comes with its command",
+        breaches.collect(),
+    );
 }
 
 /// Tables and functions of ours, and variables of the environment, by their prefix.
@@ -282,7 +289,9 @@ fn what_the_program_says_is_said_by_a_command() {
 fn what_pages_name_of_the_database_and_the_environment_is_there() {
     let texts = |folders: &[&str]| -> String {
         let files = folders.iter().flat_map(|folder| below(&file(folder)));
-        files.map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
+        files
+            .map(|path| fs::read_to_string(path).unwrap_or_default())
+            .collect()
     };
     let database = texts(&["migrations", "sql"]);
     let environment = texts(&["host/src", "tests/support", ".ci"]);
@@ -290,7 +299,9 @@ fn what_pages_name_of_the_database_and_the_environment_is_there() {
     for page in book() {
         for code in page.code() {
             let known = match code.split(['=', ' ', '.']).next() {
-                Some(name) if name.starts_with("gristmill_") => database.contains(name),
+                Some(name) if name.starts_with("gristmill_") || name.starts_with("rows_") => {
+                    database.contains(name)
+                }
                 Some(name) if name.starts_with("GRISTMILL_") => environment.contains(name),
                 _ => continue,
             };
@@ -323,7 +334,10 @@ fn a_page_that_is_wrong_is_noticed() {
     let text = "a = 1\n  b = 2\n\nc = 3\nd = 4\n";
     assert_eq!(not_in(&lines("b = 2\n# …\nd = 4"), text), None);
     assert_eq!(not_in(&lines("b = 2\nd = 4"), text), Some("d = 4".into()));
-    assert_eq!(not_in(&lines("d = 4\n# …\nb = 2"), text), Some("b = 2".into()));
+    assert_eq!(
+        not_in(&lines("d = 4\n# …\nb = 2"), text),
+        Some("b = 2".into())
+    );
 
     assert_eq!(names_a_command("status [--since DAY]"), Ok(()));
     assert_eq!(names_a_command("tags"), Ok(()));

@@ -58,8 +58,13 @@ fn of_verb(name: &str, verb: &Command) -> String {
         .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
         .collect();
     let positional = arguments.iter().filter(|argument| argument.is_positional());
-    let options = arguments.iter().filter(|argument| !argument.is_positional());
-    let rows: Vec<String> = positional.chain(options).map(|argument| row(argument)).collect();
+    let options = arguments
+        .iter()
+        .filter(|argument| !argument.is_positional());
+    let rows: Vec<String> = positional
+        .chain(options)
+        .map(|argument| row(argument))
+        .collect();
     if !rows.is_empty() {
         section += "\n| Argument | Means |\n|---|---|\n";
         section += &rows.concat();
@@ -76,7 +81,9 @@ fn row(argument: &Arg) -> String {
         Some(long) => format!("--{long}"),
         None => values.join(" "),
     };
-    let mut means = vec![line(&argument.get_help().cloned().unwrap_or_default().to_string())];
+    let mut means = vec![line(
+        &argument.get_help().cloned().unwrap_or_default().to_string(),
+    )];
     if argument.is_required_set() && argument.get_long().is_some() {
         means.push("required".into());
     }
@@ -117,8 +124,8 @@ fn the_reference_of_the_pipeline_file_is_what_its_schema_says() {
     let mut page = format!(
         "# Keys of the pipeline file\n\n{MADE}\n\nWhat `gristmill schema` says of each key. \
         [The pipeline file](../pipeline-file.md) says how they work together.\n\
-        A name in capitals is one that the file's author chooses. `[pipeline]` and `[reports]` must be \
-        there, in the file or in one that it extends.\n"
+        A name in capitals is one that the file's author chooses. `[pipeline]`, `[reports]` and \
+        `[publish]` must be there, in the file or in one that it extends.\n"
     );
     let properties = schema["properties"].as_object().expect("keys");
     for (key, section) in properties {
@@ -148,7 +155,12 @@ fn keys(table: &Value, path: &str, required: &Value, rows: &mut String) {
             (default, _) => format!("`{default}`"),
         };
         let of = kind(value);
-        writeln!(rows, "| `{path}` | {of} | {default} | {} |", sentence(value)).expect("text");
+        writeln!(
+            rows,
+            "| `{path}` | {of} | {default} | {} |",
+            sentence(value)
+        )
+        .expect("text");
         // The limits of a stage are those of the pipeline, which have a section.
         if key != "limits" {
             keys(value, &path, &required["properties"][key], rows);
@@ -176,7 +188,7 @@ fn keys(table: &Value, path: &str, required: &Value, rows: &mut String) {
 /// What a value is, in words.
 fn kind(value: &Value) -> String {
     if let Some(example) = value["examples"][0].as_str() {
-        return format!("such as `{:?}`", example);
+        return format!("such as `{example:?}`");
     }
     let words = words(value);
     if !words.is_empty() {
@@ -219,10 +231,20 @@ fn words(value: &Value) -> Vec<String> {
     listed.chain(choices.flat_map(words)).collect()
 }
 
-/// What a key is for, on one line, and each of its words that says more.
+/// What a key is for, and what each of its words means, on one line.
 fn sentence(value: &Value) -> String {
-    let description = value["description"].as_str().expect("every key says what it is for");
-    line(description)
+    let description = value["description"].as_str();
+    let mut sentence = line(description.expect("every key says what it is for"));
+    for of in [value, &value["additionalProperties"]] {
+        for word in of["oneOf"].as_array().into_iter().flatten() {
+            if let (Some(name), Some(means)) =
+                (word["const"].as_str(), word["description"].as_str())
+            {
+                write!(sentence, " `{name:?}`: {}", line(means)).expect("text");
+            }
+        }
+    }
+    sentence
 }
 
 /// On one line, fit for a cell of a table.
