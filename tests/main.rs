@@ -12,6 +12,8 @@ mod archived_bytes;
 mod bad_input;
 /// The harness of `make bench`.
 mod bench;
+/// README and the book: passages, commands, links.
+mod book;
 /// What one payload may leave besides rows that load.
 mod budget;
 /// What is past retention.
@@ -34,6 +36,8 @@ mod equal_rejects;
 mod examples;
 /// Values at the ends of what tables can hold, and beyond.
 mod extremes;
+/// The test that `docs/your-first-test.md` writes.
+mod first;
 /// Noise in place of what is read from outside.
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
@@ -66,6 +70,8 @@ mod museum;
 mod new_stage;
 /// Whose an archive is.
 mod owners;
+/// README and the book, followed from command to command.
+mod pages;
 /// One report over several workers.
 mod parallel;
 /// The document that tells what is corrected.
@@ -82,6 +88,8 @@ mod properties;
 mod quarantine;
 /// Records of payloads that are past retention.
 mod records;
+/// The references of commands and of the pipeline file.
+mod reference;
 /// Relations between payloads.
 mod relations;
 /// Payloads that come again, in any order.
@@ -156,6 +164,8 @@ mod support {
     pub(crate) mod golden;
     /// Servers that are unlike the shared one.
     pub(crate) mod own_server;
+    /// Pages in Markdown, as text.
+    pub(crate) mod page;
     /// Payloads made by tests.
     pub(crate) mod payload;
     /// A pooler in front of a database.
@@ -170,4 +180,6 @@ mod support {
     pub(crate) mod tools;
     /// How much of something is done.
     pub(crate) mod torture;
+    /// Pages as their readers follow them.
+    pub(crate) mod walk;
 }

@@ -80,58 +80,71 @@ pub struct Pipeline {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// Linear memory of one stage.
-    #[schemars(with = "Option<Bytes>")]
+    /// Memory of one stage.
+    #[schemars(with = "Option<Bytes>", extend("default" = "128 MiB"))]
     pub memory: Option<Spanned<Bytes>>,
-    /// Time that a stage may take for one batch.
-    #[schemars(with = "Option<Time>")]
+    /// Time of one call of a stage.
+    #[schemars(with = "Option<Time>", extend("default" = "2 s"))]
     pub time_per_batch: Option<Spanned<Time>>,
-    /// Bytes that a stage may return for one batch.
-    #[schemars(with = "Option<Bytes>")]
+    /// Bytes that one call of a stage returns.
+    #[schemars(with = "Option<Bytes>", extend("default" = "64 MiB"))]
     pub output_per_batch: Option<Spanned<Bytes>>,
-    /// Memory of the host that a batch may take behind a stage, with each row's texts
-    /// written out.
-    #[schemars(with = "Option<Bytes>")]
+    /// Memory of the host that the rows of a batch take behind a stage, with the texts of
+    /// each row written out. It is known before anything is made of them.
+    #[schemars(with = "Option<Bytes>", extend("default" = "64 MiB"))]
     pub batch_memory: Option<Spanned<Bytes>>,
-    /// Messages of a stage that are shown for one file.
-    #[schemars(with = "Option<u64>")]
+    /// Messages of a stage that are shown, for one file and over all workers. The rest is
+    /// dropped, and that is said.
+    #[schemars(with = "Option<u64>", extend("default" = 100))]
     pub log_lines: Option<Spanned<u64>>,
     /// Bytes of a component.
-    #[schemars(with = "Option<Bytes>")]
+    #[schemars(with = "Option<Bytes>", extend("default" = "64 MiB"))]
     pub component_size: Option<Spanned<Bytes>>,
-    /// Time that compiling a component may take.
-    #[schemars(with = "Option<Time>")]
+    /// Time of compiling a component that was not compiled before.
+    #[schemars(with = "Option<Time>", extend("default" = "120 s"))]
     pub compile_time: Option<Spanned<Time>>,
-    /// Memory that compiling a component may take.
-    #[schemars(with = "Option<Bytes>")]
+    /// Memory of compiling a component, which is done in a process of its own.
+    #[schemars(with = "Option<Bytes>", extend("default" = "416 MiB"))]
     pub compile_memory: Option<Spanned<Bytes>>,
-    /// Bytes of a report file that a parser gets at a time.
-    #[schemars(with = "Option<Bytes>")]
+    /// Bytes of a report that the parser gets at a time; the rows that it completes are a
+    /// batch. Of the pipeline only.
+    #[schemars(with = "Option<Bytes>", extend("default" = "1 MiB"))]
     pub chunk: Option<Spanned<Bytes>>,
-    /// Time that a lock of somebody else is waited for.
-    #[schemars(with = "Option<Time>")]
+    /// Time that a lock of another session is waited for: of a source, a table, a row. Of
+    /// the pipeline only.
+    #[schemars(with = "Option<Time>", extend("default" = "10 min"))]
     pub lock_wait: Option<Spanned<Time>>,
-    /// Months before the present one of which rows are loaded.
+    /// Months before the present one, by the database's clock, of which rows are loaded. A
+    /// row of another month is rejected; a payload whose manifest names another one is
+    /// refused. Of the pipeline only.
+    #[schemars(extend("default" = 120))]
     pub months_back: Option<u16>,
-    /// Months after the present one of which rows are loaded.
+    /// Months after the present one of which rows are loaded, as `months-back`.
+    #[schemars(extend("default" = 2))]
     pub months_ahead: Option<u16>,
-    /// The share of a payload's rows that may go to quarantine, in all or by one
-    /// stage; above it the payload fails.
+    /// The share of the rows of a payload, and of each of its files, that may be rejected;
+    /// above it the payload fails. For a stage: the share that it may reject, which is no
+    /// limit of its own unless given.
+    #[schemars(extend("default" = "1 %"))]
     pub rejected_rows: Option<Share>,
-    /// Rows of a payload that go to quarantine at most; one with more is refused.
-    #[schemars(with = "Option<u64>")]
+    /// Rejected rows of a payload, all of its files together. A payload with more is
+    /// refused, and so many are kept. Of the pipeline only.
+    #[schemars(with = "Option<u64>", extend("default" = 100_000))]
     pub quarantine_rows: Option<Spanned<u64>>,
-    /// Bytes of these rows, and of what is said of them.
-    #[schemars(with = "Option<Bytes>")]
+    /// Bytes of the text of rejected rows, and of what is said of them. Of the pipeline
+    /// only.
+    #[schemars(with = "Option<Bytes>", extend("default" = "64 MiB"))]
     pub quarantine_bytes: Option<Spanned<Bytes>>,
-    /// Time that putting them into quarantine may take.
-    #[schemars(with = "Option<Time>")]
+    /// Time of putting rejected rows into quarantine when the payload ends. Of the
+    /// pipeline only.
+    #[schemars(with = "Option<Time>", extend("default" = "60 s"))]
     pub quarantine_time: Option<Spanned<Time>>,
-    /// Words that stages may learn of a payload.
-    #[schemars(with = "Option<u64>")]
+    /// Label keys that stages learn of a payload, and columns that nobody wants; one of
+    /// more than 256 bytes counts as several. Of the pipeline only.
+    #[schemars(with = "Option<u64>", extend("default" = 100_000))]
     pub learned_words: Option<Spanned<u64>>,
-    /// Messages of a stage that are shown for one payload.
-    #[schemars(with = "Option<u64>")]
+    /// Messages of a stage that are shown for a payload. Of the pipeline only.
+    #[schemars(with = "Option<u64>", extend("default" = 200))]
     pub log_lines_of_payload: Option<Spanned<u64>>,
 }
 
@@ -148,11 +161,13 @@ pub struct Stage {
     /// Handed to the stage as JSON.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub config: Option<Spanned<toml::Table>>,
-    /// Sets that the host reads for the stage: name in the stage → set.
+    /// Sets of the database that the stage is given: the name that the stage has for a
+    /// set, and the set.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, BoundSet>")]
     pub bind: IndexMap<Spanned<String>, Spanned<BoundSet>>,
-    /// Facts that the host stores for the stage: topic → set.
+    /// Sets of the database that the stage's facts are added to: the topic of the facts,
+    /// and the set.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, LearnedSet>")]
     pub learn: IndexMap<Spanned<String>, Spanned<LearnedSet>>,
@@ -197,16 +212,19 @@ impl fmt::Display for LearnedSet {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Report {
-    /// A file whose header holds all of these is a report of this kind.
+    /// A file whose header holds all of these columns is a report of this kind. One that
+    /// is of two kinds is refused.
     #[schemars(with = "Vec<String>")]
     pub detect: Spanned<Vec<Spanned<String>>>,
-    /// Read the files of this kind past, on purpose.
+    /// Whether files of this kind are read past. The keys of a kind that is loaded are not
+    /// needed then.
     #[serde(default)]
     pub ignore: bool,
-    /// The chain: one parser, then transforms.
+    /// The chain: one parser, then transforms, by their names. A kind that is loaded has
+    /// one.
     #[schemars(with = "Option<Vec<String>>")]
     pub stages: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The staging table.
+    /// The staging table. A kind that is loaded has one.
     #[schemars(with = "Option<String>")]
     pub into: Option<Spanned<String>>,
     /// The columns of the file.
@@ -229,7 +247,8 @@ pub struct Column {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Publish {
-    /// The report kind whose distinct hours decide which payload wins a day.
+    /// The report kind whose distinct hours decide which payload wins a day. A pipeline
+    /// has it, in the file or in one that it extends.
     #[schemars(with = "Option<String>")]
     pub coverage: Option<Spanned<String>>,
 }
@@ -238,9 +257,8 @@ pub struct Publish {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Summarize {
-    /// What makes the summaries; `postgres` where nothing is said.
-    /// `OCP_POSTGRES_PIPELINE` overrides it.
-    #[schemars(with = "Option<String>")]
+    /// What makes the summaries; `OCP_POSTGRES_PIPELINE` overrides it.
+    #[schemars(with = "Option<String>", extend("default" = "postgres"))]
     pub engine: Option<Spanned<String>>,
 }
 
@@ -262,9 +280,10 @@ impl Default for SourcesSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ArchiveSection {
-    /// Whether payloads are kept, which replaying them needs.
+    /// Whether every payload that was loaded is kept; `gristmill replay` needs them.
     pub keep: bool,
-    /// Where; a relative path begins at the folder of the file that says it.
+    /// Where they are kept; a relative path begins at the folder of the file that says it.
+    /// `archive` in the data folder when absent.
     #[schemars(with = "Option<PathBuf>")]
     pub directory: Option<Spanned<PathBuf>>,
 }
@@ -284,10 +303,11 @@ impl Default for ArchiveSection {
 pub struct WatchSection {
     /// Times that a payload is tried that may itself be what fails, such as by killing
     /// its session; then it is set aside.
-    #[schemars(with = "Option<u64>")]
+    #[schemars(with = "Option<u64>", extend("default" = 5))]
     pub tries: Option<Spanned<u64>>,
-    /// Time for which a payload is tried whatever it is; then it is set aside.
-    #[schemars(with = "Option<Time>")]
+    /// Time, in which the database could be used, for which any other payload is tried;
+    /// then it is set aside.
+    #[schemars(with = "Option<Time>", extend("default" = "1440 min"))]
     pub patience: Option<Spanned<Time>>,
 }
 
@@ -302,7 +322,9 @@ struct LongColumn {
     /// Whether a file without it is accepted; its values are null then.
     #[serde(default)]
     optional: bool,
-    /// What an empty cell is: null, or 0 or the empty text.
+    /// What an empty cell is. An empty time or boolean that may not be null rejects its
+    /// row.
+    #[schemars(extend("default" = "zero"))]
     empty: Option<Empty>,
 }
 

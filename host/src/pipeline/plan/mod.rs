@@ -5,6 +5,8 @@
 //! and making it needs no database.
 
 mod budget;
+#[cfg(test)]
+mod defaults;
 mod fingerprint;
 mod load_version;
 mod patience;

@@ -19,18 +19,18 @@ use crate::rows::column::{ColumnType, Schema, nearest};
 use crate::stage::{Engine, StageError, WantedColumn, World};
 
 /// The share of rows that may be rejected where the definition is silent.
-const REJECTED_ROWS_MAX: f64 = 0.01;
+pub(super) const REJECTED_ROWS_MAX: f64 = 0.01;
 
 /// Bytes of a report that a parser gets at a time: some 1,800 pod rows, beyond
 /// which batches gain little and cost memory.
-const CHUNK_BYTES: u64 = 1 << 20;
+pub(super) const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Months before the present one that may be loaded: as many as `clean` can keep.
-const MONTHS_BACK: u32 = 120;
+pub(super) const MONTHS_BACK: u32 = 120;
 
 /// Months after it: clocks of clusters differ by hours, which may be those around the end
 /// of a month, and one month more is no harm.
-const MONTHS_AHEAD: u32 = 2;
+pub(super) const MONTHS_AHEAD: u32 = 2;
 
 /// What a plan needs to know of the world besides the definition.
 pub struct Surroundings<'a> {
