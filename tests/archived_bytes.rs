@@ -333,7 +333,7 @@ fn steps(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {
     let file = site.data.path().join("steps");
     let _ = fs::remove_file(&file);
     site.run(payload)
-        .env("GRISTMILL_TEST_STEPS", &file)
+        .env("GRISTMILL_TEST_FAILPOINTS", &file)
         .ends_with(code);
     let steps = fs::read_to_string(&file).expect("steps");
     steps.lines().map(str::to_string).collect()

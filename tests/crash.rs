@@ -5,6 +5,8 @@
 
 /// By a clock that is not to be trusted.
 mod clock;
+/// Killed behind each step.
+mod failpoints;
 /// Several at once.
 mod hosts;
 /// Sessions that end alone, with the locks that they hold.
@@ -13,8 +15,6 @@ mod locks;
 mod moments;
 /// The server goes away under them, or has no room.
 mod server;
-/// Killed behind each step.
-mod steps;
 
 use chrono::{Datelike, Months, Utc};
 

@@ -1,5 +1,6 @@
 //! House rules that no compiler knows. Each test reads files and nothing else.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -97,8 +98,112 @@ fn only_the_stage_knows_that_stages_are_webassembly() {
     );
 }
 
+/// What room of the host a file is in.
+fn room(path: &str) -> Option<&str> {
+    let (room, _) = path.strip_prefix("host/src/")?.split_once('/')?;
+    Some(room)
+}
+
+/// Rooms and those that each may know, as `docs/architecture.md` lists them.
+fn rooms() -> BTreeMap<String, BTreeSet<String>> {
+    let page = fs::read_to_string(file("docs/architecture.md")).expect("a page");
+    let (_, list) = page.split_once("| Room |").expect("a list of rooms");
+    let rows = list
+        .lines()
+        .skip(2)
+        .map_while(|row| row.strip_prefix("| `"));
+    rows.map(|row| {
+        let (room, cells) = row.split_once("/` |").expect("a room");
+        let (_, known) = cells.split_once("| ").expect("those that it knows");
+        let known = known.split('`').skip(1).step_by(2).map(str::to_owned);
+        (room.to_owned(), known.collect())
+    })
+    .collect()
+}
+
+/// The rooms that a text names as `crate::room`.
+fn rooms_named(text: &str) -> BTreeSet<&str> {
+    let is_of_a_name = |character: char| character.is_alphanumeric() || character == '_';
+    let named = text.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|character| !is_of_a_name(character));
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    named.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn rooms_know_those_below_them_alone() {
+    let rooms = rooms();
+    let mut breaches = Vec::new();
+    let mut found = BTreeSet::new();
+    for (path, text) in sources() {
+        let Some(room) = room(&path) else {
+            continue;
+        };
+        found.insert(room.to_owned());
+        let Some(may_know) = rooms.get(room) else {
+            breaches.push(format!("{path}: the page has no room `{room}`"));
+            continue;
+        };
+        let strange = rooms_named(&text).into_iter().filter(|named| {
+            *named != room && rooms.contains_key(*named) && !may_know.contains(*named)
+        });
+        breaches.extend(strange.map(|named| format!("{path} knows `{named}`")));
+    }
+    check("a room knows what docs/architecture.md says", breaches);
+    assert!(found.iter().eq(rooms.keys()), "every room is there");
+    // Arrows go one way: whatever is known was listed, and knows nothing of those above.
+    for (room, known) in &rooms {
+        for below in known {
+            assert!(
+                rooms.contains_key(below) && !rooms[below].contains(room),
+                "`{room}` and `{below}` know one another"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_walk_names_each_file_once() {
+    let page = fs::read_to_string(file("docs/architecture.md")).expect("a page");
+    let (_, walk) = page.split_once("## A walk").expect("a walk");
+    let (walk, _) = walk.split_once("\n## ").expect("its end");
+    let named: Vec<&str> = walk
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.ends_with(".rs"))
+        .collect();
+    assert!(named.len() > 40, "a walk of the whole way");
+    let mut seen = BTreeSet::new();
+    let wrong = named.iter().filter(|name| {
+        let is_there = file("host/src").join(name).is_file();
+        !seen.insert(**name) || !is_there
+    });
+    check(
+        "a file of the walk is there, and named once",
+        wrong.map(|name| (*name).to_owned()).collect(),
+    );
+}
+
+#[test]
+fn three_rooms_alone_speak_to_the_database() {
+    let speakers = sources().filter(|(path, text)| {
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let names = code.into_iter().any(|line| line.contains("sqlx"));
+        let is_one = room(path).is_some_and(|room| ["database", "ledger", "load"].contains(&room));
+        path.starts_with("host/src/") && names && !is_one
+    });
+    check(
+        "only `database`, `ledger` and `load` name sqlx",
+        speakers.map(|(path, _)| path).collect(),
+    );
+}
+
 /// What the host knows of the tables that the migrations make.
-const STAGING_TABLES: &str = "host/src/staging/tables.rs";
+const STAGING_TABLES: &str = "host/src/pipeline/staging/tables.rs";
 
 /// A kind of report is a section of a pipeline, a table and statements.
 #[test]

@@ -148,7 +148,7 @@ fn a_copy_that_outlives_its_host_leaves_nothing() {
     let steps = site.folder().join("steps");
     let first = site
         .run(&paths)
-        .env("GRISTMILL_TEST_STEPS", &steps)
+        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
         .begins();
     let all_is_sent = || {
         let steps = std::fs::read_to_string(&steps).unwrap_or_default();

@@ -38,7 +38,7 @@ fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> R
     let _ = std::fs::remove_file(&steps);
     let running = site
         .run(payloads)
-        .env("GRISTMILL_TEST_STEPS", &steps)
+        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
         .env("GRISTMILL_TEST_STOP_AT", format!("{step}:{times}"))
         .begins();
     wait_until("it stops there", || {
@@ -152,7 +152,7 @@ fn a_replay_that_lost_its_lock_changes_nothing() {
         .command(&["replay", "pipelines/ocp.toml", "--source", "test-cluster"])
         .arguments(["--from", DAYS[0], "--to", DAYS[1]])
         .with_stages()
-        .env("GRISTMILL_TEST_STEPS", &steps)
+        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
         .env("GRISTMILL_TEST_STOP_AT", "copy-ended:2")
         .begins();
     wait_until("it stops there", || {

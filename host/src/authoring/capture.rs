@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::authoring::harness::table::Table;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::printable;
-use crate::ingest::chain::{Captured, CapturedInput};
+use crate::ingest::chain::{Capture, CapturedInput};
 use crate::rows::batch::Batch;
 use crate::stage::WantedColumn;
 
@@ -28,8 +28,8 @@ pub struct CaseFolder {
 ///
 /// # Errors
 /// A file cannot be written, or what was captured is no text.
-pub fn write(directory: &Path, captures: &[Captured]) -> Result<Vec<CaseFolder>> {
-    let mut stages: BTreeMap<&str, Vec<&Captured>> = BTreeMap::new();
+pub fn write(directory: &Path, captures: &[Capture]) -> Result<Vec<CaseFolder>> {
+    let mut stages: BTreeMap<&str, Vec<&Capture>> = BTreeMap::new();
     for captured in captures {
         stages
             .entry(&captured.stage.name)
@@ -80,7 +80,7 @@ fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// One case, which expects nothing yet: it fails as the stage did.
-fn case_of(captured: &Captured, number: usize) -> Result<String> {
+fn case_of(captured: &Capture, number: usize) -> Result<String> {
     let stage = &captured.stage;
     let line = match captured.line {
         Some(line) => format!(", line {line}"),

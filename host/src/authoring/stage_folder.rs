@@ -165,11 +165,11 @@ pub fn path_of(folder: &Path) -> OsString {
 /// a build that writes the same again starts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    files: BTreeMap<PathBuf, Held>,
+    files: BTreeMap<PathBuf, FileState>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct FileState {
     modified: Option<SystemTime>,
     bytes: u64,
     content: u64,
@@ -193,7 +193,7 @@ impl Snapshot {
                     hasher.finish()
                 }
             };
-            let held = Held {
+            let held = FileState {
                 modified,
                 bytes,
                 content,

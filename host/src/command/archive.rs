@@ -6,7 +6,7 @@ use super::open;
 use crate::cli::{AdoptArguments, ArchiveCommand};
 use crate::database;
 use crate::diagnostics::failure::Result;
-use crate::ledger::archive::{self, Adopted};
+use crate::ledger::archive::{self, Adoption};
 use crate::terminal;
 
 /// # Errors
@@ -31,7 +31,7 @@ fn adopt(arguments: &AdoptArguments, runtime: &Runtime) -> Result<()> {
     Ok(())
 }
 
-fn tell(adopted: &Adopted) {
+fn tell(adopted: &Adoption) {
     let shown = adopted.directory.display();
     terminal::say(&match (&adopted.former_owner, adopted.was_ours) {
         (_, true) => format!("archive `{shown}` is this database's, as before"),

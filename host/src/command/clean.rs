@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use super::{open, refuse};
 use crate::cli::{CleanArguments, RecordArguments};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::retention::{self, Cleaned, OldRecords, Retention};
+use crate::ledger::retention::{self, CleanSummary, OldRecords, Retention};
 use crate::pipeline::definition;
 use crate::pipeline::plan::RecordRetention;
 use crate::terminal::{self, grouped};
@@ -66,7 +66,7 @@ fn records(arguments: &RecordArguments) -> Result<RecordRetention> {
         .map_err(|problem| refuse(&loaded.sources, &[problem], &shown))
 }
 
-fn show(cleaned: &Cleaned) {
+fn show(cleaned: &CleanSummary) {
     let mut rows = Vec::new();
     let mut staged: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
     for generation in &cleaned.generations {

@@ -9,14 +9,14 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use crate::authoring::harness::table::Table;
-use crate::authoring::harness::{Fault, Trial};
+use crate::authoring::harness::{Fault, Harness};
 use crate::cli::{StageInputArguments, StageOpenArguments, typed};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::pipeline::definition::Column;
-use crate::stage::{Component, Reason, Settings, StageError, Unusable, World};
+use crate::stage::{Component, ComponentRefusal, Reason, Settings, StageError, World};
 
 /// The refusal of a component as the end of a command.
-pub(super) fn unusable(unusable: Unusable) -> Failure {
+pub(super) fn unusable(unusable: ComponentRefusal) -> Failure {
     let mut failure = match unusable.reason {
         Reason::Unreadable => Failure::environment(unusable.message),
         Reason::Pin | Reason::Component => Failure::definition(unusable.message),
@@ -39,7 +39,7 @@ pub(super) fn settings(arguments: &StageOpenArguments) -> Result<Settings> {
 }
 
 /// The stage's input, and how it is to be opened for it.
-pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Trial, String)> {
+pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Harness, String)> {
     let input = input(arguments.input.as_deref())?;
     let columns = match (&arguments.columns, world) {
         (Some(text), World::Parser) => columns(text)?,
@@ -54,11 +54,11 @@ pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Tr
         return Err(Failure::definition("`--types` is for transforms")
             .hint("`--columns` says which columns are wanted of a parser, and their types"));
     }
-    let trial = Trial {
+    let trial = Harness {
         settings: settings(&arguments.open)?,
         types: arguments.types.iter().cloned().collect(),
         columns,
-        ..Trial::default()
+        ..Harness::default()
     };
     Ok((trial, input))
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::stage_alone::{fault, trial, unusable};
 use super::{engine, metered_engine};
-use crate::authoring::harness::measure::{Measured, Subject, Supply};
+use crate::authoring::harness::measure::{Measurement, Subject, Supply};
 use crate::cli::StageBenchArguments;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::stage::Limits;
@@ -33,7 +33,7 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
     let sizes = arguments.batch_rows.iter().map(|rows| *rows as usize);
     let rows = sizes.clone().max().unwrap_or_default();
     let rounds = usize::from(arguments.rounds);
-    let mut measured: Vec<(usize, Measured)> = Vec::new();
+    let mut measured: Vec<(usize, Measurement)> = Vec::new();
     let mut last = None;
     for size in sizes {
         match supply.measure(subject, size, rows, rounds) {
@@ -83,7 +83,7 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
     }
 }
 
-fn show(measured: &[(usize, Measured)]) {
+fn show(measured: &[(usize, Measurement)]) {
     let rows: Vec<Vec<String>> = measured
         .iter()
         .map(|(size, measured)| {

@@ -19,7 +19,7 @@ const CASE_FILE: &str = "cases.toml";
 
 /// One case that was run.
 #[derive(Debug, Serialize)]
-struct Tested {
+struct TestOutput {
     stage: String,
     case: String,
     passed: bool,
@@ -108,7 +108,7 @@ impl Bench {
         &self,
         target: &Path,
         arguments: &StageTestArguments,
-        tested: &mut Vec<Tested>,
+        tested: &mut Vec<TestOutput>,
     ) -> Result<()> {
         let found = Target::find(target, &stage_folders(&arguments.stages))?;
         let component = self.engine.load(&found.component, None).map_err(unusable)?;
@@ -161,7 +161,7 @@ impl Bench {
                 true => &[][..],
                 false => &verdict.differences,
             };
-            tested.push(Tested {
+            tested.push(TestOutput {
                 stage: found.name.clone(),
                 case: name.clone(),
                 passed: differences.is_empty(),
@@ -252,7 +252,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn write_junit(path: &Path, tested: &[Tested]) -> Result<()> {
+fn write_junit(path: &Path, tested: &[TestOutput]) -> Result<()> {
     let results: Vec<junit::Result<'_>> = tested
         .iter()
         .map(|case| junit::Result {
@@ -267,7 +267,7 @@ fn write_junit(path: &Path, tested: &[Tested]) -> Result<()> {
     })
 }
 
-fn show(tested: &[Tested]) {
+fn show(tested: &[TestOutput]) {
     for case in tested {
         let mark = match (case.passed, case.updated) {
             (true, true) => "updated",

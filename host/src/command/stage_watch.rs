@@ -16,7 +16,7 @@ use crate::terminal;
 const POLL: Duration = Duration::from_millis(200);
 
 /// A stage that is watched.
-struct Watched {
+struct WatchedStage {
     folder: Option<StageFolder>,
     /// Whether its component is made from its sources, rather than placed elsewhere.
     builds: bool,
@@ -42,12 +42,12 @@ pub(super) fn execute(
         let watched = arguments
             .targets
             .iter()
-            .map(|target| Watched::of(target, &folders))
+            .map(|target| WatchedStage::of(target, &folders))
             .collect::<Result<Vec<_>>>()?;
         // Taken before the build, so that what is saved during it is not missed.
-        written = Snapshot::of(watched.iter().flat_map(Watched::written), &written);
-        let result = watched.iter().try_for_each(Watched::build);
-        built = Snapshot::of(watched.iter().flat_map(Watched::made), &built);
+        written = Snapshot::of(watched.iter().flat_map(WatchedStage::written), &written);
+        let result = watched.iter().try_for_each(WatchedStage::build);
+        built = Snapshot::of(watched.iter().flat_map(WatchedStage::made), &built);
         let result = result.and_then(|()| round());
         if let Some(left) = &mut rounds_left {
             *left = left.saturating_sub(1);
@@ -63,8 +63,8 @@ pub(super) fn execute(
         loop {
             std::thread::sleep(POLL);
             let now = (
-                Snapshot::of(watched.iter().flat_map(Watched::written), &last.0),
-                Snapshot::of(watched.iter().flat_map(Watched::made), &last.1),
+                Snapshot::of(watched.iter().flat_map(WatchedStage::written), &last.0),
+                Snapshot::of(watched.iter().flat_map(WatchedStage::made), &last.1),
             );
             let changed = !now.0.is_same(&written) || !now.1.is_same(&built);
             // A file that is still being written is not read yet.
@@ -77,7 +77,7 @@ pub(super) fn execute(
     }
 }
 
-impl Watched {
+impl WatchedStage {
     fn of(target: &Path, stage_folders: &[PathBuf]) -> Result<Self> {
         let cases = cases_of(target);
         if target.is_file() {

@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::difference::DayDifference;
-use crate::ledger::publish::replace::{self, ReclassifiedDay};
+use crate::ledger::publish::replace::{self, DayReclassification};
 use crate::ledger::source;
 use crate::ledger::source::Source;
 use crate::pipeline::plan::AggregationEngine;
@@ -19,7 +19,7 @@ use crate::terminal;
 use crate::terminal::grouped;
 
 #[derive(Debug, Serialize)]
-struct Summarized {
+struct SummaryOutput {
     cluster_id: String,
     source_uuid: Uuid,
     days: Vec<DayDifference>,
@@ -29,10 +29,10 @@ struct Summarized {
 
 /// What giving rows their category and their tags of now changed.
 #[derive(Debug, Serialize)]
-struct Reclassified {
+struct ReclassificationOutput {
     cluster_id: String,
     source_uuid: Uuid,
-    days: Vec<ReclassifiedDay>,
+    days: Vec<DayReclassification>,
 }
 
 fn reclassify(
@@ -43,7 +43,7 @@ fn reclassify(
 ) -> Result<()> {
     let reclassified = replace::reclassify(database, source, days, &terminal::say)?;
     if arguments.json {
-        terminal::json(&Reclassified {
+        terminal::json(&ReclassificationOutput {
             cluster_id: source.cluster_id.clone(),
             source_uuid: source.source_uuid,
             days: reclassified,
@@ -103,7 +103,7 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
         ));
     }
     if arguments.json {
-        terminal::json(&Summarized {
+        terminal::json(&SummaryOutput {
             cluster_id: source.cluster_id,
             source_uuid: source.source_uuid,
             days: again.days,

@@ -5,7 +5,7 @@ use tokio::runtime::Runtime;
 use super::open;
 use crate::cli::TagsCommand;
 use crate::diagnostics::failure::Result;
-use crate::ledger::tags::{self, Changed};
+use crate::ledger::tags::{self, TagChange};
 use crate::terminal;
 
 /// # Errors
@@ -86,7 +86,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
 
 const SUMMARIZE_AGAIN: &str = "days already loaded keep their names until `gristmill summarize`";
 
-fn tell(change: &Changed, state: &str) {
+fn tell(change: &TagChange, state: &str) {
     for key in &change.changed {
         terminal::say(&format!("`{key}` is {state} now"));
     }

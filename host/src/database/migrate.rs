@@ -17,7 +17,7 @@ use super::schema_name::SchemaName;
 use super::session::MEANING;
 use super::set_aside;
 use crate::diagnostics::digest::hexadecimal;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 
 /// How long to wait for the lock, and a migration for a table that others use.
 pub(super) const LOCK_SECONDS_MAX: u64 = 60;
@@ -42,14 +42,14 @@ include!(concat!(env!("OUT_DIR"), "/replaceables.rs"));
 
 /// What was done to bring a schema up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Migrated {
+pub struct MigrationCounts {
     /// The migrations applied, oldest first.
     pub migrations: Vec<i64>,
     /// Whether the functions and views were installed anew.
     pub functions: bool,
 }
 
-impl Migrated {
+impl MigrationCounts {
     pub fn nothing(&self) -> bool {
         self.migrations.is_empty() && !self.functions
     }
@@ -60,23 +60,23 @@ pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     schema: &SchemaName,
     say: &dyn Fn(&str),
-) -> Result<Migrated, DatabaseError> {
+) -> Result<MigrationCounts, DatabaseError> {
     let embedded = MIGRATOR.iter().as_slice();
     let digest = replaceables_digest();
-    let recorded = Recorded::read(connection).await?;
+    let recorded = AppliedMigrations::read(connection).await?;
     if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_replaceables(&digest) {
-        return Ok(Migrated::default());
+        return Ok(MigrationCounts::default());
     }
 
     lock(connection, schema, say).await?;
     create_schema(connection, schema).await?;
-    failpoint::passed(Step::SchemaCreated);
+    failpoint::passed(Failpoint::SchemaCreated);
     connection
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await
         .map_err(|error| migration_error(error, None, schema))?;
     // Another process may have done the work while we waited.
-    let recorded = Recorded::read(connection).await?;
+    let recorded = AppliedMigrations::read(connection).await?;
     let pending = pending(&recorded, embedded, schema)?;
     let functions = !recorded.has_replaceables(&digest);
 
@@ -91,17 +91,17 @@ pub(super) async fn bring_up_to_date(
             .apply(MIGRATIONS_TABLE, migration)
             .await
             .map_err(|error| migration_error(error, Some(migration), schema))?;
-        failpoint::passed(Step::MigrationApplied);
+        failpoint::passed(Failpoint::MigrationApplied);
     }
     if functions {
         say(&format!(
             "installing the functions and views of schema `{schema}`"
         ));
         install_replaceables(connection, &digest).await?;
-        failpoint::passed(Step::FunctionsInstalled);
+        failpoint::passed(Failpoint::FunctionsInstalled);
     }
     unlock(connection, schema).await?;
-    Ok(Migrated {
+    Ok(MigrationCounts {
         migrations: pending.iter().map(|migration| migration.version).collect(),
         functions,
     })
@@ -109,7 +109,7 @@ pub(super) async fn bring_up_to_date(
 
 /// What a schema says of itself.
 #[derive(Default, sqlx::FromRow)]
-pub(super) struct Recorded {
+pub(super) struct AppliedMigrations {
     versions: Vec<i64>,
     checksums: Vec<Vec<u8>>,
     unfinished: Option<i64>,
@@ -117,8 +117,10 @@ pub(super) struct Recorded {
     replaceables_present: i64,
 }
 
-impl Recorded {
-    pub(super) async fn read(connection: &mut PgConnection) -> Result<Recorded, DatabaseError> {
+impl AppliedMigrations {
+    pub(super) async fn read(
+        connection: &mut PgConnection,
+    ) -> Result<AppliedMigrations, DatabaseError> {
         const SQL: &str = "
             SELECT
                 coalesce(array_agg(version ORDER BY version), '{}') AS versions,
@@ -154,7 +156,9 @@ impl Recorded {
         match read {
             Ok(recorded) => Ok(recorded),
             // No such table: nothing was ever applied here.
-            Err(error) if sql_state(&error).as_deref() == Some("42P01") => Ok(Recorded::default()),
+            Err(error) if sql_state(&error).as_deref() == Some("42P01") => {
+                Ok(AppliedMigrations::default())
+            }
             Err(error) => Err(DatabaseError::statement("read the applied migrations")(
                 error,
             )),
@@ -178,7 +182,7 @@ impl Recorded {
 
 /// The migrations that are still to apply; refuses a history that is not ours.
 fn pending<'a>(
-    recorded: &Recorded,
+    recorded: &AppliedMigrations,
     embedded: &'a [Migration],
     schema: &SchemaName,
 ) -> Result<Vec<&'a Migration>, DatabaseError> {
@@ -533,16 +537,16 @@ mod tests {
         migration
     }
 
-    fn recorded(applied: &[(i64, u8)]) -> Recorded {
-        Recorded {
+    fn recorded(applied: &[(i64, u8)]) -> AppliedMigrations {
+        AppliedMigrations {
             versions: applied.iter().map(|(version, _)| *version).collect(),
             checksums: applied.iter().map(|(_, sum)| vec![*sum]).collect(),
-            ..Recorded::default()
+            ..AppliedMigrations::default()
         }
     }
 
     /// Against the migrations 1, 2 and 3, whose checksums are 10, 20 and 30.
-    fn check(recorded: &Recorded) -> Result<Vec<i64>, String> {
+    fn check(recorded: &AppliedMigrations) -> Result<Vec<i64>, String> {
         let embedded = [migration(1, 10), migration(2, 20), migration(3, 30)];
         pending(recorded, &embedded, &SchemaName::default())
             .map(|pending| pending.iter().map(|migration| migration.version).collect())
@@ -550,7 +554,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(recorded: &Recorded, reason: &str) {
+    fn refused(recorded: &AppliedMigrations, reason: &str) {
         let expected = format!("schema `gristmill` cannot be migrated: {reason}");
         assert_eq!(check(recorded), Err(expected));
     }

@@ -35,7 +35,7 @@ pub use self::address::{DatabaseUrl, without_passwords};
 pub use self::connections::{CONNECTIONS_MIN, Connections};
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{Binaries, Durability, LocalServer};
-pub use self::migrate::Migrated;
+pub use self::migrate::MigrationCounts;
 pub use self::probe::probe;
 pub use self::schema_name::{SchemaName, SchemaNameError};
 
@@ -64,7 +64,7 @@ pub struct Database {
     copies: Arc<Semaphore>,
     schema: SchemaName,
     location: String,
-    migrated: Migrated,
+    migrated: MigrationCounts,
     lock_wait: Duration,
 }
 
@@ -189,7 +189,7 @@ impl Database {
     }
 
     /// What opening had to do to the schema.
-    pub fn migrated(&self) -> &Migrated {
+    pub fn migrated(&self) -> &MigrationCounts {
         &self.migrated
     }
 }

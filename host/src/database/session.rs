@@ -90,7 +90,7 @@ pub(super) struct Session {
     /// not asked for.
     beside: Arc<AtomicI32>,
     /// Why a session could not be used, for whoever compares two.
-    unfit: Arc<Mutex<Option<Unfit>>>,
+    unfit: Arc<Mutex<Option<SessionMismatch>>>,
 }
 
 /// Who a session is.
@@ -102,12 +102,12 @@ struct Role {
 
 /// Why a session cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unfit {
+pub(super) struct SessionMismatch {
     pub(super) reason: String,
     pub(super) hint: String,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for SessionMismatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.reason)
     }
@@ -115,7 +115,7 @@ impl fmt::Display for Unfit {
 
 #[derive(Debug)]
 pub(super) enum SessionError {
-    Unfit(Unfit),
+    Unfit(SessionMismatch),
     Failed(sqlx::Error),
 }
 
@@ -128,7 +128,7 @@ impl From<sqlx::Error> for SessionError {
 impl SessionError {
     pub(super) fn at(self, location: &str) -> DatabaseError {
         match self {
-            Self::Unfit(Unfit { reason, hint }) => DatabaseError::SessionRefused {
+            Self::Unfit(SessionMismatch { reason, hint }) => DatabaseError::SessionRefused {
                 location: location.to_owned(),
                 reason,
                 hint,
@@ -142,7 +142,7 @@ impl SessionError {
 }
 
 fn unfit(reason: impl Into<String>, hint: impl Into<String>) -> SessionError {
-    SessionError::Unfit(Unfit {
+    SessionError::Unfit(SessionMismatch {
         reason: reason.into(),
         hint: hint.into(),
     })

@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::DatabaseError;
-use super::migrate::{self, Recorded};
+use super::migrate::{self, AppliedMigrations};
 use super::schema_name::SchemaName;
 
 /// What a schema is called when it is set aside, as SQL text.
@@ -20,7 +20,7 @@ pub(super) async fn rename(
     say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
     migrate::lock(connection, schema, say).await?;
-    let recorded = Recorded::read(connection).await?;
+    let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
         let aside: SchemaName = name_of(schema)

@@ -1,34 +1,34 @@
 //! The places at which a crash is tried out: behind every effect that outlives the
 //! process.
 //!
-//! A debug build writes the steps that it passes to the file that
-//! `GRISTMILL_TEST_STEPS` names. It kills itself at the one that
+//! A debug build writes the failpoints that it passes to the file that
+//! `GRISTMILL_TEST_FAILPOINTS` names. It kills itself at the one that
 //! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time
 //! it gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until
 //! it is told to go on. A release build knows none of this.
 
-macro_rules! steps {
-    ($($(#[$documentation:meta])* $step:ident = $name:literal,)*) => {
+macro_rules! failpoints {
+    ($($(#[$documentation:meta])* $failpoint:ident = $name:literal,)*) => {
         /// A place on the way, passed when what its name says is done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Step {
-            $($(#[$documentation])* $step,)*
+        pub enum Failpoint {
+            $($(#[$documentation])* $failpoint,)*
         }
 
-        impl Step {
-            /// Every step there is; the tests kill at each of them.
-            pub const ALL: &'static [Step] = &[$(Step::$step,)*];
+        impl Failpoint {
+            /// Every failpoint; the tests kill at each of them.
+            pub const ALL: &'static [Failpoint] = &[$(Failpoint::$failpoint,)*];
 
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Step::$step => $name,)*
+                    $(Failpoint::$failpoint => $name,)*
                 }
             }
         }
     };
 }
 
-steps! {
+failpoints! {
     SchemaCreated = "schema-created",
     MigrationApplied = "migration-applied",
     FunctionsInstalled = "functions-installed",
@@ -92,13 +92,13 @@ steps! {
 
 /// Says that the program has got there, which may be the end of it.
 #[cfg(debug_assertions)]
-pub fn passed(step: Step) {
+pub fn passed(step: Failpoint) {
     orders::obey(step);
 }
 
 /// As in debug builds, where it does something.
 #[cfg(not(debug_assertions))]
-pub fn passed(_step: Step) {}
+pub fn passed(_step: Failpoint) {}
 
 #[cfg(debug_assertions)]
 mod orders {
@@ -110,7 +110,7 @@ mod orders {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::Step;
+    use super::Failpoint;
 
     /// A signal for ourselves.
     struct Order {
@@ -139,8 +139,8 @@ mod orders {
         orders.collect()
     });
 
-    pub(super) fn obey(step: Step) {
-        if let Some(path) = env::var_os("GRISTMILL_TEST_STEPS")
+    pub(super) fn obey(step: Failpoint) {
+        if let Some(path) = env::var_os("GRISTMILL_TEST_FAILPOINTS")
             && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
         {
             // One write a line, since threads pass at the same time.

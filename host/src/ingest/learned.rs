@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::lock;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::chain::Learned;
+use crate::ingest::chain::LearnedFacts;
 
 /// A longer word counts once for each so many bytes that it has or begins.
 const WORD_BYTES: usize = 256;
@@ -15,11 +15,11 @@ const WORD_BYTES: usize = 256;
 #[derive(Debug)]
 pub(super) struct LearnedWords {
     words_max: u64,
-    known: Mutex<Known>,
+    known: Mutex<KnownWords>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownWords {
     /// What each is a word of, and the word.
     words: BTreeSet<(String, String)>,
     count: u64,
@@ -38,7 +38,7 @@ impl LearnedWords {
     ///
     /// # Errors
     /// There are too many of them.
-    pub(super) fn leave_new(&self, report: &str, learned: &mut Learned) -> Result<()> {
+    pub(super) fn leave_new(&self, report: &str, learned: &mut LearnedFacts) -> Result<()> {
         let mut known = lock(&self.known);
         for (set, words) in &mut learned.words {
             self.leave_new_of(&mut known, &set.to_string(), words)?;
@@ -47,7 +47,12 @@ impl LearnedWords {
         self.leave_new_of(&mut known, &columns, &mut learned.ignored_columns)
     }
 
-    fn leave_new_of(&self, known: &mut Known, of: &str, words: &mut Vec<String>) -> Result<()> {
+    fn leave_new_of(
+        &self,
+        known: &mut KnownWords,
+        of: &str,
+        words: &mut Vec<String>,
+    ) -> Result<()> {
         words.retain(|word| {
             // Once there are too many nothing more is remembered.
             let is_new =
@@ -76,9 +81,9 @@ mod tests {
     use super::*;
     use crate::pipeline::definition::LearnedSet;
 
-    fn learned(keys: &[&str], columns: &[&str]) -> Learned {
+    fn learned(keys: &[&str], columns: &[&str]) -> LearnedFacts {
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-        Learned {
+        LearnedFacts {
             words: [(LearnedSet::TagKeys, owned(keys))].into(),
             ignored_columns: owned(columns),
             log: Vec::new(),

@@ -24,14 +24,14 @@ use chrono::{DateTime, Utc};
 
 use self::chunks::{Chunk, Chunks};
 use self::learned::LearnedWords;
-pub use self::rejects::{Exceeded, FoundReject, RejectSink, Rejected, Rejects};
-pub use self::sink::{Loaded, Sink, SinkWriter};
+pub use self::rejects::{ExceededLimit, FoundReject, RejectSink, RejectTally, Rejects};
+pub use self::sink::{LoadTally, Sink, SinkWriter};
 use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::chain::{Captured, Learned, Reject};
+use crate::ingest::chain::{Capture, LearnedFacts, Reject};
 use crate::ingest::hours::{HoursRead, KnownHours};
 use crate::ingest::log_book::LogBook;
-use crate::ingest::row_accounting::{FileBook, LOAD_STAGE, StageBook};
+use crate::ingest::row_accounting::{FileAccount, LOAD_STAGE, StageAccount};
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
 use crate::pipeline::plan::{Plan, ReportAction, ReportPlan};
@@ -61,13 +61,13 @@ pub struct IngestedFile {
     /// Rows of known hours, which were not handed on.
     pub rows_known: u64,
     /// What went into each stage and what came of it, in the order of the chain.
-    pub books: Vec<StageBook>,
+    pub books: Vec<StageAccount>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
     /// What was read of each hour, handed on or not; `None` when that cannot be said.
     pub read: Option<FileRead>,
-    pub rejected: Rejected,
-    pub learned: Learned,
+    pub rejected: RejectTally,
+    pub learned: LearnedFacts,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub struct Progress {
     pub counters: Arc<Counters>,
     pub log: Mutex<LogBook>,
     /// What stages broke at or refused, where that is to be kept.
-    pub captures: Option<Mutex<Vec<Captured>>>,
+    pub captures: Option<Mutex<Vec<Capture>>>,
 }
 
 /// What an ingest needs besides the payload.
@@ -263,17 +263,17 @@ impl Ingest<'_> {
 
 impl IngestedFile {
     /// What went into each stage and what came of it, with the load at the end.
-    pub fn book(&self) -> FileBook {
+    pub fn book(&self) -> FileAccount {
         let mut stages = self.books.clone();
         if let Some(last) = stages.last() {
-            stages.push(StageBook {
+            stages.push(StageAccount {
                 rows_in: last.rows_out,
                 rows_out: self.rows_loaded,
                 rows_rejected: self.rejected.rows_by_load(),
-                ..StageBook::of(LOAD_STAGE)
+                ..StageAccount::of(LOAD_STAGE)
             });
         }
-        FileBook {
+        FileAccount {
             file: self.name.clone(),
             stages,
         }
@@ -314,8 +314,8 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         books: Vec::new(),
         hours: BTreeMap::new(),
         read: Some(FileRead::default()),
-        rejected: Rejected::default(),
-        learned: Learned::default(),
+        rejected: RejectTally::default(),
+        learned: LearnedFacts::default(),
     }
 }
 

@@ -55,17 +55,17 @@ struct State {
     bytes: u64,
     waiting: Vec<FoundReject>,
     waiting_bytes: u64,
-    exceeded: Option<Exceeded>,
+    exceeded: Option<ExceededLimit>,
 }
 
 /// A limit that more rows would break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exceeded {
+pub enum ExceededLimit {
     Rows(u64),
     Bytes(u64),
 }
 
-impl fmt::Display for Exceeded {
+impl fmt::Display for ExceededLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rows(most) => write!(
@@ -82,8 +82,8 @@ impl fmt::Display for Exceeded {
 }
 
 /// Why rows could not be taken.
-pub(super) enum NotTaken {
-    Exceeded(Exceeded),
+pub(super) enum RejectRefusal {
+    Exceeded(ExceededLimit),
     Failure(Failure),
 }
 
@@ -105,18 +105,18 @@ impl<'s> Rejects<'s> {
         file: &str,
         batch: u64,
         rejects: Vec<Reject>,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<(), RejectRefusal> {
         // One at a time: whoever finds more rows than can be kept waits.
         let mut state = lock(&self.state);
         for reject in rejects {
             let bytes = bytes_of(&reject);
             if state.rows == self.rows_max {
-                state.exceeded = Some(Exceeded::Rows(self.rows_max));
+                state.exceeded = Some(ExceededLimit::Rows(self.rows_max));
             } else if state.bytes + bytes > self.bytes_max {
-                state.exceeded = Some(Exceeded::Bytes(self.bytes_max));
+                state.exceeded = Some(ExceededLimit::Bytes(self.bytes_max));
             }
             if let Some(exceeded) = state.exceeded {
-                return Err(NotTaken::Exceeded(exceeded));
+                return Err(RejectRefusal::Exceeded(exceeded));
             }
             state.rows += 1;
             state.bytes += bytes;
@@ -128,7 +128,7 @@ impl<'s> Rejects<'s> {
                 reject,
             });
             if state.waiting.len() >= WAITING_ROWS_MAX || state.waiting_bytes >= WAITING_BYTES_MAX {
-                self.hand_on(&mut state).map_err(NotTaken::Failure)?;
+                self.hand_on(&mut state).map_err(RejectRefusal::Failure)?;
             }
         }
         Ok(())
@@ -143,7 +143,7 @@ impl<'s> Rejects<'s> {
     }
 
     /// The limit that there were too many rows for.
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<ExceededLimit> {
         lock(&self.state).exceeded
     }
 
@@ -170,7 +170,7 @@ fn bytes_of(reject: &Reject) -> u64 {
 
 /// The rejected rows of one file, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rejected {
+pub struct RejectTally {
     by: BTreeMap<Rejecter, OfRejecter>,
 }
 
@@ -188,7 +188,7 @@ struct OfRejecter {
     first: Vec<(u64, Reject)>,
 }
 
-impl Rejected {
+impl RejectTally {
     /// Counts the rows that a batch lost.
     pub(super) fn add(&mut self, batch: u64, rejects: &[Reject]) {
         for reject in rejects {
@@ -315,8 +315,11 @@ mod tests {
     fn what_the_budget_allows_is_kept_and_no_more() {
         let bytes = bytes_of(&reject("a", 1, b"raw"));
         for (budget, exceeded) in [
-            (budget(7, 1 << 20), Exceeded::Rows(7)),
-            (budget(100, 7 * bytes + 1), Exceeded::Bytes(7 * bytes + 1)),
+            (budget(7, 1 << 20), ExceededLimit::Rows(7)),
+            (
+                budget(100, 7 * bytes + 1),
+                ExceededLimit::Bytes(7 * bytes + 1),
+            ),
         ] {
             let kept = Kept::default();
             let rejects = Rejects::new(&budget, &kept);
@@ -333,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_first_rows_are_those_of_the_file_whoever_was_first() {
-        let mut rejected = Rejected::default();
+        let mut rejected = RejectTally::default();
         rejected.add(2, &[reject("a", 20, b"raw"), reject("load", 21, b"raw")]);
         rejected.add(1, &[reject("a", 2, b"raw"), reject("a", 3, b"raw")]);
         rejected.add(3, &[reject("a", 30, b"raw"), reject("load", 31, b"raw")]);

@@ -15,14 +15,16 @@ use std::time::Duration;
 
 use super::chunks::Chunk;
 use super::learned::LearnedWords;
-use super::rejects::{Exceeded, NotTaken, Rejected};
-use super::{FileKind, FileRead, Ingest, IngestedFile, Loaded, SinkWriter, describe, lock, unread};
+use super::rejects::{ExceededLimit, RejectRefusal, RejectTally};
+use super::{
+    FileKind, FileRead, Ingest, IngestedFile, LoadTally, SinkWriter, describe, lock, unread,
+};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::chain::{Breaks, Chain, ChainError, Learned, Read, Reader, Reject};
+use crate::ingest::chain::{Breaks, Chain, ChainError, LearnedFacts, Read, Reader, Reject};
 use crate::ingest::hours;
 use crate::ingest::log_book;
-use crate::ingest::row_accounting::{LOAD_STAGE, StageBook};
+use crate::ingest::row_accounting::{LOAD_STAGE, StageAccount};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::Batch;
 
@@ -44,7 +46,7 @@ pub(super) fn ingest(
     let mut file = unread(name, FileKind::Report(kind.clone()), 0);
     file.books = load
         .stages()
-        .map(|stage| StageBook::of(&stage.name))
+        .map(|stage| StageAccount::of(&stage.name))
         .collect();
     let report = Report {
         ingest,
@@ -90,7 +92,7 @@ struct Report<'a> {
     learned: &'a LearnedWords,
     /// The first batch that failed, as far as is known.
     failed_at: AtomicU64,
-    rejected: Mutex<Rejected>,
+    rejected: Mutex<RejectTally>,
 }
 
 /// The workers of a report, started one by one as there is work for them.
@@ -98,12 +100,12 @@ struct Workers<'scope, 'env, 'a> {
     report: &'env Report<'a>,
     scope: &'scope Scope<'scope, 'env>,
     batches: &'env Mutex<Receiver<Read>>,
-    running: Vec<ScopedJoinHandle<'scope, Worked>>,
+    running: Vec<ScopedJoinHandle<'scope, WorkerResult>>,
 }
 
 /// What a worker did.
 #[derive(Default)]
-struct Worked {
+struct WorkerResult {
     read: FileRead,
     rows_known: u64,
     /// A batch had rows of no hour.
@@ -111,30 +113,30 @@ struct Worked {
     /// What was logged of each batch that had something to say.
     log: Vec<(u64, Vec<(String, LogLine)>)>,
     /// One for each transform, or none before the first batch.
-    books: Vec<StageBook>,
-    learned: Learned,
-    loaded: Option<Loaded>,
+    books: Vec<StageAccount>,
+    learned: LearnedFacts,
+    loaded: Option<LoadTally>,
     rows_filtered: u64,
-    failure: Option<Failed>,
+    failure: Option<ReportFailure>,
 }
 
 /// How the reading of a file ended.
 #[derive(Default)]
-struct Ended {
-    failed: Option<Failed>,
+struct ReadEnd {
+    failed: Option<ReportFailure>,
     /// What stands before the first record; as `Reader::heading`.
     heading: Option<Vec<u8>>,
 }
 
 /// Why a report cannot go on, and at which batch.
-struct Failed {
+struct ReportFailure {
     number: u64,
     why: Why,
 }
 
 enum Why {
     Failure(Failure),
-    TooManyRejects(Exceeded),
+    TooManyRejects(ExceededLimit),
 }
 
 impl<'a> Report<'a> {
@@ -145,7 +147,7 @@ impl<'a> Report<'a> {
         chunks: &Receiver<Chunk>,
         batches: &SyncSender<Read>,
         workers: &mut Workers<'_, '_, '_>,
-    ) -> Result<Ended> {
+    ) -> Result<ReadEnd> {
         let mut reader =
             Reader::open(self.load, &self.ingest.words).map_err(|error| chain_failure(&error))?;
         if let Some(captures) = &self.ingest.progress.captures {
@@ -166,13 +168,13 @@ impl<'a> Report<'a> {
             // They need not wait for a worker, and there may be many.
             if let Err(why) = self.reject(number, std::mem::take(&mut read.rejects)) {
                 self.failed_at.fetch_min(number, Ordering::Relaxed);
-                return Ok(Failed { number, why }.into());
+                return Ok(ReportFailure { number, why }.into());
             }
             self.tell(read.records, &self.load.parser, read.stage_time);
             workers.start_another();
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
                 // A worker knows why.
-                return Ok(Ended::default());
+                return Ok(ReadEnd::default());
             }
             if last {
                 break;
@@ -181,7 +183,7 @@ impl<'a> Report<'a> {
         match reader.finish() {
             Ok(learned) => {
                 file.learned = learned;
-                Ok(Ended {
+                Ok(ReadEnd {
                     failed: None,
                     heading: reader.heading().map(<[u8]>::to_vec),
                 })
@@ -193,8 +195,8 @@ impl<'a> Report<'a> {
     }
 
     /// Takes batches until there are no more.
-    fn work(&self, batches: &Mutex<Receiver<Read>>) -> Worked {
-        let mut worked = Worked::default();
+    fn work(&self, batches: &Mutex<Receiver<Read>>) -> WorkerResult {
+        let mut worked = WorkerResult::default();
         let mut opened: Option<(Chain<'_>, Box<dyn SinkWriter + '_>)> = None;
         loop {
             let taken = lock(batches).recv();
@@ -220,7 +222,7 @@ impl<'a> Report<'a> {
             };
             if let Err(why) = result {
                 self.failed_at.fetch_min(number, Ordering::Relaxed);
-                worked.failure = Some(Failed { number, why });
+                worked.failure = Some(ReportFailure { number, why });
             }
         }
         // Without the end of its COPY nothing of a failed report stays.
@@ -248,7 +250,7 @@ impl<'a> Report<'a> {
         chain: &mut Chain<'_>,
         load: &mut dyn SinkWriter,
         mut read: Read,
-        worked: &mut Worked,
+        worked: &mut WorkerResult,
     ) -> Result<(), Why> {
         let number = read.number;
         self.hold_back(&mut read, worked).map_err(Why::Failure)?;
@@ -287,13 +289,13 @@ impl<'a> Report<'a> {
             .rejects
             .take(self.kind, self.name, number, rejects);
         taken.map_err(|not| match not {
-            NotTaken::Exceeded(exceeded) => Why::TooManyRejects(exceeded),
-            NotTaken::Failure(failure) => Why::Failure(failure),
+            RejectRefusal::Exceeded(exceeded) => Why::TooManyRejects(exceeded),
+            RejectRefusal::Failure(failure) => Why::Failure(failure),
         })
     }
 
     /// Notes what was read of each hour, and leaves out rows of known hours.
-    fn hold_back(&self, read: &mut Read, worked: &mut Worked) -> Result<()> {
+    fn hold_back(&self, read: &mut Read, worked: &mut WorkerResult) -> Result<()> {
         let Some(split) = hours::of_batch(&read.batch, self.known) else {
             worked.is_timeless = true;
             return Ok(());
@@ -313,9 +315,14 @@ impl<'a> Report<'a> {
     }
 
     /// Puts together what the workers did.
-    fn collect(&self, file: &mut IngestedFile, ended: Ended, worked: Vec<Worked>) -> Result<()> {
+    fn collect(
+        &self,
+        file: &mut IngestedFile,
+        ended: ReadEnd,
+        worked: Vec<WorkerResult>,
+    ) -> Result<()> {
         let mut logged = Vec::new();
-        let mut failures: Vec<Failed> = ended.failed.into_iter().collect();
+        let mut failures: Vec<ReportFailure> = ended.failed.into_iter().collect();
         let mut read = ended.heading.is_some().then(FileRead::default);
         let mut log_at_end = Vec::new();
         let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
@@ -355,7 +362,7 @@ impl<'a> Report<'a> {
         file.learned.log = log_book::of_file(log, |stage| self.log_lines_max(stage));
         match failures.into_iter().min_by_key(|failed| failed.number) {
             None => too_many_words.map_or(Ok(()), Err),
-            Some(Failed { why, .. }) => Err(match why {
+            Some(ReportFailure { why, .. }) => Err(match why {
                 Why::Failure(failure) => failure,
                 Why::TooManyRejects(exceeded) => {
                     let mut failure = Failure::run(exceeded.to_string());
@@ -373,9 +380,9 @@ impl<'a> Report<'a> {
         planned.map_or(u64::MAX, |planned| planned.limits.log_lines)
     }
 
-    fn failed(&self, number: u64, failure: Failure) -> Failed {
+    fn failed(&self, number: u64, failure: Failure) -> ReportFailure {
         self.failed_at.fetch_min(number, Ordering::Relaxed);
-        Failed {
+        ReportFailure {
             number,
             why: Why::Failure(failure),
         }
@@ -387,8 +394,8 @@ impl<'a> Report<'a> {
     }
 }
 
-impl From<Failed> for Ended {
-    fn from(failed: Failed) -> Self {
+impl From<ReportFailure> for ReadEnd {
+    fn from(failed: ReportFailure) -> Self {
         Self {
             failed: Some(failed),
             heading: None,
@@ -405,7 +412,7 @@ impl<'scope, 'env> Workers<'scope, 'env, '_> {
         }
     }
 
-    fn join(self) -> Vec<Worked> {
+    fn join(self) -> Vec<WorkerResult> {
         self.running
             .into_iter()
             .map(|worker| {
@@ -427,7 +434,7 @@ fn balance(file: &IngestedFile) -> Result<()> {
 }
 
 /// Adds other parts of the books of the same stages.
-fn merge(books: &mut [StageBook], more: &[StageBook]) {
+fn merge(books: &mut [StageAccount], more: &[StageAccount]) {
     for (book, more) in books.iter_mut().zip(more) {
         book.merge(more);
     }

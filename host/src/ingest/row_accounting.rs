@@ -10,7 +10,7 @@ pub const LOAD_STAGE: &str = "load";
 /// the records of the file; the load comes last, and what comes out of it is what
 /// Postgres reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StageBook {
+pub struct StageAccount {
     pub stage: String,
     pub rows_in: u64,
     /// Rows made besides the first of each row that went in.
@@ -26,12 +26,12 @@ pub struct StageBook {
 
 /// The books of one file, stage by stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileBook {
+pub struct FileAccount {
     pub file: String,
-    pub stages: Vec<StageBook>,
+    pub stages: Vec<StageAccount>,
 }
 
-impl StageBook {
+impl StageAccount {
     pub fn of(stage: &str) -> Self {
         Self {
             stage: stage.to_string(),
@@ -68,7 +68,7 @@ impl StageBook {
     }
 }
 
-impl FileBook {
+impl FileAccount {
     /// Whether no row was lost or made up on the way: not in a stage, and not between
     /// two. `rows_rejected` is how many rows of the file are about to go to
     /// quarantine, and `rows_read` how many records there were.
@@ -79,7 +79,7 @@ impl FileBook {
         let mut before = rows_read;
         let mut from = "the file";
         for book in &self.stages {
-            let StageBook {
+            let StageAccount {
                 stage,
                 rows_in,
                 rows_repeated,
@@ -118,9 +118,9 @@ mod tests {
 
     /// Ten records: one is no row, one is left out, one is repeated, one does not
     /// fit the table.
-    fn balanced() -> FileBook {
+    fn balanced() -> FileAccount {
         let book = |stage: &str, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected| {
-            StageBook {
+            StageAccount {
                 stage: stage.into(),
                 rows_in,
                 rows_repeated,
@@ -130,7 +130,7 @@ mod tests {
                 rows_rejected,
             }
         };
-        FileBook {
+        FileAccount {
             file: "pods.csv".into(),
             stages: vec![
                 book("csv-parse", 10, 0, 9, 0, 1),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn aborts(wrong: impl FnOnce(&mut FileBook), words: &str) {
+    fn aborts(wrong: impl FnOnce(&mut FileAccount), words: &str) {
         let mut book = balanced();
         wrong(&mut book);
         assert_eq!(book.balance(10, 2), Err(words.into()));

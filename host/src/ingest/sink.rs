@@ -25,12 +25,12 @@ pub trait SinkWriter {
     ///
     /// # Errors
     /// The sink refuses something, or counts other rows than were sent.
-    fn finish(self: Box<Self>) -> Result<Loaded>;
+    fn finish(self: Box<Self>) -> Result<LoadTally>;
 }
 
 /// What reached the sink.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadTally {
     pub rows: u64,
     /// Rows by hour, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,

@@ -6,10 +6,10 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ingest::IngestedFile;
-use crate::ingest::row_accounting::{FileBook, StageBook};
+use crate::ingest::row_accounting::{FileAccount, StageAccount};
 use crate::pipeline::plan::{Plan, ReportAction};
 
 /// How a run ended.
@@ -120,7 +120,7 @@ pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::RunOpened);
+        failpoint::passed(Failpoint::RunOpened);
         Ok(RunRecord {
             id: run_id,
             database: database.clone(),
@@ -149,7 +149,7 @@ impl RunRecord {
             write(&mut connection, self.id, state, manifest_id, sums, error)
                 .await
                 .map_err(failed)?;
-            failpoint::passed(Step::RunClosed);
+            failpoint::passed(Failpoint::RunClosed);
             let _ = self.session.close().await;
             Ok(())
         })
@@ -200,9 +200,9 @@ pub async fn write(
 pub async fn keep_book(
     connection: &mut PgConnection,
     run_id: i64,
-    book: &FileBook,
+    book: &FileAccount,
 ) -> Result<(), sqlx::Error> {
-    let sums = |sum: fn(&StageBook) -> u64| -> Vec<i64> {
+    let sums = |sum: fn(&StageAccount) -> u64| -> Vec<i64> {
         book.stages.iter().map(|book| sum(book) as i64).collect()
     };
     let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();

@@ -4,7 +4,7 @@
 
 use sqlx::PgConnection;
 
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 
 /// Forgets generations with all of their rows. One that a COPY is about to add rows to is
 /// waited for; afterwards none can.
@@ -19,7 +19,7 @@ pub(crate) async fn forget(
         .bind(generations)
         .execute(&mut *connection)
         .await?;
-    failpoint::passed(Step::GenerationMarked);
+    failpoint::passed(Failpoint::GenerationMarked);
     remove(connection, generations).await
 }
 

@@ -31,7 +31,7 @@ pub struct SourceStatus {
     #[serde(flatten)]
     pub summary: SourceSummary,
     pub gaps: Vec<Gap>,
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingUpload>,
     /// The newest first.
     pub last_runs: Vec<LastRun>,
 }
@@ -78,7 +78,7 @@ pub struct Gap {
 
 /// An upload that waits for files.
 #[derive(Debug, FromRow, Serialize)]
-pub struct Waiting {
+pub struct WaitingUpload {
     #[serde(skip)]
     pub source_uuid: Uuid,
     pub upload: String,
@@ -149,7 +149,7 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(since)
             .fetch_all(pool)
             .await?;
-    let mut waiting: Vec<Waiting> = sqlx::query_as(include_str!(
+    let mut waiting: Vec<WaitingUpload> = sqlx::query_as(include_str!(
         "../../../sql/reporting_common_costusagereportmanifest.select_waiting.sql"
     ))
     .fetch_all(pool)

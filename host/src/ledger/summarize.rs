@@ -7,13 +7,13 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use crate::database::{Database, SqlError, waiting};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::pipeline::plan::AggregationEngine;
 
 /// What the summaries of some days gained and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summarized {
+pub struct SummaryCounts {
     pub rows_inserted: u64,
     pub rows_deleted: u64,
 }
@@ -28,7 +28,7 @@ pub async fn days(
     engine: AggregationEngine,
     source_uuid: Uuid,
     days: &[NaiveDate],
-) -> Result<Summarized> {
+) -> Result<SummaryCounts> {
     match engine {
         AggregationEngine::Postgres => postgres(connection, source_uuid, days).await,
     }
@@ -117,8 +117,8 @@ async fn postgres(
     connection: &mut PgConnection,
     source_uuid: Uuid,
     days: &[NaiveDate],
-) -> Result<Summarized> {
-    let mut summarized = Summarized::default();
+) -> Result<SummaryCounts> {
+    let mut summarized = SummaryCounts::default();
     for range in days.chunk_by(|day, next| is_next(*day, *next)) {
         let (first, last) = (range[0], range[range.len() - 1]);
         let row = sqlx::query(include_str!("../../../sql/gristmill_day.summarize.sql"))
@@ -131,7 +131,7 @@ async fn postgres(
             .map_err(|error| {
                 SqlError(error).failure(format!("cannot summarize {first} to {last}"))
             })?;
-        failpoint::passed(Step::DaysSummarized);
+        failpoint::passed(Failpoint::DaysSummarized);
         summarized.rows_inserted += row.0 as u64;
         summarized.rows_deleted += row.1 as u64;
     }

@@ -32,7 +32,7 @@ pub struct Tag {
 
 /// What a change did to the keys that it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
+pub struct TagChange {
     pub changed: Vec<String>,
     /// Were so before.
     pub unchanged: Vec<String>,
@@ -55,13 +55,13 @@ pub fn list(database: &Database) -> Result<Vec<Tag>> {
 ///
 /// # Errors
 /// A key is too long, too many would be enabled, or the database fails.
-pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<Changed> {
+pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
     database.wait(async {
         for key in keys {
             check(key)?;
         }
         let (mut transaction, tags) = begin(database, say).await?;
-        let mut change = Changed::default();
+        let mut change = TagChange::default();
         for key in distinct(keys) {
             match find(&tags, key) {
                 Some(tag) if tag.enabled => change.unchanged.push(key.clone()),
@@ -96,10 +96,10 @@ pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Resul
 ///
 /// # Errors
 /// A key is not known or takes part in a mapping, or the database fails.
-pub fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<Changed> {
+pub fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
     database.wait(async {
         let (mut transaction, tags) = begin(database, say).await?;
-        let mut change = Changed::default();
+        let mut change = TagChange::default();
         for key in distinct(keys) {
             let tag = known(&tags, key)?;
             if let Some(parent) = &tag.parent {
@@ -184,10 +184,10 @@ pub fn map(database: &Database, child: &str, parent: &str, say: &dyn Fn(&str)) -
 ///
 /// # Errors
 /// A key is not known, or the database fails.
-pub fn unmap(database: &Database, children: &[String], say: &dyn Fn(&str)) -> Result<Changed> {
+pub fn unmap(database: &Database, children: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
     database.wait(async {
         let (mut transaction, tags) = begin(database, say).await?;
-        let mut change = Changed::default();
+        let mut change = TagChange::default();
         for key in distinct(children) {
             match known(&tags, key)?.parent {
                 Some(_) => change.changed.push(key.clone()),

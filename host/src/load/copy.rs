@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::encode;
 use crate::database::{Database, SqlError, waiting};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Failure;
 use crate::diagnostics::hindrance::Hindrance;
 
@@ -83,10 +83,10 @@ impl CopyOf {
         let _permit = self.database.copy_permit().await?;
         let mut transaction = self.begin().await?;
         let mut copy = transaction.copy_in_raw(&self.statement).await?;
-        failpoint::passed(Step::CopyBegun);
+        failpoint::passed(Failpoint::CopyBegun);
         let mut complete = first == encode::TRAILER;
         copy.send(first).await?;
-        failpoint::passed(Step::CopySent);
+        failpoint::passed(Failpoint::CopySent);
         while let Some(buffer) = buffers.recv().await {
             complete = buffer == encode::TRAILER;
             copy.send(buffer).await?;
@@ -95,12 +95,12 @@ impl CopyOf {
             copy.abort("the run stopped").await?;
             return Ok(0);
         }
-        failpoint::passed(Step::CopyEnding);
+        failpoint::passed(Failpoint::CopyEnding);
         let rows = copy.finish().await?;
         self.hold_generation(&mut transaction).await?;
-        failpoint::passed(Step::CopyHeld);
+        failpoint::passed(Failpoint::CopyHeld);
         transaction.commit().await?;
-        failpoint::passed(Step::CopyEnded);
+        failpoint::passed(Failpoint::CopyEnded);
         Ok(rows)
     }
 

@@ -10,9 +10,9 @@ use arrow_buffer::NullBuffer;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::fit::{power_of_ten, scaled};
 use super::month_of;
 use super::stored_texts::{Kind, TextIds};
+use super::validate::{power_of_ten, scaled};
 use crate::ingest::hours::hour_of;
 use crate::pipeline::plan::LoadPlan;
 use crate::pipeline::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
@@ -90,7 +90,7 @@ impl<'b> Encoder<'b> {
             .flat_map(|texts| texts.iter().flatten())
     }
 
-    /// The batch, which must have passed `fit::check`, as tuples, piece by piece; after
+    /// The batch, which must have passed `validate::check`, as tuples, piece by piece; after
     /// the header when it is the first of its COPY. Ends where `send` does not want more.
     pub(super) fn encode(
         &self,

@@ -7,9 +7,9 @@
 mod clash;
 mod copy;
 mod encode;
-mod fit;
 mod months;
 mod stored_texts;
+mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use self::encode::Encoder;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::{Loaded, Sink, SinkWriter};
+use crate::ingest::{LoadTally, Sink, SinkWriter};
 use crate::pipeline::plan::LoadPlan;
 use crate::pipeline::staging::SYSTEM_COLUMNS;
 use crate::rows::batch::{Batch, RejectedRow};
@@ -101,7 +101,7 @@ impl Loader {
             .is_some_and(|months| months.contains(&month))
         {
             ensure_partition(&self.database, table, month, self.say).await?;
-            failpoint::passed(Step::MonthEnsured);
+            failpoint::passed(Failpoint::MonthEnsured);
             let months = made.partitions.entry(table.to_string()).or_default();
             months.insert(month);
         }
@@ -113,7 +113,7 @@ impl Loader {
             .bind(month)
             .fetch_one(self.database.pool())
             .await?;
-        failpoint::passed(Step::PeriodEnsured);
+        failpoint::passed(Failpoint::PeriodEnsured);
         made.periods.insert(month, period);
         Ok(period)
     }
@@ -173,7 +173,7 @@ impl SinkWriter for ReportLoad<'_> {
         }
         let encoder = Encoder::new(batch, self.plan);
         let known = self.known_ids(&encoder);
-        let checked = fit::check(batch, self.plan, &known).map_err(|why| self.unlike(&why))?;
+        let checked = validate::check(batch, self.plan, &known).map_err(|why| self.unlike(&why))?;
         let Some((fit, unfit)) = checked else {
             rejects.append(&mut self.send_fit(&encoder, batch, known)?);
             return Ok(rejects);
@@ -187,9 +187,9 @@ impl SinkWriter for ReportLoad<'_> {
         Ok(rejects)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Loaded> {
+    fn finish(mut self: Box<Self>) -> Result<LoadTally> {
         self.end_copy()?;
-        Ok(Loaded {
+        Ok(LoadTally {
             rows: self.rows,
             hours: std::mem::take(&mut self.hours),
         })

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use tokio::sync::Mutex;
 
 use crate::database::Database;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::pipeline::staging::Storage;
-use crate::rows::memo::KnownTexts;
+use crate::rows::memo::TextMemo;
 
 /// Texts remembered as stored.
 const KNOWN_MAX: usize = 100_000;
@@ -44,10 +44,10 @@ impl Kind {
         }
     }
 
-    fn stored(self) -> Step {
+    fn stored(self) -> Failpoint {
         match self {
-            Self::LabelSet => Step::LabelSetsStored,
-            Self::Name => Step::NamesStored,
+            Self::LabelSet => Failpoint::LabelSetsStored,
+            Self::Name => Failpoint::NamesStored,
         }
     }
 
@@ -84,7 +84,7 @@ pub(super) struct StoredTexts {
     database: Database,
     kind: Kind,
     /// The ids of what is stored already.
-    known: Mutex<KnownTexts<i64>>,
+    known: Mutex<TextMemo<i64>>,
 }
 
 impl StoredTexts {
@@ -92,7 +92,7 @@ impl StoredTexts {
         Self {
             database,
             kind,
-            known: Mutex::new(KnownTexts::new(KNOWN_MAX)),
+            known: Mutex::new(TextMemo::new(KNOWN_MAX)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType, PaxExtensions};
 
-use super::opened::Opened;
+use super::opened::OpenFile;
 use crate::diagnostics::failure::Failure;
 use crate::diagnostics::hindrance;
 
@@ -36,7 +36,7 @@ const SKIPPED_BYTES: usize = 256 << 10;
 
 /// Why a tarball cannot be used.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum TarballFault {
     /// Reading stopped: not gzip, cut short, damaged.
     Unreadable(io::Error),
     /// The system gives none of its bytes now, which says nothing about them.
@@ -50,7 +50,7 @@ pub(super) enum Broken {
     Callback(Failure),
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for TarballFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // The library quotes names, whatever they hold.
@@ -70,11 +70,11 @@ impl fmt::Display for Broken {
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for TarballFault {}
 
 /// The bytes of `manifest.json`, and the SHA-256 of the archive. All of it is read, so
 /// that a damaged one is refused before any of it is loaded.
-pub(super) fn manifest(file: &Opened) -> Result<(Vec<u8>, String), Broken> {
+pub(super) fn manifest(file: &OpenFile) -> Result<(Vec<u8>, String), TarballFault> {
     let mut manifest = None;
     let digest = for_each_file(file, &mut |name, reader| {
         if name == super::MANIFEST {
@@ -87,30 +87,30 @@ pub(super) fn manifest(file: &Opened) -> Result<(Vec<u8>, String), Broken> {
         }
         Ok(())
     })?;
-    let manifest = manifest.ok_or(Broken::NoManifest)?;
+    let manifest = manifest.ok_or(TarballFault::NoManifest)?;
     Ok((manifest, digest))
 }
 
 /// Hands every plain file to `each`, in the order of the archive. Returns the SHA-256
 /// of the archive as it was read.
 pub(super) fn for_each_file(
-    file: &Opened,
+    file: &OpenFile,
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<String, Broken> {
+) -> Result<String, TarballFault> {
     let mut bytes = file.reader();
     let read = read_files(&mut bytes, file.look().bytes as u64, each);
     let Err(broken) = read else {
-        return bytes.digest().map_err(Broken::Hindered);
+        return bytes.digest().map_err(TarballFault::Hindered);
     };
     let error = bytes.error().and_then(|error| {
         let again = error.raw_os_error().map(io::Error::from_raw_os_error)?;
         Some((again, hindrance::of_reading(error)?))
     });
     Err(match (broken, error) {
-        (Broken::Callback(failure), Some((_, hindrance))) => {
-            Broken::Callback(failure.hindered_by(hindrance))
+        (TarballFault::Callback(failure), Some((_, hindrance))) => {
+            TarballFault::Callback(failure.hindered_by(hindrance))
         }
-        (_, Some((error, _))) => Broken::Hindered(error),
+        (_, Some((error, _))) => TarballFault::Hindered(error),
         (broken, None) => broken,
     })
 }
@@ -120,18 +120,21 @@ pub(super) fn read_files(
     tarball: impl Read,
     bytes: u64,
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<(), Broken> {
+) -> Result<(), TarballFault> {
     let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, tarball));
-    let bounded = Bounded::new(decoder, bytes);
+    let bounded = BoundedReader::new(decoder, bytes);
     let mut archive = Archive::new(bounded);
     let mut names = HashSet::new();
     let mut long_name = None;
     // Raw, since the library would read an extension header of any size.
-    let entries = archive.entries().map_err(Broken::Unreadable)?.raw(true);
+    let entries = archive
+        .entries()
+        .map_err(TarballFault::Unreadable)?
+        .raw(true);
     for (position, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(Broken::Unreadable)?;
+        let mut entry = entry.map_err(TarballFault::Unreadable)?;
         if position == MEMBERS_MAX {
-            return Err(Broken::Refused(format!(
+            return Err(TarballFault::Refused(format!(
                 "it has more than {MEMBERS_MAX} members"
             )));
         }
@@ -144,13 +147,13 @@ pub(super) fn read_files(
             .take()
             .unwrap_or_else(|| entry.header().path_bytes().into_owned());
         let Ok(name) = std::str::from_utf8(&raw_name) else {
-            return Err(Broken::Refused("a member's name is not UTF-8".into()));
+            return Err(TarballFault::Refused("a member's name is not UTF-8".into()));
         };
         match kind {
             EntryType::Regular | EntryType::Continuous => {}
             EntryType::Directory if name.chars().all(|c| matches!(c, '/' | '.')) => continue,
             kind => {
-                return Err(Broken::Refused(format!(
+                return Err(TarballFault::Refused(format!(
                     "member `{}` is a {kind:?}, not a plain file",
                     name.escape_debug()
                 )));
@@ -158,15 +161,17 @@ pub(super) fn read_files(
         }
         let name = name.strip_prefix("./").unwrap_or(name);
         if !is_flat(name) {
-            return Err(Broken::Refused(format!(
+            return Err(TarballFault::Refused(format!(
                 "member `{}` does not have a flat name",
                 name.escape_debug()
             )));
         }
         if !names.insert(name.to_string()) {
-            return Err(Broken::Refused(format!("member `{name}` is there twice")));
+            return Err(TarballFault::Refused(format!(
+                "member `{name}` is there twice"
+            )));
         }
-        each(name, &mut entry).map_err(Broken::Callback)?;
+        each(name, &mut entry).map_err(TarballFault::Callback)?;
         // The rest is read so that damage shows before the next member.
         skip(&mut entry)?;
     }
@@ -175,21 +180,21 @@ pub(super) fn read_files(
 }
 
 /// Reads to the end, in large pieces: inflating has work to do at the end of each.
-fn skip(reader: impl Read) -> Result<(), Broken> {
+fn skip(reader: impl Read) -> Result<(), TarballFault> {
     let mut pieces = BufReader::with_capacity(SKIPPED_BYTES, reader);
-    io::copy(&mut pieces, &mut io::sink()).map_err(Broken::Unreadable)?;
+    io::copy(&mut pieces, &mut io::sink()).map_err(TarballFault::Unreadable)?;
     Ok(())
 }
 
 /// The name that an extension header gives to the member behind it, if it does.
-fn extension(header: &mut dyn Read, kind: EntryType) -> Result<Option<Vec<u8>>, Broken> {
+fn extension(header: &mut dyn Read, kind: EntryType) -> Result<Option<Vec<u8>>, TarballFault> {
     let mut text = Vec::new();
     header
         .take(EXTENSION_BYTES_MAX + 1)
         .read_to_end(&mut text)
-        .map_err(Broken::Unreadable)?;
+        .map_err(TarballFault::Unreadable)?;
     if text.len() as u64 > EXTENSION_BYTES_MAX {
-        return Err(Broken::Refused(format!(
+        return Err(TarballFault::Refused(format!(
             "an extension header has more than {EXTENSION_BYTES_MAX} bytes"
         )));
     }
@@ -200,12 +205,12 @@ fn extension(header: &mut dyn Read, kind: EntryType) -> Result<Option<Vec<u8>>, 
     }
     let mut name = None;
     for record in PaxExtensions::new(&text) {
-        let record = record.map_err(Broken::Unreadable)?;
+        let record = record.map_err(TarballFault::Unreadable)?;
         match record.key_bytes() {
             b"path" => name = Some(record.value_bytes().to_vec()),
             // It would make the member end elsewhere than its header says.
             b"size" => {
-                return Err(Broken::Refused(
+                return Err(TarballFault::Refused(
                     "a member has its size in an extension".into(),
                 ));
             }
@@ -226,13 +231,13 @@ pub(super) fn is_flat(name: &str) -> bool {
 }
 
 /// A reader that gives up when a tarball unpacks to more than a payload would.
-struct Bounded<R> {
+struct BoundedReader<R> {
     inner: R,
     left: u64,
     reason: String,
 }
 
-impl<R> Bounded<R> {
+impl<R> BoundedReader<R> {
     /// Reads what a tarball of so many bytes unpacks to.
     fn new(inner: R, tarball_bytes: u64) -> Self {
         let by_ratio = tarball_bytes
@@ -249,7 +254,7 @@ impl<R> Bounded<R> {
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.left = self

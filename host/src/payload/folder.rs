@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use super::archive::Broken;
-use super::opened::{Look, Opened, other_kind};
+use super::archive::TarballFault;
+use super::opened::{Look, OpenFile, other_kind};
 use super::{MANIFEST, MANIFEST_BYTES_MAX};
 
 /// An open folder, and what was in it.
@@ -24,10 +24,10 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Opens a folder and reads its manifest.
-    pub(super) fn open(directory: File) -> Result<Self, Broken> {
+    pub(super) fn open(directory: File) -> Result<Self, TarballFault> {
         let directory = OwnedFd::from(directory);
         let Some(file) = open_member(&directory, MANIFEST)? else {
-            return Err(Broken::NoManifest);
+            return Err(TarballFault::NoManifest);
         };
         let mut manifest = Vec::new();
         file.reader()
@@ -42,7 +42,7 @@ impl Folder {
     }
 
     /// Notes how these files look that are there.
-    pub(super) fn note(&mut self, names: &[String]) -> Result<(), Broken> {
+    pub(super) fn note(&mut self, names: &[String]) -> Result<(), TarballFault> {
         for name in names {
             if let Some(look) = look(&self.directory, name)? {
                 self.members.insert(name.clone(), look);
@@ -56,13 +56,13 @@ impl Folder {
     pub(super) fn member<T>(
         &self,
         name: &str,
-        read: impl FnOnce(&Opened) -> Result<T, Broken>,
-    ) -> Result<Option<T>, Broken> {
+        read: impl FnOnce(&OpenFile) -> Result<T, TarballFault>,
+    ) -> Result<Option<T>, TarballFault> {
         let Some(noted) = self.members.get(name) else {
             return Ok(None);
         };
         let changed = || {
-            Broken::Refused(format!(
+            TarballFault::Refused(format!(
                 "member `{name}` was changed while the payload was run"
             ))
         };
@@ -80,7 +80,7 @@ impl Folder {
 }
 
 /// How a member looks; a link may lead anywhere, and reading a pipe may never end.
-fn look(directory: &OwnedFd, name: &str) -> Result<Option<Look>, Broken> {
+fn look(directory: &OwnedFd, name: &str) -> Result<Option<Look>, TarballFault> {
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) if other_kind(&stat).is_none() => Ok(Some(Look::of(&stat))),
         Ok(_) => Err(no_file(name)),
@@ -89,14 +89,14 @@ fn look(directory: &OwnedFd, name: &str) -> Result<Option<Look>, Broken> {
     }
 }
 
-fn open_member(directory: &OwnedFd, name: &str) -> Result<Option<Opened>, Broken> {
+fn open_member(directory: &OwnedFd, name: &str) -> Result<Option<OpenFile>, TarballFault> {
     let Some(look) = look(directory, name)? else {
         return Ok(None);
     };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = openat(directory, name, flags, Mode::empty())
         .map_err(io::Error::from)
-        .and_then(|file| Opened::new(File::from(file)))
+        .and_then(|file| OpenFile::new(File::from(file)))
         .map_err(|error| unreadable(name, error))?;
     // Between the two it may have become something else.
     match opened.look().is_same_file(&look) {
@@ -105,10 +105,10 @@ fn open_member(directory: &OwnedFd, name: &str) -> Result<Option<Opened>, Broken
     }
 }
 
-fn no_file(name: &str) -> Broken {
-    Broken::Refused(format!("member `{name}` is not a plain file"))
+fn no_file(name: &str) -> TarballFault {
+    TarballFault::Refused(format!("member `{name}` is not a plain file"))
 }
 
-fn unreadable(name: &str, error: io::Error) -> Broken {
-    Broken::Member(name.to_string(), error)
+fn unreadable(name: &str, error: io::Error) -> TarballFault {
+    TarballFault::Member(name.to_string(), error)
 }

@@ -58,7 +58,7 @@ impl fmt::Display for ManifestError {
 impl std::error::Error for ManifestError {}
 
 #[derive(Deserialize)]
-struct Written {
+struct ManifestText {
     uuid: String,
     cluster_id: String,
     version: Option<String>,
@@ -82,7 +82,7 @@ impl Manifest {
     /// # Errors
     /// The text is not a manifest, or names what no payload may name.
     pub fn parse(text: &[u8]) -> Result<Self, ManifestError> {
-        let written: Written = serde_json::from_slice(text)
+        let written: ManifestText = serde_json::from_slice(text)
             .map_err(|error| ManifestError(format!("`manifest.json`: {error}")))?;
         let uuid = Uuid::parse_str(&written.uuid)
             .ok()

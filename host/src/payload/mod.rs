@@ -24,7 +24,7 @@ use rustix::fs::{FileType, OFlags, fstat};
 pub use self::ahead::open_ahead;
 use self::folder::Folder;
 pub use self::manifest::{Manifest, ManifestError};
-pub use self::opened::{Look, Opened, other_kind};
+pub use self::opened::{Look, OpenFile, other_kind};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance;
 
@@ -45,13 +45,13 @@ pub struct Payload {
 #[derive(Debug)]
 enum Form {
     Tarball {
-        file: Opened,
+        file: OpenFile,
         /// The SHA-256 of the bytes that the manifest was read from.
         digest: String,
     },
     Directory(Folder),
     /// One report without a manifest.
-    SingleFile(Opened),
+    SingleFile(OpenFile),
 }
 
 impl Payload {
@@ -90,7 +90,7 @@ impl Payload {
             FileType::Directory => return Self::of_folder(path, file),
             _ => return Err(neither()),
         }
-        let file = Opened::new(file).map_err(unreadable)?;
+        let file = OpenFile::new(file).map_err(unreadable)?;
         if path.extension().is_none_or(|extension| extension != "csv") {
             return Self::of_tarball(path, file);
         }
@@ -115,7 +115,7 @@ impl Payload {
     ///
     /// # Errors
     /// As `open`.
-    pub fn of_tarball(path: &Path, file: Opened) -> Result<Self> {
+    pub fn of_tarball(path: &Path, file: OpenFile) -> Result<Self> {
         let (text, digest) = archive::manifest(&file).map_err(|broken| refuse(path, broken))?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -179,7 +179,7 @@ impl Payload {
             }
             Form::Directory(folder) => self.manifest.files.iter().try_for_each(|name| {
                 let read = folder.member(name, |file| {
-                    each(name, &mut file.reader()).map_err(archive::Broken::Callback)
+                    each(name, &mut file.reader()).map_err(archive::TarballFault::Callback)
                 });
                 read.map(drop).map_err(refused)
             }),
@@ -188,7 +188,7 @@ impl Payload {
                 match file.is_unchanged() {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(self.changed()),
-                    Err(error) => Err(refused(archive::Broken::Hindered(error))),
+                    Err(error) => Err(refused(archive::TarballFault::Hindered(error))),
                 }
             }
         }
@@ -237,14 +237,16 @@ fn parse_manifest(path: &Path, text: &[u8]) -> Result<Manifest> {
     })
 }
 
-fn refuse(path: &Path, broken: archive::Broken) -> Failure {
-    use archive::Broken;
+fn refuse(path: &Path, broken: archive::TarballFault) -> Failure {
+    use archive::TarballFault;
     let hindrance = match &broken {
-        Broken::Hindered(error) | Broken::Member(_, error) => hindrance::of_reading(error),
+        TarballFault::Hindered(error) | TarballFault::Member(_, error) => {
+            hindrance::of_reading(error)
+        }
         _ => None,
     };
     match broken {
-        Broken::Callback(failure) => failure,
+        TarballFault::Callback(failure) => failure,
         other if hindrance.is_some() => Failure::hindered(
             hindrance,
             format!("cannot read payload `{}`", path.display()),

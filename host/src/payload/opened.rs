@@ -61,12 +61,12 @@ pub fn other_kind(stat: &Stat) -> Option<&'static str> {
 
 /// An open file.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenFile {
     file: File,
     look: Look,
 }
 
-impl Opened {
+impl OpenFile {
     /// # Errors
     /// The system does not say how the file looks.
     pub fn new(file: File) -> io::Result<Self> {
@@ -162,7 +162,7 @@ mod tests {
         let (path, other) = (folder.path().join("p"), folder.path().join("other"));
         fs::write(&path, "first").unwrap();
         fs::write(&other, "second").unwrap();
-        let opened = Opened::new(File::open(&path).unwrap()).unwrap();
+        let opened = OpenFile::new(File::open(&path).unwrap()).unwrap();
         fs::rename(&other, &path).unwrap();
         let mut text = String::new();
         let again = opened.again().unwrap();
@@ -173,7 +173,7 @@ mod tests {
         assert!(opened.is_unchanged().unwrap());
         let digest = one.digest().unwrap();
         assert_eq!(digest, hexadecimal(&Sha256::digest("first")));
-        let now = Opened::new(File::open(&path).unwrap()).unwrap();
+        let now = OpenFile::new(File::open(&path).unwrap()).unwrap();
         assert!(!now.look().is_same_file(opened.look()));
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p");
         fs::write(&path, "first").unwrap();
-        let opened = Opened::new(File::open(&path).unwrap()).unwrap();
+        let opened = OpenFile::new(File::open(&path).unwrap()).unwrap();
         fs::write(&path, "longer than it was").unwrap();
         assert!(!opened.is_unchanged().unwrap());
         assert!(

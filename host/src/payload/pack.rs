@@ -11,8 +11,8 @@ use flate2::{Compression, GzBuilder};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
-use super::archive::Broken;
-use super::{Form, MANIFEST, Manifest, Opened, Payload};
+use super::archive::TarballFault;
+use super::{Form, MANIFEST, Manifest, OpenFile, Payload};
 
 impl Payload {
     /// Writes the payload as a tarball.
@@ -34,10 +34,10 @@ impl Payload {
                 let mut tarball = begin(to, &folder.manifest)?;
                 for name in &self.manifest.files {
                     let appended = folder.member(name, |file| {
-                        append(&mut tarball, name, file).map_err(Broken::Unreadable)
+                        append(&mut tarball, name, file).map_err(TarballFault::Unreadable)
                     });
                     appended.map_err(|broken| match broken {
-                        Broken::Unreadable(error) | Broken::Member(_, error) => error,
+                        TarballFault::Unreadable(error) | TarballFault::Member(_, error) => error,
                         other => io::Error::other(other.to_string()),
                     })?;
                 }
@@ -83,7 +83,7 @@ fn begin<'t>(to: &'t mut dyn Write, manifest: &[u8]) -> io::Result<Tarball<'t>> 
     Ok(tarball)
 }
 
-fn append(tarball: &mut Tarball<'_>, name: &str, file: &Opened) -> io::Result<()> {
+fn append(tarball: &mut Tarball<'_>, name: &str, file: &OpenFile) -> io::Result<()> {
     let bytes = file.look().bytes as u64;
     // A file that grows meanwhile is cut at the size that was announced.
     tarball.append_data(&mut header(bytes), name, file.reader().take(bytes))

@@ -12,13 +12,13 @@ use foldhash::fast::RandomState as FastState;
 use twox_hash::XxHash3_128;
 
 /// So many texts at most; when there would be more, all are forgotten.
-pub(crate) struct KnownTexts<V> {
+pub(crate) struct TextMemo<V> {
     values: HashMap<u128, V, FastState>,
     texts_max: usize,
     seed: u64,
 }
 
-impl<V> KnownTexts<V> {
+impl<V> TextMemo<V> {
     pub(crate) fn new(texts_max: usize) -> Self {
         Self {
             values: HashMap::default(),
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn texts_are_told_apart_and_bounded() {
-        let mut known = KnownTexts::new(2);
+        let mut known = TextMemo::new(2);
         known.insert("a", 1);
         known.insert("b", 2);
         assert_eq!((known.get("a"), known.get("b")), (Some(&1), Some(&2)));
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_byte_of_a_long_text_counts() {
-        let mut known = KnownTexts::new(usize::MAX);
+        let mut known = TextMemo::new(usize::MAX);
         for length in [1, 15, 16, 17, 128, 129, 240, 241, 300, 1_025] {
             for at in 0..length {
                 let mut text = "x".repeat(length);

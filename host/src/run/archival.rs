@@ -9,16 +9,16 @@ use super::task::with_cause;
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
-use crate::ledger::archive::{Archive, Found, Keeping, Kept, Written};
-use crate::ledger::publish::{Archived, Upload};
+use crate::ledger::archive::{Archive, ArchiveWrite, ArchivedPayload, FileCondition, WrittenFile};
+use crate::ledger::publish::{ArchiveEntry, Upload};
 use crate::payload::Payload;
 use crate::terminal;
 
 /// What of a payload is in the archive so far.
 #[derive(Debug, Default)]
 pub(super) struct Archival {
-    keeping: Option<Keeping>,
-    written: Option<Written>,
+    keeping: Option<ArchiveWrite>,
+    written: Option<WrittenFile>,
 }
 
 impl Archival {
@@ -80,7 +80,7 @@ impl Archival {
         payload: &Payload,
         upload: &mut Upload,
         here: Vec<String>,
-    ) -> Result<Option<Archived<'_>>> {
+    ) -> Result<Option<ArchiveEntry<'_>>> {
         let Some(archive) = archive else {
             return Ok(None);
         };
@@ -103,7 +103,7 @@ impl Archival {
             terminal::say(&healed(bad, found, &kept));
         }
         let superseded = held.superseded_by(&kept);
-        Ok(Some(Archived {
+        Ok(Some(ArchiveEntry {
             keeping,
             kept,
             superseded,
@@ -140,13 +140,13 @@ fn both_lost(one: &Failure, other: &Failure) -> bool {
 }
 
 /// What was done about an archived payload that was not what was put there.
-fn healed(bad: &Kept, found: &Found, kept: &Kept) -> String {
+fn healed(bad: &ArchivedPayload, found: &FileCondition, kept: &ArchivedPayload) -> String {
     let shown = match bad.path() {
         Ok(path) => path.display().to_string(),
         Err(_) => bad.payload.clone(),
     };
     let was = match found {
-        Found::Damaged(reason) => format!("was damaged ({reason})"),
+        FileCondition::Damaged(reason) => format!("was damaged ({reason})"),
         _ => "was missing".to_string(),
     };
     match bad.digest == kept.digest {

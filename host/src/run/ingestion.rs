@@ -12,9 +12,9 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
 use crate::ingest::hours::KnownHours;
 use crate::ingest::log_book::LogBook;
-use crate::ingest::{Ingest, IngestedFile, Progress, Rejected, Rejects, describe};
+use crate::ingest::{Ingest, IngestedFile, Progress, RejectTally, Rejects, describe};
 use crate::ledger::publish;
-use crate::ledger::quarantine::{self, Rejecting};
+use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
@@ -40,7 +40,7 @@ pub struct Ingestion<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Ingested {
+pub(super) struct IngestOutput {
     pub(super) files: Vec<IngestedFile>,
     /// The listed files that the payload brought, wanted or not.
     pub(super) here: Vec<String>,
@@ -70,7 +70,7 @@ impl Words {
 
 /// What is loaded of a payload.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Selection<'a> {
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
     /// Of them, the rows of other hours than these.
@@ -91,9 +91,9 @@ impl Ingestion<'_> {
         payload: &Payload,
         loader: &Loader,
         words: &Words,
-        wanted: Wanted<'_>,
+        wanted: Selection<'_>,
         rejects: &Rejects<'_>,
-    ) -> Result<Ingested> {
+    ) -> Result<IngestOutput> {
         let (log, ingested) = self.attempt(payload, loader, words, wanted, rejects);
         terminal::log(&log);
         ingested
@@ -105,9 +105,9 @@ impl Ingestion<'_> {
         payload: &Payload,
         loader: &Loader,
         words: &Words,
-        wanted: Wanted<'_>,
+        wanted: Selection<'_>,
         rejects: &Rejects<'_>,
-    ) -> (Vec<(String, LogLine)>, Result<Ingested>) {
+    ) -> (Vec<(String, LogLine)>, Result<IngestOutput>) {
         let progress = Progress {
             log: Mutex::new(LogBook::with_room(self.plan.budget.log_lines)),
             captures: self.capture.map(|_| Mutex::default()),
@@ -146,7 +146,7 @@ impl Ingestion<'_> {
             false => failure,
             true => failure.hint_if_none("nothing of the payload was published"),
         });
-        let ingested = files.map(|files| Ingested {
+        let ingested = files.map(|files| IngestOutput {
             files,
             here: here.into_inner(),
             stage_seconds,
@@ -159,7 +159,7 @@ impl Ingestion<'_> {
         &self,
         mut failure: Failure,
         rejects: &Rejects<'_>,
-        rejecting: Rejecting,
+        rejecting: RejectOrigin,
     ) -> Failure {
         if rejects.exceeded().is_none() {
             return failure;
@@ -216,7 +216,7 @@ impl Ingestion<'_> {
         stage: Option<&str>,
         share_max: f64,
     ) -> Result<()> {
-        let count = |rejected: &Rejected| match stage {
+        let count = |rejected: &RejectTally| match stage {
             Some(stage) => rejected.rows_by(stage),
             None => rejected.rows(),
         };

@@ -9,15 +9,15 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::archival::Archival;
-use super::ingestion::{Ingested, Ingestion, Wanted, Words};
-use super::task::{self, End, OpenUpload, Opened, Task, with_cause};
+use super::ingestion::{IngestOutput, Ingestion, Selection, Words};
+use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::row_accounting::FileBook;
+use crate::ingest::row_accounting::FileAccount;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::archive::Archive;
-use crate::ledger::publish::{self, Completed, Completing, DayOutcome, Outcome, Upload};
-use crate::ledger::quarantine::WrittenThrough;
+use crate::ledger::publish::{self, Completion, CompletionTerms, DayOutcome, Outcome, Upload};
+use crate::ledger::quarantine::RejectWriter;
 use crate::ledger::reuse::Earlier;
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::{self, Source};
@@ -42,7 +42,7 @@ pub struct PayloadResult {
     pub rows_filtered: u64,
     pub rows_rejected: u64,
     /// What went into each stage of each file, and what came of it.
-    books: Vec<FileBook>,
+    books: Vec<FileAccount>,
     bytes_read: u64,
     /// Columns of the files that the pipeline does not want, by report kind.
     ignored_columns: BTreeMap<String, BTreeSet<String>>,
@@ -109,9 +109,9 @@ impl PayloadResult {
         }
     }
 
-    fn completed(&mut self, completed: Completed) -> RunState {
+    fn completed(&mut self, completed: Completion) -> RunState {
         match completed {
-            Completed::Waiting { missing } => {
+            Completion::Waiting { missing } => {
                 terminal::say(&format!(
                     "{}: loaded; the payload waits for {} more of its files",
                     self.payload,
@@ -120,7 +120,7 @@ impl PayloadResult {
                 self.waiting_for = missing;
                 RunState::Loaded
             }
-            Completed::Published { days, summarized } => {
+            Completion::Published { days, summarized } => {
                 self.summary_rows_inserted = summarized.rows_inserted;
                 self.summary_rows_deleted = summarized.rows_deleted;
                 for lost in days.iter().filter(|day| day.outcome == Outcome::Lost) {
@@ -212,14 +212,14 @@ impl Task for PayloadTask<'_> {
         payload: Result<Payload>,
         ingestion: &Ingestion<'_>,
         months: &LoadableMonths,
-    ) -> Result<Opened<PayloadWork>> {
+    ) -> Result<Opening<PayloadWork>> {
         let payload = payload?;
         self.result.cluster_id = Some(payload.manifest.cluster_id.clone());
         self.result.manifest = Some(payload.manifest.uuid);
         months.check(&payload)?;
         let source = source_of(ingestion, &payload)?;
         self.result.source_uuid = Some(source.source_uuid);
-        Ok(Opened {
+        Ok(Opening {
             source,
             manifest: payload.manifest.clone(),
             work: PayloadWork {
@@ -246,7 +246,7 @@ impl Task for PayloadTask<'_> {
             let manifest = &work.payload.manifest;
             work.earlier = open.upload.earlier(manifest, &work.fingerprint)?;
         }
-        let Ingested {
+        let IngestOutput {
             files,
             here,
             stage_seconds,
@@ -286,7 +286,7 @@ impl Task for PayloadTask<'_> {
             self.nothing_new(ingestion.database, &work.payload, upload)?;
             return Ok(End::Unchanged(RunState::Unchanged));
         }
-        let completing = Completing {
+        let completing = CompletionTerms {
             engine: ingestion.plan.engine,
             sums: self.result.sums(),
             quarantine_time: ingestion.plan.budget.quarantine_time,
@@ -328,18 +328,18 @@ impl PayloadTask<'_> {
         words: &Words,
         open: &mut OpenUpload<'_>,
         earlier: &mut Earlier,
-    ) -> Result<Ingested> {
+    ) -> Result<IngestOutput> {
         let ingestion = open.ingestion;
         let open_files = open.upload.open_files.clone();
         let file = |name: &str| open_files.iter().any(|open| open == name);
         loop {
             let known = earlier.hours();
-            let wanted = Wanted {
+            let wanted = Selection {
                 file: &file,
                 known: &known,
             };
             let loader = open.loader();
-            let sink = WrittenThrough::of(ingestion.database, open.upload.generation);
+            let sink = RejectWriter::of(ingestion.database, open.upload.generation);
             let rejects = Rejects::new(&ingestion.plan.budget, &sink);
             if earlier.is_empty() {
                 let ingested = ingestion.payload(payload, &loader, words, wanted, &rejects);

@@ -7,16 +7,16 @@ use std::time::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ingestion::{Ingested, Ingestion, Wanted};
-use super::task::{self, End, OpenUpload, Opened, Task, with_cause};
+use super::ingestion::{IngestOutput, Ingestion, Selection};
+use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::KnownHours;
 use crate::ingest::{IngestedFile, Rejects};
-use crate::ledger::archive::{self, Archives, Kept};
+use crate::ledger::archive::{self, ArchivedPayload, Archives};
 use crate::ledger::difference::{self, DayDifference};
 use crate::ledger::publish::replace::{self, Holder};
-use crate::ledger::quarantine::WrittenThrough;
+use crate::ledger::quarantine::RejectWriter;
 use crate::ledger::run_record::RunSums;
 use crate::ledger::source::Source;
 use crate::ledger::summarize;
@@ -42,7 +42,7 @@ pub struct ReplayResult {
 /// The archived tarballs that together are a manifest's payload.
 pub(super) struct Replayable {
     holder: Holder,
-    tarballs: Vec<Kept>,
+    tarballs: Vec<ArchivedPayload>,
 }
 
 /// What replaying a source's payloads needs.
@@ -232,7 +232,7 @@ impl Task for ReplayTask<'_> {
         replayable: Replayable,
         _ingestion: &Ingestion<'_>,
         months: &LoadableMonths,
-    ) -> Result<Opened<ReplayWork>> {
+    ) -> Result<Opening<ReplayWork>> {
         let mut payloads = Vec::new();
         for kept in &replayable.tarballs {
             kept.verify()?;
@@ -247,7 +247,7 @@ impl Task for ReplayTask<'_> {
         for payload in &payloads {
             months.check(payload)?;
         }
-        Ok(Opened {
+        Ok(Opening {
             source: self.source.clone(),
             manifest,
             work: ReplayWork {
@@ -264,20 +264,20 @@ impl Task for ReplayTask<'_> {
     ) -> Result<Vec<IngestedFile>> {
         let ingestion = open.ingestion;
         let loader = open.loader();
-        let sink = WrittenThrough::of(ingestion.database, open.upload.generation);
+        let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         // The tarballs are one payload together.
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let mut files = Vec::new();
         let mut taken = BTreeSet::new();
         for payload in &work.payloads {
-            let wanted = Wanted {
+            let wanted = Selection {
                 file: &|name| !taken.contains(name),
                 // What stages make of an hour now may be other than what they made of it.
                 known: &KnownHours::default(),
             };
             let words = ingestion.words()?;
             let ingested = ingestion.payload(payload, &loader, &words, wanted, &rejects);
-            let Ingested {
+            let IngestOutput {
                 files: ingested,
                 here,
                 ..

@@ -4,7 +4,7 @@
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
 use crate::ledger::publish::Upload;
-use crate::ledger::quarantine::{self, Rejecting};
+use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::ledger::run_record::{self, RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
@@ -33,7 +33,7 @@ pub(super) trait Task {
         input: Self::Input,
         ingestion: &Ingestion<'_>,
         months: &LoadableMonths,
-    ) -> Result<Opened<Self::Work>>;
+    ) -> Result<Opening<Self::Work>>;
 
     /// Loads it into the generation of the upload.
     ///
@@ -84,7 +84,7 @@ pub(super) trait Task {
 }
 
 /// What is to be loaded, and whose upload begins for it.
-pub(super) struct Opened<W> {
+pub(super) struct Opening<W> {
     pub(super) work: W,
     pub(super) source: Source,
     pub(super) manifest: Manifest,
@@ -118,8 +118,8 @@ impl OpenUpload<'_> {
         )
     }
 
-    pub(super) fn rejecting(&self) -> Rejecting {
-        Rejecting {
+    pub(super) fn rejecting(&self) -> RejectOrigin {
+        RejectOrigin {
             run_id: self.run_id,
             manifest_id: self.upload.manifest_id,
             generation: self.upload.generation,
@@ -179,7 +179,7 @@ fn recorded<T: Task>(
     manifest_id: &mut Option<i32>,
 ) -> Result<End<T::Outcome>> {
     let months = LoadableMonths::now(ingestion.database, ingestion.plan.months)?;
-    let Opened {
+    let Opening {
         mut work,
         source,
         manifest,

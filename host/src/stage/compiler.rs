@@ -48,14 +48,14 @@ pub enum Compiler {
 
 /// Machine code, and how long it took to make.
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub(super) struct CompiledCode {
     pub(super) code: Vec<u8>,
     pub(super) time: Duration,
 }
 
 /// Why there is none.
 #[derive(Debug)]
-pub(super) enum NotCompiled {
+pub(super) enum CompileRefusal {
     /// It takes longer than it may.
     Time,
     /// It takes more memory than it may.
@@ -74,20 +74,24 @@ impl Compiler {
         metered: bool,
         bytes: Vec<u8>,
         limits: LoadLimits,
-    ) -> Result<Compiled, NotCompiled> {
+    ) -> Result<CompiledCode, CompileRefusal> {
         let compiled = match self {
             Self::Here => here(engine, bytes, limits.compile_time),
             Self::Child => in_child(metered, &bytes, limits),
         }?;
         // It may be done by the time that we get to look.
         match compiled.time > limits.compile_time {
-            true => Err(NotCompiled::Time),
+            true => Err(CompileRefusal::Time),
             false => Ok(compiled),
         }
     }
 }
 
-fn here(engine: &WasmtimeEngine, bytes: Vec<u8>, time: Duration) -> Result<Compiled, NotCompiled> {
+fn here(
+    engine: &WasmtimeEngine,
+    bytes: Vec<u8>,
+    time: Duration,
+) -> Result<CompiledCode, CompileRefusal> {
     let engine = engine.clone();
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
@@ -97,23 +101,27 @@ fn here(engine: &WasmtimeEngine, bytes: Vec<u8>, time: Duration) -> Result<Compi
         let _ = sender.send((code, started.elapsed()));
     });
     match receiver.recv_timeout(time) {
-        Ok((Ok(code), time)) => Ok(Compiled { code, time }),
-        Ok((Err(error), _)) => Err(NotCompiled::Refused(error.root_cause().to_string())),
-        Err(RecvTimeoutError::Timeout) => Err(NotCompiled::Time),
+        Ok((Ok(code), time)) => Ok(CompiledCode { code, time }),
+        Ok((Err(error), _)) => Err(CompileRefusal::Refused(error.root_cause().to_string())),
+        Err(RecvTimeoutError::Timeout) => Err(CompileRefusal::Time),
         Err(RecvTimeoutError::Disconnected) => {
-            Err(NotCompiled::Refused("the compiler panicked".into()))
+            Err(CompileRefusal::Refused("the compiler panicked".into()))
         }
     }
 }
 
-fn in_child(metered: bool, bytes: &[u8], limits: LoadLimits) -> Result<Compiled, NotCompiled> {
+fn in_child(
+    metered: bool,
+    bytes: &[u8],
+    limits: LoadLimits,
+) -> Result<CompiledCode, CompileRefusal> {
     let started = Instant::now();
     let mut child = spawn(metered, limits.compile_memory_bytes)
-        .map_err(|error| NotCompiled::Unable(error.to_string()))?;
+        .map_err(|error| CompileRefusal::Unable(error.to_string()))?;
     let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(NotCompiled::Unable("it has no streams".into()));
+        return Err(CompileRefusal::Unable("it has no streams".into()));
     };
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::scope(|scope| {
@@ -131,14 +139,14 @@ fn in_child(metered: bool, bytes: &[u8], limits: LoadLimits) -> Result<Compiled,
         let code = receiver.recv_timeout(limits.compile_time.saturating_sub(started.elapsed()));
         // Its streams end with it, and the threads with them.
         let status = end(&mut child, code.is_err())
-            .map_err(|error| NotCompiled::Unable(error.to_string()))?;
+            .map_err(|error| CompileRefusal::Unable(error.to_string()))?;
         let Ok(code) = code else {
-            return Err(NotCompiled::Time);
+            return Err(CompileRefusal::Time);
         };
         if status.success() {
-            let code = code.map_err(|error| NotCompiled::Unable(error.to_string()))?;
+            let code = code.map_err(|error| CompileRefusal::Unable(error.to_string()))?;
             let time = started.elapsed();
-            return Ok(Compiled { code, time });
+            return Ok(CompiledCode { code, time });
         }
         Err(why(status, &words.join().unwrap_or_default()))
     })
@@ -184,16 +192,16 @@ fn words(mut stream: impl Read) -> String {
 }
 
 /// What the end of a child that was not killed by us means.
-fn why(status: ExitStatus, words: &str) -> NotCompiled {
+fn why(status: ExitStatus, words: &str) -> CompileRefusal {
     let killed = status.signal() == Some(Signal::KILL.as_raw());
     // An allocation that fails ends the process, with these words of the standard library.
     let starved = words.contains("memory allocation of") || words.contains("out of memory");
     match status.code() {
-        Some(code) if code == i32::from(EXIT_REFUSED) => NotCompiled::Refused(words.into()),
-        Some(code) if code == i32::from(EXIT_MEMORY) => NotCompiled::Memory,
+        Some(code) if code == i32::from(EXIT_REFUSED) => CompileRefusal::Refused(words.into()),
+        Some(code) if code == i32::from(EXIT_MEMORY) => CompileRefusal::Memory,
         // The system kills when it runs out of memory itself.
-        _ if killed || starved => NotCompiled::Memory,
-        _ => NotCompiled::Refused(match words.is_empty() {
+        _ if killed || starved => CompileRefusal::Memory,
+        _ => CompileRefusal::Refused(match words.is_empty() {
             true => format!("the compiler broke off ({status})"),
             false => format!("the compiler broke off ({status}): {words}"),
         }),
@@ -211,10 +219,10 @@ pub fn compile_for_parent(
 ) -> u8 {
     let (exit, reason) = match compiled_for_parent(arguments, component, code) {
         Ok(()) => return 0,
-        Err(NotCompiled::Refused(reason)) => (EXIT_REFUSED, reason),
-        Err(NotCompiled::Memory) => (EXIT_MEMORY, "out of memory".into()),
-        Err(NotCompiled::Unable(reason)) => (1, reason),
-        Err(NotCompiled::Time) => (1, "out of time".into()),
+        Err(CompileRefusal::Refused(reason)) => (EXIT_REFUSED, reason),
+        Err(CompileRefusal::Memory) => (EXIT_MEMORY, "out of memory".into()),
+        Err(CompileRefusal::Unable(reason)) => (1, reason),
+        Err(CompileRefusal::Time) => (1, "out of time".into()),
     };
     // The exit code says enough when nobody listens.
     let _ = writeln!(words, "{reason}");
@@ -225,8 +233,8 @@ fn compiled_for_parent(
     arguments: &[String],
     component: &mut dyn Read,
     code: &mut dyn io::Write,
-) -> Result<(), NotCompiled> {
-    let unable = |error: &dyn std::fmt::Display| NotCompiled::Unable(error.to_string());
+) -> Result<(), CompileRefusal> {
+    let unable = |error: &dyn std::fmt::Display| CompileRefusal::Unable(error.to_string());
     let (memory_bytes, metered) = match arguments {
         [memory_bytes, metered] => (
             memory_bytes.parse().map_err(|error| unable(&error))?,
@@ -247,8 +255,8 @@ fn compiled_for_parent(
                 .is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory)
         };
         match error.is::<OutOfMemory>() || error.chain().any(is_memory) {
-            true => NotCompiled::Memory,
-            false => NotCompiled::Refused(error.root_cause().to_string()),
+            true => CompileRefusal::Memory,
+            false => CompileRefusal::Refused(error.root_cause().to_string()),
         }
     })?;
     code.write_all(&compiled)

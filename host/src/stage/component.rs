@@ -10,12 +10,12 @@ use wasmtime::Store;
 use wasmtime::component::{Component as WasmtimeComponent, Instance, InstancePre};
 
 use super::cache;
-use super::compiler::{Compiled, NotCompiled};
+use super::compiler::{CompileRefusal, CompiledCode};
 use super::engine::Engine;
 use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
 use super::state::State;
-use super::{Opened, StageError};
+use super::{StageError, StageInstance};
 use crate::diagnostics::digest::hexadecimal;
 
 /// The version of the contract that this host speaks.
@@ -64,7 +64,7 @@ impl fmt::Debug for Component {
 
 /// Why a file cannot be used as a stage.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unusable {
+pub struct ComponentRefusal {
     pub message: String,
     pub hint: Option<String>,
     pub reason: Reason,
@@ -81,7 +81,7 @@ pub enum Reason {
     Component,
 }
 
-impl Unusable {
+impl ComponentRefusal {
     fn new(message: String) -> Self {
         Self {
             message,
@@ -108,7 +108,7 @@ impl Engine {
     /// # Errors
     /// The file is unreadable, too large, not the one pinned, not a component, made
     /// for another version of the contract, or wants what a stage may not have.
-    pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component, Unusable> {
+    pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component, ComponentRefusal> {
         self.load_within(path, pin, LoadLimits::default())
     }
 
@@ -121,7 +121,7 @@ impl Engine {
         path: &Path,
         pin: Option<&str>,
         limits: LoadLimits,
-    ) -> Result<Component, Unusable> {
+    ) -> Result<Component, ComponentRefusal> {
         let shown = path.display();
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if size > limits.component_bytes {
@@ -133,11 +133,11 @@ impl Engine {
         }
         let digest = hexadecimal(&Sha256::digest(&bytes));
         if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
-            return Err(
-                Unusable::new(format!("component `{shown}` has another digest than this"))
-                    .hint(format!("it is {digest}"))
-                    .reason(Reason::Pin),
-            );
+            return Err(ComponentRefusal::new(format!(
+                "component `{shown}` has another digest than this"
+            ))
+            .hint(format!("it is {digest}"))
+            .reason(Reason::Pin));
         }
         let size = bytes.len() as u64;
         let compiled = self
@@ -153,7 +153,7 @@ impl Engine {
         bytes: u64,
         digest: String,
         compiled: &wasmtime::component::Component,
-    ) -> Result<Component, Unusable> {
+    ) -> Result<Component, ComponentRefusal> {
         let shown = path.display();
         let component_type = compiled.component_type();
         let exports: Vec<&str> = component_type
@@ -169,7 +169,7 @@ impl Engine {
             .map(|(name, _)| name.to_string())
             .collect();
         if let Some(import) = imports.iter().find(|import| !is_allowed(import)) {
-            return Err(Unusable::new(format!(
+            return Err(ComponentRefusal::new(format!(
                 "component `{shown}` imports `{import}`, which a stage may not"
             ))
             .hint("a stage gets its configuration and its batches, nothing else"));
@@ -177,7 +177,7 @@ impl Engine {
         let pre = self
             .linker
             .instantiate_pre(compiled)
-            .map_err(|error| Unusable::new(format!("component `{shown}`: {error:#}")))?;
+            .map_err(|error| ComponentRefusal::new(format!("component `{shown}`: {error:#}")))?;
         Ok(Component {
             path: path.to_path_buf(),
             digest,
@@ -195,7 +195,7 @@ impl Engine {
         bytes: Vec<u8>,
         digest: &str,
         limits: LoadLimits,
-    ) -> Result<WasmtimeComponent, NotCompiled> {
+    ) -> Result<WasmtimeComponent, CompileRefusal> {
         match self.cache.find(&self.engine, digest) {
             Some(component) => Ok(component),
             None => self
@@ -210,14 +210,14 @@ impl Engine {
         bytes: Vec<u8>,
         digest: &str,
         limits: LoadLimits,
-    ) -> Result<(WasmtimeComponent, Duration), NotCompiled> {
+    ) -> Result<(WasmtimeComponent, Duration), CompileRefusal> {
         let compiled = self
             .compiler
             .compile(&self.engine, self.metered, bytes, limits)?;
-        let Compiled { code, time } = compiled;
+        let CompiledCode { code, time } = compiled;
         self.cache.keep(&self.engine, digest, &code);
         let component = cache::load(&self.engine, &code)
-            .map_err(|error| NotCompiled::Refused(error.root_cause().to_string()))?;
+            .map_err(|error| CompileRefusal::Refused(error.root_cause().to_string()))?;
         Ok((component, time))
     }
 }
@@ -229,7 +229,7 @@ impl Component {
         &self,
         limits: Limits,
         bind: impl FnOnce(&InstancePre<State>, &mut Store<State>, &Instance) -> wasmtime::Result<G>,
-    ) -> Result<(Opened, G), StageError> {
+    ) -> Result<(StageInstance, G), StageError> {
         let mut store = Store::new(self.pre.engine(), State::new(&limits));
         store.limiter(|state| state);
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
@@ -240,7 +240,7 @@ impl Component {
                 .set_fuel(u64::MAX)
                 .map_err(|error| StageError::malformed(error.to_string()))?;
         }
-        let mut opened = Opened::new(store, limits);
+        let mut opened = StageInstance::new(store, limits);
         opened.begin();
         let instance = match self.pre.instantiate(&mut opened.store) {
             Ok(instance) => instance,
@@ -255,47 +255,51 @@ impl Component {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, ComponentRefusal> {
     std::fs::read(path).map_err(|error| {
         let shown = path.display();
-        Unusable::new(format!("cannot read component `{shown}`: {error}"))
+        ComponentRefusal::new(format!("cannot read component `{shown}`: {error}"))
             .reason(Reason::Unreadable)
     })
 }
 
-pub(super) fn too_large(path: &Path, size: u64, bytes_max: u64) -> Unusable {
-    Unusable::new(format!(
+pub(super) fn too_large(path: &Path, size: u64, bytes_max: u64) -> ComponentRefusal {
+    ComponentRefusal::new(format!(
         "component `{}` has {size} bytes, more than {bytes_max} (`component-size`)",
         path.display()
     ))
 }
 
 /// Why a component cannot be used that was not compiled.
-pub(super) fn not_compiled(path: &Path, limits: LoadLimits, why: &NotCompiled) -> Unusable {
+pub(super) fn not_compiled(
+    path: &Path,
+    limits: LoadLimits,
+    why: &CompileRefusal,
+) -> ComponentRefusal {
     let shown = path.display();
     match why {
-        NotCompiled::Time => Unusable::new(format!(
+        CompileRefusal::Time => ComponentRefusal::new(format!(
             "component `{shown}` took longer than {:?} to compile (`compile-time`)",
             limits.compile_time
         )),
-        NotCompiled::Memory => Unusable::new(format!(
+        CompileRefusal::Memory => ComponentRefusal::new(format!(
             "component `{shown}` took more than {} bytes of memory to compile (`compile-memory`)",
             limits.compile_memory_bytes
         )),
-        NotCompiled::Refused(reason) => Unusable::new(format!(
+        CompileRefusal::Refused(reason) => ComponentRefusal::new(format!(
             "`{shown}` is not a WebAssembly component: {reason}"
         ))
         .hint("build it for `wasm32-wasip2`; a core module is not a component"),
-        NotCompiled::Unable(reason) => {
-            Unusable::new(format!("cannot compile component `{shown}`: {reason}"))
+        CompileRefusal::Unable(reason) => {
+            ComponentRefusal::new(format!("cannot compile component `{shown}`: {reason}"))
                 .hint("gristmill compiles in a child process; see that it can start itself")
                 .reason(Reason::Unreadable)
         }
     }
 }
 
-pub(super) fn not_webassembly(path: &Path) -> Unusable {
-    Unusable::new(format!("`{}` is not WebAssembly", path.display()))
+pub(super) fn not_webassembly(path: &Path) -> ComponentRefusal {
+    ComponentRefusal::new(format!("`{}` is not WebAssembly", path.display()))
 }
 
 fn is_allowed(import: &str) -> bool {
@@ -305,16 +309,16 @@ fn is_allowed(import: &str) -> bool {
     )
 }
 
-fn world_of(exports: &[&str]) -> Result<World, Unusable> {
+fn world_of(exports: &[&str]) -> Result<World, ComponentRefusal> {
     match exports.iter().find_map(|export| exported(export)) {
         Some((world, CONTRACT_VERSION)) => Ok(world),
-        Some((_, version)) => Err(Unusable::new(format!(
+        Some((_, version)) => Err(ComponentRefusal::new(format!(
             "was built for version {version} of the stage contract; this host speaks {CONTRACT_VERSION}"
         ))
         .hint(format!(
             "build it again with `wit/released/{CONTRACT_VERSION}/stage.wit`, or run it with a gristmill that speaks {version}"
         ))),
-        None => Err(Unusable::new(
+        None => Err(ComponentRefusal::new(
             "exports neither `gristmill:stage/parser` nor `gristmill:stage/transform`".into(),
         )
         .hint("a stage exports one of the worlds of `wit/stage.wit`")),

@@ -6,15 +6,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What is left of a document that has been looked at.
-struct Looked;
+struct DocumentLook;
 
 /// # Errors
 /// It is none, and why.
 pub(super) fn check(text: &str) -> Result<(), serde_json::Error> {
-    serde_json::from_str::<Looked>(text).map(|Looked| ())
+    serde_json::from_str::<DocumentLook>(text).map(|DocumentLook| ())
 }
 
-impl<'de> Deserialize<'de> for Looked {
+impl<'de> Deserialize<'de> for DocumentLook {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Look)
     }
@@ -23,47 +23,47 @@ impl<'de> Deserialize<'de> for Looked {
 struct Look;
 
 impl<'de> Visitor<'de> for Look {
-    type Value = Looked;
+    type Value = DocumentLook;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("any valid JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_bool<E>(self, _: bool) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_i64<E>(self, _: i64) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_u64<E>(self, _: u64) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_f64<E>(self, _: f64) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_str<E>(self, _: &str) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_unit<E>(self) -> Result<Looked, E> {
-        Ok(Looked)
+    fn visit_unit<E>(self) -> Result<DocumentLook, E> {
+        Ok(DocumentLook)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Looked, A::Error> {
-        while values.next_element::<Looked>()?.is_some() {}
-        Ok(Looked)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<DocumentLook, A::Error> {
+        while values.next_element::<DocumentLook>()?.is_some() {}
+        Ok(DocumentLook)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> Result<Looked, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut values: A) -> Result<DocumentLook, A::Error> {
         // A key is a text in any case, and its escapes are looked at as those of others.
         while values.next_key::<Key>()?.is_some() {
-            values.next_value::<Looked>()?;
+            values.next_value::<DocumentLook>()?;
         }
-        Ok(Looked)
+        Ok(DocumentLook)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::component::{self, Component, Unusable};
+use super::component::{self, Component, ComponentRefusal};
 use super::engine::Engine;
 use super::limits::LoadLimits;
 use super::{CONTRACT_VERSION, World, wasi};
@@ -25,7 +25,7 @@ pub struct Inspection {
     pub version: Option<String>,
     pub imports: Vec<Import>,
     /// The component, or why it may not run.
-    pub component: Result<Component, Unusable>,
+    pub component: Result<Component, ComponentRefusal>,
 }
 
 /// Something that a component wants of its host.
@@ -54,11 +54,15 @@ impl Engine {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn inspect(&self, path: &Path) -> Result<Inspection, Unusable> {
+    pub fn inspect(&self, path: &Path) -> Result<Inspection, ComponentRefusal> {
         self.inspect_within(path, LoadLimits::default())
     }
 
-    fn inspect_within(&self, path: &Path, limits: LoadLimits) -> Result<Inspection, Unusable> {
+    fn inspect_within(
+        &self,
+        path: &Path,
+        limits: LoadLimits,
+    ) -> Result<Inspection, ComponentRefusal> {
         let bytes = component::read(path)?;
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,

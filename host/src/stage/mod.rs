@@ -27,15 +27,15 @@ use wasmtime::{Store, Trap};
 
 use self::bindings::gristmill::stage::types::{BoundSet, Fact as WitFact, Failure as WitFailure};
 pub use self::compiler::{COMPILE_COMMAND, Compiler, compile_for_parent};
-pub use self::component::{CONTRACT_VERSION, Component, Reason, Unusable, World};
+pub use self::component::{CONTRACT_VERSION, Component, ComponentRefusal, Reason, World};
 pub use self::engine::Engine;
 pub use self::error::StageError;
 pub use self::inspect::{Import, Inspection, Verdict};
 pub use self::limits::{Limits, LoadLimits};
-pub use self::parser::{Parsed, Parser, WantedColumn};
+pub use self::parser::{Parser, ParserOutput, WantedColumn};
 pub use self::state::printable_of_row as cut_for_row;
 use self::state::{State, printable};
-pub use self::transform::{Contract, Processed, ProcessedOnce, RowEffect, Transform};
+pub use self::transform::{Contract, MemoizedOutput, RowEffect, Transform, TransformOutput};
 pub use self::weight::{rejected_bytes, too_large, written_out_bytes};
 
 /// What a stage is opened with, besides the columns that reach it.
@@ -69,7 +69,7 @@ pub struct Cost {
 }
 
 /// A store with an opened stage in it.
-struct Opened {
+struct StageInstance {
     store: Store<State>,
     stage: Option<ResourceAny>,
     limits: Limits,
@@ -77,7 +77,7 @@ struct Opened {
     bytes_out: u64,
 }
 
-impl Opened {
+impl StageInstance {
     fn new(store: Store<State>, limits: Limits) -> Self {
         Self {
             store,

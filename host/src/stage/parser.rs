@@ -10,7 +10,9 @@ use super::crossing;
 use super::limits::UNFINISHED_BYTES_MAX;
 use super::state::{printable, printable_of_row};
 use super::weight::{self, Weight};
-use super::{Component, Cost, Fact, Opened, Settings, StageError, borrowed, bound_sets, facts};
+use super::{
+    Component, Cost, Fact, Settings, StageError, StageInstance, borrowed, bound_sets, facts,
+};
 use crate::diagnostics::log_line::LogLine;
 use crate::rows::batch::{Batch, Places, Raw, RejectedRow};
 use crate::rows::column::{ColumnType, Field, Schema};
@@ -26,14 +28,14 @@ pub struct WantedColumn {
 
 /// What one chunk gave.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct ParserOutput {
     pub batch: Batch,
     pub rejects: Vec<RejectedRow>,
 }
 
 /// A parser opened for one file.
 pub struct Parser {
-    opened: Opened,
+    opened: StageInstance,
     guest: wit::Guest,
     schema: Arc<Schema>,
     /// What the file holds from the first record that is not complete yet.
@@ -101,7 +103,7 @@ impl Parser {
     ///
     /// # Errors
     /// The stage refuses the file, breaks, or returns what it may not.
-    pub fn parse(&mut self, chunk: Bytes, last: bool) -> Result<Parsed, StageError> {
+    pub fn parse(&mut self, chunk: Bytes, last: bool) -> Result<ParserOutput, StageError> {
         let stage = self.opened.stage()?;
         self.opened.bytes_in += chunk.len() as u64;
         self.opened.begin();
@@ -159,7 +161,7 @@ impl Parser {
         if weight::rejected_bytes(&rejects) > bytes_max {
             return Err(weight::too_large(bytes_max));
         }
-        Ok(Parsed {
+        Ok(ParserOutput {
             batch: Batch {
                 schema: Arc::clone(&self.schema),
                 columns,

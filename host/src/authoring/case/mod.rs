@@ -17,7 +17,7 @@ use self::budget::Budget;
 pub use self::difference::{Difference, lines};
 use self::update::Expectation;
 use crate::authoring::harness::table::Table;
-use crate::authoring::harness::{Fault, Outcome, Trial};
+use crate::authoring::harness::{Fault, Harness, Outcome};
 use crate::diagnostics::problem::{Problem, Sources};
 use crate::pipeline::definition::{self, Bytes, Column};
 use crate::rows::column::ColumnType;
@@ -33,7 +33,7 @@ pub struct CaseFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct CaseText {
     case: Vec<Case>,
 }
 
@@ -92,7 +92,7 @@ impl CaseFile {
             }
         };
         sources.add(path, &text);
-        let file: Written = match toml::from_str(&text) {
+        let file: CaseText = match toml::from_str(&text) {
             Ok(file) => file,
             Err(error) => {
                 let message = error.message().trim_end().replace('\n', ", ");
@@ -165,9 +165,9 @@ impl Case {
         }
     }
 
-    fn trial(&self) -> Result<Trial, Fault> {
+    fn trial(&self) -> Result<Harness, Fault> {
         let config = self.config.clone().unwrap_or_default();
-        Ok(Trial {
+        Ok(Harness {
             settings: Settings {
                 config: serde_json::to_string(&config)
                     .map_err(|error| Fault::Input(error.to_string()))?,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Fault, Trial, since};
+use super::{Fault, Harness, since};
 use crate::rows::batch::Batch;
 use crate::stage::{Component, Cost, Parser, StageError, Transform, World};
 
@@ -25,7 +25,7 @@ pub struct Subject<'a> {
 
 /// What was measured with batches of one size.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct Measurement {
     pub rows_per_second: f64,
     /// How far the medians of two halves of the rounds lie apart, as a part of the
     /// speed. They ran the same, so no smaller difference means anything.
@@ -38,7 +38,7 @@ pub struct Measured {
 
 /// Where an input of any size comes from.
 pub struct Supply<'a> {
-    trial: &'a Trial,
+    trial: &'a Harness,
     source: Source,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Supply<'a> {
     ///
     /// # Errors
     /// The stage cannot use the input, or there are no rows in it.
-    pub fn of(trial: &'a Trial, component: &Component, input: &str) -> Result<Self, Fault> {
+    pub fn of(trial: &'a Harness, component: &Component, input: &str) -> Result<Self, Fault> {
         let nothing = || Fault::Input("the input has no rows to measure with".into());
         let source = match component.world {
             World::Transform => {
@@ -141,7 +141,7 @@ impl<'a> Supply<'a> {
         batch_rows: usize,
         rows: usize,
         rounds: usize,
-    ) -> Result<Measured, Fault> {
+    ) -> Result<Measurement, Fault> {
         let (cost, counted) = self.count(subject.metered, batch_rows, rows)?;
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -152,7 +152,7 @@ impl<'a> Supply<'a> {
         let rows_per_second = median(&mut all);
         let spread = (median(&mut first) - median(&mut second)).abs() / rows_per_second;
         let per_row = |total: u64| total as f64 / counted as f64;
-        Ok(Measured {
+        Ok(Measurement {
             rows_per_second,
             spread,
             fuel_per_row: per_row(cost.fuel.unwrap_or_default()),

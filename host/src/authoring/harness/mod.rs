@@ -23,7 +23,7 @@ use crate::stage::{Component, Contract, Cost, Fact, Settings, StageError, Wanted
 
 /// What a stage is tried with, besides its input.
 #[derive(Clone, Debug, Default)]
-pub struct Trial {
+pub struct Harness {
     pub settings: Settings,
     /// Types of input columns that shall not be guessed. Transforms only.
     pub types: BTreeMap<String, ColumnType>,
@@ -91,7 +91,7 @@ impl From<StageError> for Fault {
     }
 }
 
-impl Trial {
+impl Harness {
     /// Gives the input to the stage.
     ///
     /// # Errors

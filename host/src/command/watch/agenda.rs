@@ -268,7 +268,7 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
-    use crate::payload::Opened;
+    use crate::payload::OpenFile;
 
     const BOUNDS: WatchPlan = WatchPlan {
         tries: 3,
@@ -282,7 +282,7 @@ mod tests {
             let path = folder.path().join(name);
             fs::write(&path, name).unwrap();
             let file = File::open(&path).unwrap();
-            let opened = Opened::new(file).unwrap();
+            let opened = OpenFile::new(file).unwrap();
             let mut look = *opened.look();
             look.modified = age as i128;
             Arrival {

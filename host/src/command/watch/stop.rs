@@ -16,10 +16,10 @@ const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Whether a signal asked to stop.
 #[derive(Clone)]
-pub(super) struct Stop(Arc<Asked>);
+pub(super) struct Stop(Arc<StopRequest>);
 
 #[derive(Default)]
-struct Asked {
+struct StopRequest {
     asked: Mutex<bool>,
     bell: Condvar,
 }

@@ -13,7 +13,7 @@ use crate::diagnostics::failure::{Exit, Failure, Result};
 use crate::diagnostics::hindrance::{self, Hindrance};
 use crate::diagnostics::printable;
 use crate::payload::inbox::{Arrival, PutAway};
-use crate::payload::{Opened, Payload};
+use crate::payload::{OpenFile, Payload};
 use crate::run::PayloadResult;
 use crate::terminal::{self, grouped};
 
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A payload that was run, and where it went, if it was there to be moved.
 #[derive(Serialize)]
-struct Handled<'a> {
+struct WatchLine<'a> {
     #[serde(flatten)]
     result: &'a PayloadResult,
     moved_to: Option<String>,
@@ -97,7 +97,7 @@ impl Watch<'_> {
     }
 
     /// The open payload, once for whoever puts it away and once to be run.
-    fn opened(&self, arrival: &Arrival) -> Result<Option<(Opened, Result<Payload>)>> {
+    fn opened(&self, arrival: &Arrival) -> Result<Option<(OpenFile, Result<Payload>)>> {
         let Some(file) = self.inbox.take(arrival)? else {
             return Ok(None);
         };
@@ -282,7 +282,7 @@ impl Watch<'_> {
     fn tell(&self, result: &PayloadResult, moved_to: Option<&Path>) {
         if self.arguments.json {
             let moved_to = moved_to.map(|path| path.display().to_string());
-            terminal::json_line(&Handled { result, moved_to });
+            terminal::json_line(&WatchLine { result, moved_to });
             return;
         }
         let won = result.days.iter().filter(|day| day.outcome == "won");
@@ -311,7 +311,7 @@ impl Watch<'_> {
 struct Work<'w> {
     ticket: Ticket,
     arrival: &'w Arrival,
-    file: Option<&'w Opened>,
+    file: Option<&'w OpenFile>,
     result: &'w PayloadResult,
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Nothing here knows of archives or tables. All of it lives for one file.
 
-mod contained;
+mod containment;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use self::contained::Breaks;
-use self::contained::Contained;
+pub use self::containment::Breaks;
+use self::containment::ContainedTransform;
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::row_accounting::StageBook;
+use crate::ingest::row_accounting::StageAccount;
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::{Batch, RejectedRow};
@@ -36,19 +36,19 @@ pub struct Reader<'p> {
     plan: &'p LoadPlan,
     parser: Parser,
     batches: u64,
-    capturing: Capturing<'p>,
+    capturing: CaptureSink<'p>,
 }
 
 /// The transforms of a report, opened.
 pub struct Chain<'p> {
     plan: &'p LoadPlan,
-    transforms: Vec<Contained<'p>>,
-    capturing: Capturing<'p>,
+    transforms: Vec<ContainedTransform<'p>>,
+    capturing: CaptureSink<'p>,
 }
 
 /// What a stage broke at or refused, to be kept as a case.
 #[derive(Debug)]
-pub struct Captured {
+pub struct Capture {
     pub stage: StagePlan,
     /// The sets that were bound to it, by name.
     pub sets: Vec<(String, Vec<String>)>,
@@ -78,14 +78,14 @@ impl CapturedInput {
 }
 
 /// Where cases are kept, if they are.
-struct Capturing<'p> {
-    captures: Option<&'p Mutex<Vec<Captured>>>,
+struct CaptureSink<'p> {
+    captures: Option<&'p Mutex<Vec<Capture>>>,
     /// The sets that each stage is opened with, by its name.
     sets: BTreeMap<String, Vec<(String, Vec<String>)>>,
 }
 
 /// A row that broke a stage, and how.
-struct Broken {
+struct StageBreak {
     batch: Batch,
     error: StageError,
 }
@@ -139,14 +139,14 @@ pub struct Output {
     pub log: Vec<(String, LogLine)>,
     pub rows_filtered: u64,
     /// What went into each transform and what came of it, in the order of the chain.
-    pub books: Vec<StageBook>,
+    pub books: Vec<StageAccount>,
     /// Time in each transform, in the order of the chain.
     pub stage_time: Vec<Duration>,
 }
 
 /// What a file taught.
 #[derive(Debug, Default)]
-pub struct Learned {
+pub struct LearnedFacts {
     /// Words by the set that they go to.
     pub words: BTreeMap<LearnedSet, Vec<String>>,
     /// Columns of the file that nobody wanted.
@@ -211,12 +211,12 @@ impl<'p> Reader<'p> {
             plan,
             parser,
             batches: 0,
-            capturing: Capturing::new(plan, words),
+            capturing: CaptureSink::new(plan, words),
         })
     }
 
     /// Keeps what the parser breaks at or refuses.
-    pub fn capture(&mut self, captures: &'p Mutex<Vec<Captured>>) {
+    pub fn capture(&mut self, captures: &'p Mutex<Vec<Capture>>) {
         self.capturing.captures = Some(captures);
     }
 
@@ -267,8 +267,8 @@ impl<'p> Reader<'p> {
     ///
     /// # Errors
     /// The parser breaks.
-    pub fn finish(&mut self) -> Result<Learned, ChainError> {
-        let mut learned = Learned::default();
+    pub fn finish(&mut self) -> Result<LearnedFacts, ChainError> {
+        let mut learned = LearnedFacts::default();
         let facts = self.parser.finish().map_err(at_file(&self.plan.parser))?;
         learned.log = labelled(&self.plan.parser, self.parser.take_log());
         for fact in &facts {
@@ -281,7 +281,7 @@ impl<'p> Reader<'p> {
     }
 }
 
-impl<'p> Capturing<'p> {
+impl<'p> CaptureSink<'p> {
     fn new(plan: &LoadPlan, words: &dyn Fn(BoundSet) -> Vec<String>) -> Self {
         Self {
             captures: None,
@@ -299,7 +299,7 @@ impl<'p> Capturing<'p> {
         };
         let mut captures = captures.lock().unwrap_or_else(|poison| poison.into_inner());
         let error = error.to_string();
-        let known = |other: &Captured| other.stage.name == stage.name && other.error == error;
+        let known = |other: &Capture| other.stage.name == stage.name && other.error == error;
         if captures.len() >= CAPTURES_MAX || captures.iter().any(known) {
             return;
         }
@@ -307,7 +307,7 @@ impl<'p> Capturing<'p> {
         if held + input.bytes() > CAPTURED_BYTES_MAX {
             return;
         }
-        captures.push(Captured {
+        captures.push(Capture {
             stage: stage.clone(),
             sets: self.sets.get(&stage.name).cloned().unwrap_or_default(),
             input,
@@ -332,7 +332,7 @@ impl<'p> Chain<'p> {
         let mut transforms = Vec::with_capacity(plan.transforms.len());
         for (transform, counts) in plan.transforms.iter().zip(breaks.stages()) {
             let stage = &transform.stage;
-            let opened = Contained::open(transform, schema, stage.settings(words), counts)
+            let opened = ContainedTransform::open(transform, schema, stage.settings(words), counts)
                 .map_err(at_file(stage))?;
             transforms.push(opened);
             schema = &transform.output;
@@ -340,12 +340,12 @@ impl<'p> Chain<'p> {
         Ok(Self {
             plan,
             transforms,
-            capturing: Capturing::new(plan, words),
+            capturing: CaptureSink::new(plan, words),
         })
     }
 
     /// Keeps what stages break at or refuse.
-    pub fn capture(&mut self, captures: &'p Mutex<Vec<Captured>>) {
+    pub fn capture(&mut self, captures: &'p Mutex<Vec<Capture>>) {
         self.capturing.captures = Some(captures);
     }
 
@@ -385,7 +385,7 @@ impl<'p> Chain<'p> {
                     ..at_file(stage)(stop.error)
                 }
             })?;
-            let mut book = StageBook::of(&stage.name);
+            let mut book = StageAccount::of(&stage.name);
             book.add(
                 batch.rows as u64,
                 processed.batch.rows,
@@ -412,8 +412,8 @@ impl<'p> Chain<'p> {
     ///
     /// # Errors
     /// A stage breaks.
-    pub fn finish(&mut self) -> Result<Learned, ChainError> {
-        let mut learned = Learned::default();
+    pub fn finish(&mut self) -> Result<LearnedFacts, ChainError> {
+        let mut learned = LearnedFacts::default();
         for (transform, planned) in self.transforms.iter_mut().zip(&self.plan.transforms) {
             let facts = transform.finish().map_err(|stop| ChainError {
                 why: stop.why,
@@ -440,7 +440,7 @@ fn at_file(stage: &StagePlan) -> impl FnOnce(StageError) -> ChainError + use<> {
     }
 }
 
-fn learn(stage: &StagePlan, facts: Vec<Fact>, learned: &mut Learned) {
+fn learn(stage: &StagePlan, facts: Vec<Fact>, learned: &mut LearnedFacts) {
     for fact in facts {
         let set = stage.learn.iter().find(|(topic, _)| *topic == fact.topic);
         if let Some((_, set)) = set {

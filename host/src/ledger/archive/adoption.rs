@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sqlx::Connection;
 
-use super::root::{Digest, Root, Standing};
+use super::root::{Digest, Ownership, Root};
 use super::{Owner, folder_of};
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
 /// What taking an archive did.
 #[derive(Debug, Serialize)]
-pub struct Adopted {
+pub struct Adoption {
     pub directory: PathBuf,
     /// Nothing had to be taken.
     pub was_ours: bool,
@@ -35,7 +35,7 @@ pub struct Adopted {
 ///
 /// # Errors
 /// The folder cannot be written, or the database fails; it may be tried again.
-pub fn adopt(database: &Database, directory: &Path) -> Result<Adopted> {
+pub fn adopt(database: &Database, directory: &Path) -> Result<Adoption> {
     database.wait(async {
         let directory = folder_of(database, directory)?;
         let shown = directory.display();
@@ -56,11 +56,11 @@ pub fn adopt(database: &Database, directory: &Path) -> Result<Adopted> {
         for (folder, digest) in places {
             by_folder.entry(folder.into()).or_default().push(digest);
         }
-        let mut adopted = Adopted {
+        let mut adopted = Adoption {
             directory: directory.clone(),
-            was_ours: before == Standing::Ours,
+            was_ours: before == Ownership::Ours,
             former_owner: match before {
-                Standing::Others(former) => {
+                Ownership::Others(former) => {
                     Some(format!("schema `{}` of {}", former.schema, former.database))
                 }
                 _ => None,
@@ -106,7 +106,7 @@ pub fn adopt(database: &Database, directory: &Path) -> Result<Adopted> {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::ArchiveAdopted);
+        failpoint::passed(Failpoint::ArchiveAdopted);
         Ok(adopted)
     })
 }

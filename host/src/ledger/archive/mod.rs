@@ -5,21 +5,21 @@
 //! to one schema of one database ([`Owner`]).
 
 mod adoption;
-pub mod cleaning;
-mod keeping;
+pub mod clean;
 mod owner;
 mod root;
+mod write;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sqlx::{FromRow, PgConnection};
 
-pub use self::adoption::{Adopted, adopt};
-pub use self::keeping::{Keeping, Written};
+pub use self::adoption::{Adoption, adopt};
 pub use self::owner::Owner;
-pub use self::root::Found;
+pub use self::root::FileCondition;
 use self::root::{Digest, Root, place};
+pub use self::write::{ArchiveWrite, WrittenFile};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
 
@@ -40,7 +40,7 @@ pub struct Archives {
 
 /// A payload that was put into an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct ArchivedPayload {
     pub digest: String,
     pub payload: String,
     /// The files of its manifest that are in it.
@@ -50,7 +50,7 @@ pub struct Kept {
 }
 
 #[derive(FromRow)]
-struct KeptRow {
+struct ArchivedPayloadRow {
     digest: String,
     payload: String,
     files: Vec<String>,
@@ -58,8 +58,8 @@ struct KeptRow {
     directory: String,
 }
 
-impl From<KeptRow> for Kept {
-    fn from(row: KeptRow) -> Self {
+impl From<ArchivedPayloadRow> for ArchivedPayload {
+    fn from(row: ArchivedPayloadRow) -> Self {
         Self {
             digest: row.digest,
             payload: row.payload,
@@ -70,7 +70,7 @@ impl From<KeptRow> for Kept {
     }
 }
 
-impl Kept {
+impl ArchivedPayload {
     fn digest(&self) -> Result<Digest> {
         Digest::parse(&self.digest).ok_or_else(|| {
             Failure::run(format!(
@@ -97,16 +97,18 @@ impl Kept {
         let shown = path.display();
         let found = match Root::open(&self.directory) {
             Ok(Some(root)) => root.examine(&self.digest()?),
-            Ok(None) => Ok(Found::Missing),
+            Ok(None) => Ok(FileCondition::Missing),
             Err(error) => Err(error),
         };
         let found = found.map_err(|error| {
             Failure::run(format!("cannot read archived payload `{shown}`")).because(error)
         })?;
         let message = match found {
-            Found::Whole => return Ok(()),
-            Found::Missing => format!("archived payload `{shown}` is missing"),
-            Found::Damaged(reason) => format!("archived payload `{shown}` is damaged: {reason}"),
+            FileCondition::Whole => return Ok(()),
+            FileCondition::Missing => format!("archived payload `{shown}` is missing"),
+            FileCondition::Damaged(reason) => {
+                format!("archived payload `{shown}` is damaged: {reason}")
+            }
         };
         Err(Failure::run(message).hint("`gristmill run` of that payload puts its bytes back"))
     }
@@ -140,9 +142,14 @@ impl Archive {
     ///
     /// # Errors
     /// The database fails.
-    pub fn held(&self, database: &Database, manifest_id: i32, files: &[String]) -> Result<Held> {
+    pub fn held(
+        &self,
+        database: &Database,
+        manifest_id: i32,
+        files: &[String],
+    ) -> Result<ArchiveHolding> {
         database.wait(async {
-            let mut held = Held::default();
+            let mut held = ArchiveHolding::default();
             let mut whole: BTreeSet<String> = BTreeSet::new();
             let mut recorded = select(database, manifest_id).await?;
             recorded.retain(|kept| kept.files.iter().any(|file| files.contains(file)));
@@ -154,7 +161,7 @@ impl Archive {
             let owner = Owner::of(database).await?;
             for kept in recorded {
                 match self.examine(&owner, &kept) {
-                    Found::Whole => whole.extend(kept.files),
+                    FileCondition::Whole => whole.extend(kept.files),
                     found => held.bad.push((kept, found)),
                 }
             }
@@ -164,25 +171,25 @@ impl Archive {
     }
 
     /// What there is of a recorded payload, where the record says or here.
-    fn examine(&self, owner: &Owner, kept: &Kept) -> Found {
+    fn examine(&self, owner: &Owner, kept: &ArchivedPayload) -> FileCondition {
         let Ok(digest) = kept.digest() else {
-            return Found::Missing;
+            return FileCondition::Missing;
         };
         let mut places = vec![&kept.directory];
         if kept.directory != self.directory {
             places.push(&self.directory);
         }
-        let mut worst = Found::Missing;
+        let mut worst = FileCondition::Missing;
         for directory in places {
             // In a folder that is not ours there is nothing of ours.
             let Ok(Some(root)) = owner.open(directory) else {
                 continue;
             };
             match root.examine(&digest) {
-                Ok(Found::Whole) => return Found::Whole,
-                Ok(Found::Missing) => {}
+                Ok(FileCondition::Whole) => return FileCondition::Whole,
+                Ok(FileCondition::Missing) => {}
                 Ok(damaged) => worst = damaged,
-                Err(error) => worst = Found::Damaged(error.to_string()),
+                Err(error) => worst = FileCondition::Damaged(error.to_string()),
             }
         }
         worst
@@ -191,17 +198,17 @@ impl Archive {
 
 /// What of some files of a manifest an archive holds.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct ArchiveHolding {
     /// All of them, in tarballs that are what was put there.
     pub covers: bool,
     /// The tarballs of some of them that are not.
-    pub bad: Vec<(Kept, Found)>,
+    pub bad: Vec<(ArchivedPayload, FileCondition)>,
 }
 
-impl Held {
+impl ArchiveHolding {
     /// The tarballs whose records are of no use once these files are kept under another
     /// digest.
-    pub fn superseded_by(&self, kept: &Kept) -> Vec<String> {
+    pub fn superseded_by(&self, kept: &ArchivedPayload) -> Vec<String> {
         let bad = self.bad.iter().map(|(bad, _)| bad).filter(|bad| {
             bad.digest != kept.digest && bad.files.iter().all(|file| kept.files.contains(file))
         });
@@ -229,7 +236,7 @@ impl Archives {
     ///
     /// # Errors
     /// The folder that may have it is not this database's, or cannot be read.
-    pub fn find(&self, kept: Kept) -> Result<Option<Kept>> {
+    pub fn find(&self, kept: ArchivedPayload) -> Result<Option<ArchivedPayload>> {
         let digest = kept.digest()?;
         let mut refused = None;
         let recorded = kept.directory.clone();
@@ -246,7 +253,7 @@ impl Archives {
             });
             match held {
                 Ok(true) => {
-                    return Ok(Some(Kept {
+                    return Ok(Some(ArchivedPayload {
                         directory: directory.clone(),
                         ..kept
                     }));
@@ -263,18 +270,18 @@ impl Archives {
 ///
 /// # Errors
 /// The database fails.
-pub fn of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<Kept>> {
+pub fn of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<ArchivedPayload>> {
     database.wait(select(database, manifest_id))
 }
 
-async fn select(database: &Database, manifest_id: i32) -> Result<Vec<Kept>> {
-    let rows: Vec<KeptRow> =
+async fn select(database: &Database, manifest_id: i32) -> Result<Vec<ArchivedPayload>> {
+    let rows: Vec<ArchivedPayloadRow> =
         sqlx::query_as(include_str!("../../../../sql/gristmill_archive.select.sql"))
             .bind(manifest_id)
             .fetch_all(database.pool())
             .await
             .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
-    Ok(rows.into_iter().map(Kept::from).collect())
+    Ok(rows.into_iter().map(ArchivedPayload::from).collect())
 }
 
 /// Forgets tarballs of a manifest, in the caller's transaction; `clean` removes what is

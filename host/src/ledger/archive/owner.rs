@@ -9,9 +9,9 @@ use std::path::Path;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::root::{OwnerFile, Root, Standing, is_place};
+use super::root::{OwnerFile, Ownership, Root, is_place};
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
 /// This database as the owner of archives.
@@ -92,16 +92,16 @@ impl Owner {
             return Ok(None);
         };
         match root.standing(self.identity).map_err(unreadable)? {
-            Standing::Ours => Ok(Some(root)),
-            Standing::Nobodys => Ok(None),
+            Ownership::Ours => Ok(Some(root)),
+            Ownership::Nobodys => Ok(None),
             standing => Err(self.refuse(directory, &standing)),
         }
     }
 
-    fn refuse(&self, directory: &Path, standing: &Standing) -> Failure {
+    fn refuse(&self, directory: &Path, standing: &Ownership) -> Failure {
         let shown = directory.display();
         let whose = match standing {
-            Standing::Others(owner) => {
+            Ownership::Others(owner) => {
                 let theirs = format!("schema `{}` of {}", owner.schema, owner.database);
                 let which = match theirs == self.to_string() {
                     true => {
@@ -141,13 +141,13 @@ impl Owner {
         let root = Root::create(directory).map_err(unwritable)?;
         let standing = |root: &Root| root.standing(owner.identity).map_err(unwritable);
         let mut stands = standing(&root)?;
-        if stands == Standing::Nobodys {
+        if stands == Ownership::Nobodys {
             root.claim(&owner.file(&row)).map_err(unwritable)?;
-            failpoint::passed(Step::ArchiveOwned);
+            failpoint::passed(Failpoint::ArchiveOwned);
             stands = standing(&root)?;
         }
         match stands {
-            Standing::Ours => Ok((owner, root)),
+            Ownership::Ours => Ok((owner, root)),
             other => Err(owner.refuse(directory, &other)),
         }
     }
@@ -161,7 +161,7 @@ impl Owner {
         connection: &mut PgConnection,
         directory: &Path,
         unwritable: &dyn Fn(io::Error) -> Failure,
-    ) -> Result<(Self, Root, Standing)> {
+    ) -> Result<(Self, Root, Ownership)> {
         let mut owner = Self {
             identity: None,
             database: database.location().to_string(),
@@ -173,12 +173,12 @@ impl Owner {
         let before = match root.standing(owner.identity) {
             Ok(standing) => standing,
             // A file of noise says of nobody that it is theirs.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Standing::Unsaid,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ownership::Unsaid,
             Err(error) => return Err(unwritable(error)),
         };
-        if before != Standing::Ours {
+        if before != Ownership::Ours {
             root.take(&owner.file(&row)).map_err(unwritable)?;
-            failpoint::passed(Step::ArchiveOwned);
+            failpoint::passed(Failpoint::ArchiveOwned);
         }
         Ok((owner, root, before))
     }
@@ -200,7 +200,7 @@ impl Owner {
         .await
         .map_err(failed)?;
         if renewed.rows_affected() > 0 {
-            failpoint::passed(Step::OwnerRenewed);
+            failpoint::passed(Failpoint::OwnerRenewed);
         }
         match select(connection).await? {
             Some(row) if row.is_here => Ok(row),

@@ -4,10 +4,10 @@ use chrono::NaiveDate;
 use sqlx::{PgConnection, Row};
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::source::Source;
-use crate::ledger::summarize::{self, Summarized};
+use crate::ledger::summarize::{self, SummaryCounts};
 use crate::pipeline::plan::AggregationEngine;
 
 /// What came of a claim on a day.
@@ -82,7 +82,7 @@ pub(super) async fn claim(
             },
         });
     }
-    failpoint::passed(Step::DaysClaimed);
+    failpoint::passed(Failpoint::DaysClaimed);
     Ok(days)
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn publish(
     source: &Source,
     manifest_id: i32,
     engine: AggregationEngine,
-) -> Result<(Vec<DayOutcome>, Summarized)> {
+) -> Result<(Vec<DayOutcome>, SummaryCounts)> {
     let failed = |error| SqlError(error).failure("cannot publish");
     let days = claim(connection, manifest_id).await?;
     let won: Vec<NaiveDate> = days
@@ -108,6 +108,6 @@ pub(super) async fn publish(
     .execute(connection)
     .await
     .map_err(failed)?;
-    failpoint::passed(Step::ManifestCompleted);
+    failpoint::passed(Failpoint::ManifestCompleted);
     Ok((days, summarized))
 }

@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate, NaiveTime};
 use sqlx::PgConnection;
 
 use crate::database::SqlError;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::reuse::Earlier;
 use crate::ledger::source::Source;
@@ -46,7 +46,7 @@ pub(super) async fn insert_manifest(
     .bind(manifest.is_additive())
     .fetch_one(&mut *connection)
     .await?;
-    failpoint::passed(Step::ManifestRecorded);
+    failpoint::passed(Failpoint::ManifestRecorded);
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportstatus.insert.sql"
     ))
@@ -54,7 +54,7 @@ pub(super) async fn insert_manifest(
     .bind(&manifest.files)
     .execute(connection)
     .await?;
-    failpoint::passed(Step::FilesListed);
+    failpoint::passed(Failpoint::FilesListed);
     Ok(manifest_id)
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn open_generation(
     .bind(source.source_uuid)
     .fetch_one(connection)
     .await?;
-    failpoint::passed(Step::GenerationOpened);
+    failpoint::passed(Failpoint::GenerationOpened);
     Ok(generation)
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn take_over(
                 .hint("run the payload again: it is loaded whole then"),
         );
     }
-    failpoint::passed(Step::GenerationsTakenOver);
+    failpoint::passed(Failpoint::GenerationsTakenOver);
     Ok(())
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn forget(
 ) -> Result<(), sqlx::Error> {
     staged_rows::forget(connection, &[generation])
         .await
-        .map(|()| failpoint::passed(Step::GenerationForgotten))
+        .map(|()| failpoint::passed(Failpoint::GenerationForgotten))
 }
 
 /// Makes the summaries' partitions for the months of these days and for those of what the

@@ -4,10 +4,10 @@
 //! count and, when every file that the manifest lists is there, publishes its days
 //! and their summaries. That is one transaction: readers see all of it or nothing.
 
+mod archival;
 mod claims;
 mod clash;
 mod generations;
-mod keeping;
 mod recording;
 pub mod replace;
 mod source_lock;
@@ -19,20 +19,20 @@ use chrono::NaiveDate;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+pub use self::archival::ArchiveEntry;
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
 use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
-pub use self::keeping::Archived;
 use self::recording::UploadIds;
 use crate::database::{Database, SqlError, waiting};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
 use crate::ingest::IngestedFile;
 use crate::ledger::reuse::Earlier;
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::Source;
-use crate::ledger::summarize::Summarized;
+use crate::ledger::summarize::SummaryCounts;
 use crate::payload::Manifest;
 use crate::pipeline::plan::{AggregationEngine, Plan};
 
@@ -55,7 +55,7 @@ pub struct Upload {
 
 /// What completing a generation takes besides its files.
 #[derive(Clone, Copy, Debug)]
-pub struct Completing<'a> {
+pub struct CompletionTerms<'a> {
     pub engine: AggregationEngine,
     /// Those of the run, whose record says so too.
     pub sums: RunSums,
@@ -69,12 +69,12 @@ pub struct Completing<'a> {
 
 /// What completing a generation did.
 #[derive(Debug)]
-pub enum Completed {
+pub enum Completion {
     /// Files that other tarballs of the payload have yet to bring.
     Waiting { missing: Vec<String> },
     Published {
         days: Vec<DayOutcome>,
-        summarized: Summarized,
+        summarized: SummaryCounts,
     },
 }
 
@@ -96,7 +96,7 @@ impl Upload {
             let failed = |error| SqlError(error).failure("cannot open the upload");
             let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
             source_lock::take(database, &mut lock, &source, say).await?;
-            failpoint::passed(Step::SourceLocked);
+            failpoint::passed(Failpoint::SourceLocked);
             let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
                 .await
                 .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
@@ -209,10 +209,10 @@ impl Upload {
     pub fn complete(
         &mut self,
         files: &[IngestedFile],
-        completing: &Completing<'_>,
-        archived: Option<&Archived<'_>>,
+        completing: &CompletionTerms<'_>,
+        archived: Option<&ArchiveEntry<'_>>,
         say: &dyn Fn(&str),
-    ) -> Result<Completed> {
+    ) -> Result<Completion> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
@@ -224,9 +224,9 @@ impl Upload {
     async fn complete_in_tries(
         &mut self,
         files: &[IngestedFile],
-        completing: &Completing<'_>,
-        archived: Option<&Archived<'_>>,
-    ) -> Result<Completed> {
+        completing: &CompletionTerms<'_>,
+        archived: Option<&ArchiveEntry<'_>>,
+    ) -> Result<Completion> {
         let missing = self.missing(files);
         match missing.is_empty() {
             true => {
@@ -249,10 +249,10 @@ impl Upload {
         &mut self,
         files: &[IngestedFile],
         missing: &[String],
-        completing: &Completing<'_>,
-        archived: Option<&Archived<'_>>,
-    ) -> Result<Completed> {
-        let Completing {
+        completing: &CompletionTerms<'_>,
+        archived: Option<&ArchiveEntry<'_>>,
+    ) -> Result<Completion> {
+        let CompletionTerms {
             engine,
             sums,
             quarantine_time,
@@ -279,9 +279,9 @@ impl Upload {
             let published =
                 claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
             let (days, summarized) = published.await?;
-            Completed::Published { days, summarized }
+            Completion::Published { days, summarized }
         } else {
-            Completed::Waiting {
+            Completion::Waiting {
                 missing: missing.to_vec(),
             }
         };
@@ -291,14 +291,14 @@ impl Upload {
             recorded.await?;
         }
         let state = match &completed {
-            Completed::Waiting { .. } => RunState::Loaded,
-            Completed::Published { .. } => RunState::Published,
+            Completion::Waiting { .. } => RunState::Loaded,
+            Completion::Published { .. } => RunState::Published,
         };
         ids.close_run(&mut transaction, state, sums)
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::PublishCommitted);
+        failpoint::passed(Failpoint::PublishCommitted);
         Ok(completed)
     }
 
@@ -429,7 +429,7 @@ impl Upload {
         .execute(&mut self.lock)
         .await
         .map_err(failed)?;
-        failpoint::passed(Step::FilesFailed);
+        failpoint::passed(Failpoint::FilesFailed);
         forget(&mut self.lock, self.generation)
             .await
             .map_err(failed)?;

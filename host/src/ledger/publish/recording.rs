@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use crate::database::SqlError;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ingest::{FileKind, IngestedFile};
 use crate::ledger::quarantine;
@@ -57,7 +57,7 @@ pub(super) async fn generation(
     quarantine_time: Duration,
     fingerprint: Option<&str>,
 ) -> Result<()> {
-    let rejecting = quarantine::Rejecting {
+    let rejecting = quarantine::RejectOrigin {
         run_id: upload.run_id,
         manifest_id: upload.manifest_id,
         generation: upload.generation,
@@ -90,7 +90,7 @@ async fn ledger(
     .bind(read.map(|(fingerprint, _)| fingerprint))
     .execute(connection)
     .await
-    .map(|_| failpoint::passed(Step::GenerationRecorded))
+    .map(|_| failpoint::passed(Failpoint::GenerationRecorded))
 }
 
 async fn one_file(

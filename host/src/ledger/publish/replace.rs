@@ -18,7 +18,7 @@ use super::recording::{self, UploadIds};
 use super::{Outcome, Upload, source_lock};
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::days::Days;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
 use crate::ledger::difference::{self, DayDifference};
@@ -165,7 +165,7 @@ impl Upload {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::PublishCommitted);
+        failpoint::passed(Failpoint::PublishCommitted);
         Ok(difference::between(days, &before, &after))
     }
 
@@ -237,7 +237,7 @@ impl Upload {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::PublishCommitted);
+        failpoint::passed(Failpoint::PublishCommitted);
         Ok(difference::between(&won, &before, &after))
     }
 }
@@ -258,7 +258,7 @@ async fn replace_days(
         .fetch_all(connection)
         .await
         .map_err(failed)?;
-    failpoint::passed(Step::DaysReplaced);
+    failpoint::passed(Failpoint::DaysReplaced);
     match held.iter().find(|day| !replaced.contains(day)) {
         None => Ok(()),
         Some(lost) => Err(Failure::run(format!(
@@ -270,7 +270,7 @@ async fn replace_days(
 
 /// What summarizing a source again did.
 #[derive(Debug)]
-pub struct SummarizedAgain {
+pub struct Resummary {
     pub days: Vec<DayDifference>,
     /// Days whose staged rows are no longer kept; they stay as they are.
     pub unstaged: Vec<NaiveDate>,
@@ -287,7 +287,7 @@ pub fn summarize_again(
     days: Days,
     engine: AggregationEngine,
     say: &dyn Fn(&str),
-) -> Result<SummarizedAgain> {
+) -> Result<Resummary> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         source_lock::take(database, &mut lock, source, say).await?;
@@ -305,7 +305,7 @@ async fn summarize_locked(
     source: &Source,
     days: Days,
     engine: AggregationEngine,
-) -> Result<SummarizedAgain> {
+) -> Result<Resummary> {
     let source_uuid = source.source_uuid;
     let held = held_days(lock, source_uuid, days, None).await?;
     let staged: Vec<NaiveDate> = sqlx::query_scalar(include_str!(
@@ -333,7 +333,7 @@ async fn summarize_locked(
         }
     };
     let held: BTreeSet<NaiveDate> = held.into_iter().map(|held| held.usage_day).collect();
-    Ok(SummarizedAgain {
+    Ok(Resummary {
         unstaged: held
             .into_iter()
             .filter(|day| !staged.contains(day))
@@ -354,13 +354,13 @@ async fn try_summarize(
     let after = difference::totals(&mut transaction, source_uuid, days).await?;
     summarize::restore_tags_values(&mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
-    failpoint::passed(Step::PublishCommitted);
+    failpoint::passed(Failpoint::PublishCommitted);
     Ok(difference::between(days, &before, &after))
 }
 
 /// A day of which rows changed in place.
 #[derive(Debug, FromRow, Serialize)]
-pub struct ReclassifiedDay {
+pub struct DayReclassification {
     pub day: NaiveDate,
     pub rows_recategorized: i64,
     pub rows_renamed: i64,
@@ -377,7 +377,7 @@ pub fn reclassify(
     source: &Source,
     days: Days,
     say: &dyn Fn(&str),
-) -> Result<Vec<ReclassifiedDay>> {
+) -> Result<Vec<DayReclassification>> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         let source_uuid = source.source_uuid;

@@ -1,16 +1,16 @@
 //! Rows that a stage or the load refused: how they get into quarantine
-//! ([`written_through`], [`settled`]), what is known of them, and what becomes of them.
+//! ([`reject_writer`], [`settlement`]), what is known of them, and what becomes of them.
 
-mod settled;
-mod written_through;
+mod reject_writer;
+mod settlement;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-pub use self::settled::{Rejecting, keep, keep_allowed, settle};
-pub use self::written_through::WrittenThrough;
+pub use self::reject_writer::RejectWriter;
+pub use self::settlement::{RejectOrigin, keep, keep_allowed, settle};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
 

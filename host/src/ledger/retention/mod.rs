@@ -17,9 +17,9 @@ use sqlx::FromRow;
 
 pub use self::records::OldRecords;
 use crate::database::Database;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
-use crate::ledger::archive::cleaning::{self, OldPayload};
+use crate::ledger::archive::clean::{self, OldPayload};
 use crate::pipeline::plan::RecordRetention;
 
 /// How long things are kept.
@@ -38,7 +38,7 @@ pub struct Retention {
 
 /// What went, or would.
 #[derive(Debug, Default, Serialize)]
-pub struct Cleaned {
+pub struct CleanSummary {
     pub dry_run: bool,
     pub generations: Vec<OldGeneration>,
     pub payloads: Vec<OldPayload>,
@@ -86,14 +86,14 @@ pub struct OldReportPeriod {
 /// # Errors
 /// What would leave the archive is another database's; then nothing is removed. Or a
 /// statement fails; what was removed before it stays removed.
-pub fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
+pub fn clean(database: &Database, retention: Retention) -> Result<CleanSummary> {
     database.wait(async {
         if let Some(months) = retention.months {
-            cleaning::check(database, months).await?;
+            clean::check(database, months).await?;
         }
-        let mut cleaned = Cleaned {
+        let mut cleaned = CleanSummary {
             dry_run: retention.dry_run,
-            ..Cleaned::default()
+            ..CleanSummary::default()
         };
         staging::clean(database, retention, &mut cleaned).await?;
         if let Some(months) = retention.months {
@@ -102,7 +102,7 @@ pub fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
         // What was emptied above is among them.
         let mut connection = partitions::connection(database).await?;
         partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
-        failpoint::passed(Step::EmptyPartitionsDropped);
+        failpoint::passed(Failpoint::EmptyPartitionsDropped);
         drop(connection);
         // What manifests held has gone by now.
         cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
@@ -111,14 +111,14 @@ pub fn clean(database: &Database, retention: Retention) -> Result<Cleaned> {
 }
 
 /// Removes what is kept by calendar months.
-async fn clean_months(database: &Database, months: i32, cleaned: &mut Cleaned) -> Result<()> {
-    let archive = cleaning::clean(database, months, cleaned.dry_run).await?;
+async fn clean_months(database: &Database, months: i32, cleaned: &mut CleanSummary) -> Result<()> {
+    let archive = clean::clean(database, months, cleaned.dry_run).await?;
     cleaned.payloads = archive.payloads;
     cleaned.stray_files = archive.stray_files;
     cleaned.files_left = archive.files_left;
     let mut connection = partitions::connection(database).await?;
     partitions::drop_old(&mut connection, months, cleaned).await?;
     periods::clean(&mut connection, months, cleaned).await?;
-    failpoint::passed(Step::PartitionsDropped);
+    failpoint::passed(Failpoint::PartitionsDropped);
     Ok(())
 }

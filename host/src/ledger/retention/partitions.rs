@@ -12,7 +12,7 @@ use sqlx::query::QueryScalar;
 use sqlx::{FromRow, PgConnection, Postgres};
 use tokio::time::sleep;
 
-use super::{Cleaned, OldPartition};
+use super::{CleanSummary, OldPartition};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
 
@@ -41,7 +41,7 @@ pub(super) async fn connection(database: &Database) -> Result<PoolConnection<Pos
 pub(super) async fn drop_old(
     connection: &mut PgConnection,
     months: i32,
-    cleaned: &mut Cleaned,
+    cleaned: &mut CleanSummary,
 ) -> Result<()> {
     let failed = |error| failed("cannot drop old summaries", error);
     let old: Vec<OldPartition> =
@@ -77,7 +77,7 @@ pub(super) async fn drop_old(
 pub(super) async fn drop_unused(
     connection: &mut PgConnection,
     is_staging: Option<bool>,
-    cleaned: &mut Cleaned,
+    cleaned: &mut CleanSummary,
 ) -> Result<()> {
     let failed = |error| failed("cannot drop empty partitions", error);
     let others: Vec<MonthPartition> = sqlx::query_as(include_str!(

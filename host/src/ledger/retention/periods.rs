@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Cleaned, OldReportPeriod};
+use super::{CleanSummary, OldReportPeriod};
 use crate::database::SqlError;
 use crate::diagnostics::failure::Result;
 
@@ -10,7 +10,7 @@ use crate::diagnostics::failure::Result;
 pub(super) async fn clean(
     connection: &mut PgConnection,
     months: i32,
-    cleaned: &mut Cleaned,
+    cleaned: &mut CleanSummary,
 ) -> Result<()> {
     let failed = |error| SqlError(error).failure("cannot forget old report periods");
     let old: Vec<OldReportPeriod> = sqlx::query_as(include_str!(

@@ -12,7 +12,7 @@ use sqlx::{Connection, Postgres};
 use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::pipeline::plan::RecordRetention;
 
@@ -96,7 +96,7 @@ pub(super) async fn clean(
             .await?,
         manifests: manifests(database, retention, &records("manifests")).await?,
     };
-    failpoint::passed(Step::RecordsCleaned);
+    failpoint::passed(Failpoint::RecordsCleaned);
     Ok(old)
 }
 

@@ -5,9 +5,9 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Cleaned, OldGeneration, Retention, partitions};
+use super::{CleanSummary, OldGeneration, Retention, partitions};
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ledger::source;
 use crate::ledger::staged_rows;
@@ -15,7 +15,7 @@ use crate::ledger::staged_rows;
 pub(super) async fn clean(
     database: &Database,
     retention: Retention,
-    cleaned: &mut Cleaned,
+    cleaned: &mut CleanSummary,
 ) -> Result<()> {
     let failed = |error| SqlError(error).failure("cannot forget old staged rows");
     let sources = source::select(database, None, None).await?;
@@ -25,7 +25,7 @@ pub(super) async fn clean(
         cleaned.generations.extend(old.await.map_err(failed)?);
     }
     cleaned.generations.sort_by_key(|old| old.generation);
-    failpoint::passed(Step::GenerationsCleaned);
+    failpoint::passed(Failpoint::GenerationsCleaned);
     if !retention.dry_run {
         let forgotten = staged_rows::forgotten(&mut connection)
             .await
@@ -37,7 +37,7 @@ pub(super) async fn clean(
         staged_rows::remove(&mut connection, &forgotten)
             .await
             .map_err(failed)?;
-        failpoint::passed(Step::StagedRowsRemoved);
+        failpoint::passed(Failpoint::StagedRowsRemoved);
     }
     cleaned.orphaned_rows = orphans(&mut connection, retention.dry_run)
         .await

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
 /// Under this name a cluster's uuid is derived from its id, so that every site and
@@ -98,7 +98,7 @@ pub fn register(
             .bind(cluster_alias)
             .execute(database.pool())
             .await
-            .map(|_| failpoint::passed(Step::SourceRegistered))
+            .map(|_| failpoint::passed(Failpoint::SourceRegistered))
             .map_err(|error| {
                 SqlError(error).failure(format!("cannot register cluster `{cluster_id}`"))
             })

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::place::Place;
 use super::{Arrival, names};
-use crate::payload::{Look, Opened};
+use crate::payload::{Look, OpenFile};
 
 /// What became of a payload that was to be put away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,23 +30,23 @@ pub enum PutAway {
 }
 
 /// A payload and where it goes.
-pub(super) struct Moving<'m> {
+pub(super) struct Move<'m> {
     pub(super) inbox: &'m OwnedFd,
     pub(super) arrival: &'m Arrival,
     /// The open payload, where it could be opened.
-    pub(super) file: Option<&'m Opened>,
+    pub(super) file: Option<&'m OpenFile>,
     pub(super) place: &'m Place,
 }
 
 /// How one name was received.
-enum Tried {
+enum MoveAttempt {
     Placed,
     /// The name is taken.
     Taken,
     Not(PutAway),
 }
 
-impl Moving<'_> {
+impl Move<'_> {
     /// Moves the payload. With a reason, that is written first: a payload without one
     /// would tell nobody what to do.
     pub(super) fn put_away(&self, reason: Option<&str>) -> io::Result<PutAway> {
@@ -62,14 +62,16 @@ impl Moving<'_> {
                 None => None,
             };
             let tried = self.place_under(&name);
-            if let (Some(reason), Ok(Tried::Taken | Tried::Not(_)) | Err(_)) = (&reason, &tried) {
+            if let (Some(reason), Ok(MoveAttempt::Taken | MoveAttempt::Not(_)) | Err(_)) =
+                (&reason, &tried)
+            {
                 // What went wrong before is what the caller needs to hear.
                 let _ = unlinkat(&self.place.directory, reason, AtFlags::empty());
             }
             match tried? {
-                Tried::Placed => return Ok(PutAway::Moved(self.place.path().join(name))),
-                Tried::Not(other) => return Ok(other),
-                Tried::Taken => {}
+                MoveAttempt::Placed => return Ok(PutAway::Moved(self.place.path().join(name))),
+                MoveAttempt::Not(other) => return Ok(other),
+                MoveAttempt::Taken => {}
             }
         }
         Err(io::Error::other("no name is free"))
@@ -100,15 +102,15 @@ impl Moving<'_> {
         written.map(|()| Some(reason))
     }
 
-    fn place_under(&self, name: &OsStr) -> io::Result<Tried> {
+    fn place_under(&self, name: &OsStr) -> io::Result<MoveAttempt> {
         let (from, to) = (&self.arrival.name, &self.place.directory);
         match rename_to_free(self.inbox, from, to, name) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return Ok(Tried::Taken),
+            Err(Errno::EXIST) => return Ok(MoveAttempt::Taken),
             // It is the payload that is gone, or the place.
             Err(Errno::NOENT) => {
                 return match self.is_other()? {
-                    Some(other) => Ok(Tried::Not(other)),
+                    Some(other) => Ok(MoveAttempt::Not(other)),
                     None => Err(Errno::NOENT.into()),
                 };
             }
@@ -116,11 +118,11 @@ impl Moving<'_> {
             Err(error) => return Err(error.into()),
         }
         match look(to, name)? {
-            Some(moved) if moved.is_same_file(&self.arrival.look) => Ok(Tried::Placed),
+            Some(moved) if moved.is_same_file(&self.arrival.look) => Ok(MoveAttempt::Placed),
             // Somebody renamed another one to its place in this very moment.
             _ => {
                 self.give_back(to, name)?;
-                Ok(Tried::Not(PutAway::Replaced))
+                Ok(MoveAttempt::Not(PutAway::Replaced))
             }
         }
     }
@@ -138,34 +140,34 @@ impl Moving<'_> {
     }
 
     /// Puts a copy on another file system, safely on its disk, and removes the payload.
-    fn copy_to(&self, name: &OsStr) -> io::Result<Tried> {
+    fn copy_to(&self, name: &OsStr) -> io::Result<MoveAttempt> {
         let to = &self.place.directory;
         let Some(payload) = self.file else {
             return Err(Errno::XDEV.into());
         };
         if look(to, name)?.is_some() {
-            return Ok(Tried::Taken);
+            return Ok(MoveAttempt::Taken);
         }
-        let unfinished = Unfinished {
+        let unfinished = UnfinishedMove {
             directory: to,
             name: format!(".{}.unfinished", Uuid::new_v4()).into(),
         };
         let Some(mut copy) = create(to, &unfinished.name, 0o600)? else {
-            return Ok(Tried::Taken);
+            return Ok(MoveAttempt::Taken);
         };
         io::copy(&mut payload.reader(), &mut copy)?;
         copy.sync_all()?;
         if !payload.is_unchanged()? {
-            return Ok(Tried::Not(PutAway::Changed));
+            return Ok(MoveAttempt::Not(PutAway::Changed));
         }
         match rename_to_free(to, &unfinished.name, to, name) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return Ok(Tried::Taken),
+            Err(Errno::EXIST) => return Ok(MoveAttempt::Taken),
             Err(error) => return Err(error.into()),
         }
         fsync(to)?;
         self.remove()?;
-        Ok(Tried::Placed)
+        Ok(MoveAttempt::Placed)
     }
 
     /// Removes the payload from the inbox, but no other one of its name: it gets a name
@@ -227,12 +229,12 @@ fn rename_to_free(
 }
 
 /// A file that is gone when this is dropped, unless it got another name.
-struct Unfinished<'d> {
+struct UnfinishedMove<'d> {
     directory: &'d OwnedFd,
     name: OsString,
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for UnfinishedMove<'_> {
     fn drop(&mut self) {
         // After the rename there is nothing to remove.
         let _ = unlinkat(self.directory, &self.name, AtFlags::empty());

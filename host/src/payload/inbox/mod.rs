@@ -29,7 +29,7 @@ use self::place::Place;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance;
 use crate::diagnostics::printable;
-use crate::payload::{Look, Opened, other_kind};
+use crate::payload::{Look, OpenFile, other_kind};
 
 /// Where loaded payloads go, below the inbox unless said otherwise.
 const DONE: &str = "done";
@@ -73,7 +73,7 @@ pub struct Seen {
 
 /// What a look into the inbox came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct InboxLook {
     /// Whole payloads, the oldest first.
     pub ready: Vec<Arrival>,
     /// Payloads that changed since the last look, or that it did not find.
@@ -83,7 +83,7 @@ pub struct Looked {
 }
 
 /// What is under a name.
-enum Found {
+enum FoundEntry {
     Payload(Look),
     /// Something that is never read, and why.
     Odd(String),
@@ -130,7 +130,7 @@ impl Inbox {
 
     /// # Errors
     /// The folder cannot be read.
-    pub fn look(&self, seen: &mut Seen) -> Result<Looked> {
+    pub fn look(&self, seen: &mut Seen) -> Result<InboxLook> {
         let (payloads, odd) = self.found().map_err(|error| {
             Failure::environment(format!("cannot read inbox `{}`", self.path.display()))
                 .because(error)
@@ -163,7 +163,7 @@ impl Inbox {
             payloads,
             passed_over: odd,
         };
-        Ok(Looked {
+        Ok(InboxLook {
             ready,
             changing,
             passed_over,
@@ -180,10 +180,10 @@ impl Inbox {
                 continue;
             }
             match self.under(name) {
-                Ok(Some(Found::Payload(look))) => {
+                Ok(Some(FoundEntry::Payload(look))) => {
                     payloads.insert(name.to_os_string(), look);
                 }
-                Ok(Some(Found::Odd(why))) => {
+                Ok(Some(FoundEntry::Odd(why))) => {
                     odd.insert(name.to_os_string(), why);
                 }
                 // A file that goes away meanwhile is none of ours.
@@ -196,9 +196,9 @@ impl Inbox {
         Ok((payloads, odd))
     }
 
-    fn under(&self, name: &OsStr) -> io::Result<Option<Found>> {
+    fn under(&self, name: &OsStr) -> io::Result<Option<FoundEntry>> {
         match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Found::of(&stat))),
+            Ok(stat) => Ok(Some(FoundEntry::of(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -208,7 +208,7 @@ impl Inbox {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn take(&self, arrival: &Arrival) -> Result<Option<Opened>> {
+    pub fn take(&self, arrival: &Arrival) -> Result<Option<OpenFile>> {
         let unreadable = |error: io::Error| {
             let message = format!("cannot read payload `{}`", arrival.path.display());
             Failure::hindered(hindrance::of_reading(&error), message).because(error)
@@ -221,9 +221,9 @@ impl Inbox {
             Err(error) => return Err(unreadable(error.into())),
         };
         let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;
-        match Found::of(&stat) {
-            Found::Payload(look) if look == arrival.look => {
-                Opened::new(file).map(Some).map_err(unreadable)
+        match FoundEntry::of(&stat) {
+            FoundEntry::Payload(look) if look == arrival.look => {
+                OpenFile::new(file).map(Some).map_err(unreadable)
             }
             _ => Ok(None),
         }
@@ -233,7 +233,7 @@ impl Inbox {
     ///
     /// # Errors
     /// It cannot be moved.
-    pub fn done(&self, arrival: &Arrival, file: Option<&Opened>) -> Result<PutAway> {
+    pub fn done(&self, arrival: &Arrival, file: Option<&OpenFile>) -> Result<PutAway> {
         self.put_away(arrival, file, &self.done, None)
     }
 
@@ -244,7 +244,7 @@ impl Inbox {
     pub fn failed(
         &self,
         arrival: &Arrival,
-        file: Option<&Opened>,
+        file: Option<&OpenFile>,
         reason: &str,
     ) -> Result<PutAway> {
         self.put_away(arrival, file, &self.failed, Some(reason))
@@ -253,11 +253,11 @@ impl Inbox {
     fn put_away(
         &self,
         arrival: &Arrival,
-        file: Option<&Opened>,
+        file: Option<&OpenFile>,
         place: &Place,
         reason: Option<&str>,
     ) -> Result<PutAway> {
-        let moving = away::Moving {
+        let moving = away::Move {
             inbox: &self.folder,
             arrival,
             file,
@@ -274,7 +274,7 @@ impl Inbox {
     }
 }
 
-impl Found {
+impl FoundEntry {
     fn of(stat: &Stat) -> Self {
         match other_kind(stat) {
             Some(kind) => Self::Odd(format!("passed over, it is {kind} and no plain file")),

@@ -39,7 +39,7 @@ impl Scene {
     }
 
     /// Looks until nothing changes, and takes the only payload.
-    fn only(&self, inbox: &Inbox) -> (Arrival, Opened) {
+    fn only(&self, inbox: &Inbox) -> (Arrival, OpenFile) {
         let mut seen = Seen::default();
         inbox.look(&mut seen).unwrap();
         let arrival = inbox.look(&mut seen).unwrap().ready.pop().unwrap();
@@ -48,7 +48,7 @@ impl Scene {
     }
 }
 
-fn names(looked: &Looked) -> Vec<String> {
+fn names(looked: &InboxLook) -> Vec<String> {
     let names = looked.ready.iter().map(|arrival| &arrival.name);
     names.map(|name| name.to_string_lossy().into()).collect()
 }
@@ -156,7 +156,7 @@ fn links_pipes_and_second_names_are_passed_over_and_said_once() {
     {
         assert!(line.contains(word), "{line}");
     }
-    assert_eq!(inbox.look(&mut seen).unwrap(), Looked::default());
+    assert_eq!(inbox.look(&mut seen).unwrap(), InboxLook::default());
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::rows::column::ColumnType;
 
 /// A definition and the texts it came from.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct SourcedDefinition {
     pub definition: Definition,
     pub sources: Sources,
     /// The file that was asked for.
@@ -384,7 +384,7 @@ pub struct Unreadable {
 /// # Errors
 /// The first problem of the file's text: unreadable, not TOML, an unknown key, a
 /// value of the wrong form.
-pub fn load(path: &Path) -> Result<Loaded, Box<Unreadable>> {
+pub fn load(path: &Path) -> Result<SourcedDefinition, Box<Unreadable>> {
     let mut sources = Sources::default();
     let parsed = merge::collect(path, &mut sources)
         .and_then(|()| merge::merged(&sources))
@@ -393,7 +393,7 @@ pub fn load(path: &Path) -> Result<Loaded, Box<Unreadable>> {
                 .map_err(|error| merge::problem(&error, 0))
         });
     match parsed {
-        Ok(definition) => Ok(Loaded {
+        Ok(definition) => Ok(SourcedDefinition {
             definition,
             sources,
             path: path.to_path_buf(),

@@ -12,7 +12,7 @@ use super::{
     StagePlan, Target, TransformPlan,
 };
 use crate::diagnostics::problem::{Problem, Sources, Span};
-use crate::pipeline::definition::{self, Definition, Loaded};
+use crate::pipeline::definition::{self, Definition, SourcedDefinition};
 use crate::pipeline::lock::{self, Lock};
 use crate::pipeline::staging::{self, PARTITION_COLUMN, StagingTable};
 use crate::rows::column::{ColumnType, Schema, nearest};
@@ -47,7 +47,10 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// Every problem of the definition, in the order of the file.
-pub fn resolve(loaded: &Loaded, surroundings: &Surroundings<'_>) -> Result<Plan, Vec<Problem>> {
+pub fn resolve(
+    loaded: &SourcedDefinition,
+    surroundings: &Surroundings<'_>,
+) -> Result<Plan, Vec<Problem>> {
     let mut resolver = Resolver {
         definition: &loaded.definition,
         sources: &loaded.sources,

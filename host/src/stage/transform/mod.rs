@@ -1,16 +1,16 @@
 //! A transform at work on one report: a batch in, the same rows with other
 //! columns out.
 
-mod answers;
 mod contract;
+mod memo;
 mod rejection;
 
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
-use self::answers::Answers;
 pub use self::contract::{Contract, RowEffect};
+use self::memo::AnswerMemo;
 use self::rejection::Rejection;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, Reject};
@@ -19,16 +19,17 @@ use super::limits::{KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
 use super::weight::Weight;
 use super::{
-    Component, Cost, Fact, Opened, Settings, StageError, borrowed, bound_sets, documents, facts,
+    Component, Cost, Fact, Settings, StageError, StageInstance, borrowed, bound_sets, documents,
+    facts,
 };
 use crate::diagnostics::log_line::LogLine;
 use crate::rows::batch::{Batch, RejectedRow, Values};
 use crate::rows::column::{ColumnType, Field, Schema};
-use crate::rows::memo::KnownTexts;
+use crate::rows::memo::TextMemo;
 
 /// What became of a batch.
 #[derive(Debug)]
-pub struct Processed {
+pub struct TransformOutput {
     pub batch: Batch,
     pub rejects: Vec<RejectedRow>,
     /// Input rows left out on purpose.
@@ -39,8 +40,8 @@ pub struct Processed {
 
 /// What became of a batch of which the stage was shown what it had not seen before.
 #[derive(Debug)]
-pub struct ProcessedOnce {
-    pub processed: Processed,
+pub struct MemoizedOutput {
+    pub processed: TransformOutput,
     /// The column that a stage of texts reads, of what it was shown; of any other stage
     /// nothing, since it was shown all of the batch.
     pub shown: Option<Batch>,
@@ -48,15 +49,15 @@ pub struct ProcessedOnce {
 
 /// A transform opened for one report.
 pub struct Transform {
-    opened: Opened,
+    opened: StageInstance,
     guest: wit::Guest,
     contract: Contract,
     input: Arc<Schema>,
     output: Arc<Schema>,
     /// What a JSON column held that is JSON.
-    known_json: KnownTexts<()>,
+    known_json: TextMemo<()>,
     /// Of a stage of texts, what it has answered.
-    answers: Option<Answers>,
+    answers: Option<AnswerMemo>,
 }
 
 impl Component {
@@ -100,11 +101,11 @@ impl Component {
         Ok(Transform {
             opened,
             guest,
-            answers: Answers::of(&contract),
+            answers: AnswerMemo::of(&contract),
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
-            known_json: KnownTexts::new(KNOWN_JSON_MAX),
+            known_json: TextMemo::new(KNOWN_JSON_MAX),
         })
     }
 }
@@ -123,7 +124,7 @@ impl Transform {
     ///
     /// # Errors
     /// The stage refuses the batch, breaks, or returns what it may not.
-    pub fn process(&mut self, batch: &Batch) -> Result<Processed, StageError> {
+    pub fn process(&mut self, batch: &Batch) -> Result<TransformOutput, StageError> {
         debug_assert_eq!(batch.schema, self.input, "a batch of another schema");
         let read = self.read(batch)?;
         let output = self.call(&read, batch.rows)?;
@@ -134,14 +135,14 @@ impl Transform {
     ///
     /// # Errors
     /// As `process`.
-    pub fn process_once(&mut self, batch: &Batch) -> Result<ProcessedOnce, StageError> {
+    pub fn process_once(&mut self, batch: &Batch) -> Result<MemoizedOutput, StageError> {
         match self.answers.take() {
             Some(mut answers) => {
                 let processed = self.process_texts(batch, &mut answers);
                 self.answers = Some(answers);
                 processed
             }
-            None => Ok(ProcessedOnce {
+            None => Ok(MemoizedOutput {
                 processed: self.process(batch)?,
                 shown: None,
             }),
@@ -236,7 +237,11 @@ impl Transform {
             .collect()
     }
 
-    fn accept(&mut self, batch: &Batch, mut output: wit::Output) -> Result<Processed, StageError> {
+    fn accept(
+        &mut self,
+        batch: &Batch,
+        mut output: wit::Output,
+    ) -> Result<TransformOutput, StageError> {
         let rows = output.rows as usize;
         if rows > (batch.rows * REPEATS_MAX).max(REPEATED_ROWS_MIN) {
             return Err(StageError::malformed(format!(
@@ -274,7 +279,7 @@ impl Transform {
             batch,
             rejections.iter().map(|(row, rejection)| (*row, rejection)),
         )?;
-        Ok(Processed {
+        Ok(TransformOutput {
             batch: kept,
             rejects,
             filtered: u64::from(output.filtered),
@@ -406,7 +411,7 @@ fn bytes_of(output: &wit::Output) -> u64 {
 }
 
 /// Every value of a JSON column is one JSON document that a database can hold.
-fn check_json(array: &ArrayRef, known: &mut KnownTexts<()>) -> Result<(), String> {
+fn check_json(array: &ArrayRef, known: &mut TextMemo<()>) -> Result<(), String> {
     let Some(Values::Dictionary(_, values)) = Values::of(array) else {
         return Err("it is no dictionary".into());
     };

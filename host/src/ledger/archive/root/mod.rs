@@ -61,7 +61,7 @@ pub struct OwnerFile {
 
 /// How an archive stands to a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Ownership {
     /// There is no such folder, or nothing of an archive in it.
     Nobodys,
     Ours,
@@ -73,7 +73,7 @@ pub enum Standing {
 
 /// What there is of a tarball.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FileCondition {
     Whole,
     Missing,
     /// Why it is not what was put there.
@@ -126,12 +126,12 @@ impl Root {
 
     /// How the archive stands to the database of this identity; `None` is a database
     /// that has yet to get one.
-    pub fn standing(&self, identity: Option<Uuid>) -> io::Result<Standing> {
+    pub fn standing(&self, identity: Option<Uuid>) -> io::Result<Ownership> {
         match self.owner()? {
-            Some(owner) if Some(owner.identity) == identity => Ok(Standing::Ours),
-            Some(owner) => Ok(Standing::Others(owner)),
-            None if self.holds_payloads()? => Ok(Standing::Unsaid),
-            None => Ok(Standing::Nobodys),
+            Some(owner) if Some(owner.identity) == identity => Ok(Ownership::Ours),
+            Some(owner) => Ok(Ownership::Others(owner)),
+            None if self.holds_payloads()? => Ok(Ownership::Unsaid),
+            None => Ok(Ownership::Nobodys),
         }
     }
 
@@ -292,15 +292,15 @@ impl Root {
     }
 
     /// Reads a tarball through: whether it has the bytes that it is called by.
-    pub fn examine(&self, digest: &Digest) -> io::Result<Found> {
+    pub fn examine(&self, digest: &Digest) -> io::Result<FileCondition> {
         if !self.holds(digest)? {
-            return Ok(Found::Missing);
+            return Ok(FileCondition::Missing);
         }
         let Some(folder) = self.folder_of(digest)? else {
-            return Ok(Found::Missing);
+            return Ok(FileCondition::Missing);
         };
         let Some(mut file) = plain_file(&folder, &digest.file())? else {
-            return Ok(Found::Damaged("it is no plain file".into()));
+            return Ok(FileCondition::Damaged("it is no plain file".into()));
         };
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 18];
@@ -312,8 +312,8 @@ impl Root {
         }
         let found = hexadecimal(&hasher.finalize());
         Ok(match found == digest.0 {
-            true => Found::Whole,
-            false => Found::Damaged(format!("its SHA-256 is {found}")),
+            true => FileCondition::Whole,
+            false => FileCondition::Damaged(format!("its SHA-256 is {found}")),
         })
     }
 

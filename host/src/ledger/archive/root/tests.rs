@@ -55,16 +55,16 @@ fn a_folder_of_a_table_is_an_absolute_one() {
 fn the_first_who_claims_a_folder_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::create(&folder.path().join("archive/t")).unwrap();
-    assert_eq!(root.standing(None).unwrap(), Standing::Nobodys);
+    assert_eq!(root.standing(None).unwrap(), Ownership::Nobodys);
     root.claim(&owner(1)).unwrap();
     root.claim(&owner(2)).unwrap();
     let standing = |number| root.standing(Some(Uuid::from_u128(number))).unwrap();
-    assert_eq!(standing(1), Standing::Ours);
-    assert_eq!(standing(2), Standing::Others(owner(1)));
-    assert_eq!(root.standing(None).unwrap(), Standing::Others(owner(1)));
+    assert_eq!(standing(1), Ownership::Ours);
+    assert_eq!(standing(2), Ownership::Others(owner(1)));
+    assert_eq!(root.standing(None).unwrap(), Ownership::Others(owner(1)));
     root.take(&owner(2)).unwrap();
-    assert_eq!(standing(1), Standing::Others(owner(2)));
-    assert_eq!(standing(2), Standing::Ours);
+    assert_eq!(standing(1), Ownership::Others(owner(2)));
+    assert_eq!(standing(2), Ownership::Ours);
     let entries = fs::read_dir(root.path()).unwrap().count();
     assert_eq!(entries, 1, "nothing else is left");
 }
@@ -74,11 +74,11 @@ fn payloads_without_an_owner_are_nobodys_to_take() {
     let folder = tempfile::tempdir().unwrap();
     let root = Root::create(folder.path()).unwrap();
     let digest = kept(&root, b"payload");
-    assert_eq!(root.standing(None).unwrap(), Standing::Unsaid);
+    assert_eq!(root.standing(None).unwrap(), Ownership::Unsaid);
     assert!(root.remove(&digest).unwrap());
-    assert_eq!(root.standing(None).unwrap(), Standing::Nobodys);
+    assert_eq!(root.standing(None).unwrap(), Ownership::Nobodys);
     root.begin(Uuid::new_v4()).unwrap();
-    assert_eq!(root.standing(None).unwrap(), Standing::Unsaid);
+    assert_eq!(root.standing(None).unwrap(), Ownership::Unsaid);
 }
 
 #[test]
@@ -96,18 +96,19 @@ fn a_tarball_is_examined_by_its_digest() {
     let root = Root::create(folder.path()).unwrap();
     let digest = kept(&root, b"payload");
     let path = place(folder.path(), &digest);
-    assert_eq!(root.examine(&digest).unwrap(), Found::Whole);
+    assert_eq!(root.examine(&digest).unwrap(), FileCondition::Whole);
     fs::write(&path, b"other").unwrap();
-    let damaged = Found::Damaged(format!("its SHA-256 is {}", digest_of(b"other").as_str()));
+    let damaged =
+        FileCondition::Damaged(format!("its SHA-256 is {}", digest_of(b"other").as_str()));
     assert_eq!(root.examine(&digest).unwrap(), damaged);
     fs::remove_file(&path).unwrap();
-    assert_eq!(root.examine(&digest).unwrap(), Found::Missing);
+    assert_eq!(root.examine(&digest).unwrap(), FileCondition::Missing);
     // The right bytes, reached through a link.
     let elsewhere = folder.path().join("elsewhere");
     fs::write(&elsewhere, b"payload").unwrap();
     symlink(&elsewhere, &path).unwrap();
     let found = root.examine(&digest).unwrap();
-    assert_eq!(found, Found::Damaged("it is no plain file".into()));
+    assert_eq!(found, FileCondition::Damaged("it is no plain file".into()));
     // Removing it removes the link.
     assert!(root.remove(&digest).unwrap());
     assert!(elsewhere.exists());
@@ -122,9 +123,9 @@ fn a_folder_in_a_tarballs_place_makes_room_when_it_is_empty() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let found = root.examine(&digest).unwrap();
-    assert_eq!(found, Found::Damaged("it is no plain file".into()));
+    assert_eq!(found, FileCondition::Damaged("it is no plain file".into()));
     kept(&root, b"payload");
-    assert_eq!(root.examine(&digest).unwrap(), Found::Whole);
+    assert_eq!(root.examine(&digest).unwrap(), FileCondition::Whole);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     fs::write(path.join("somebody's"), "").unwrap();

@@ -12,15 +12,15 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::Owner;
-use super::keeping::remove;
 use super::root::{Digest, is_place, place, place_of_begun};
+use super::write::remove;
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
 /// What left the archive, or would.
 #[derive(Debug, Default)]
-pub struct ArchiveCleaned {
+pub struct ArchiveCleanSummary {
     pub payloads: Vec<OldPayload>,
     /// Files that were written and not recorded to the end.
     pub stray_files: Vec<String>,
@@ -78,8 +78,8 @@ pub async fn check(database: &Database, months: i32) -> Result<()> {
 ///
 /// # Errors
 /// A statement fails; what was removed before it stays removed.
-pub async fn clean(database: &Database, months: i32, dry_run: bool) -> Result<ArchiveCleaned> {
-    let mut cleaned = ArchiveCleaned::default();
+pub async fn clean(database: &Database, months: i32, dry_run: bool) -> Result<ArchiveCleanSummary> {
+    let mut cleaned = ArchiveCleanSummary::default();
     let strays = pending_files(database).await?;
     let old = old_payloads(database, months).await?;
     if strays.is_empty() && old.is_empty() {
@@ -111,7 +111,7 @@ pub async fn clean(database: &Database, months: i32, dry_run: bool) -> Result<Ar
             .execute(database.pool())
             .await
             .map_err(failed)?;
-        failpoint::passed(Step::ArchiveForgotten);
+        failpoint::passed(Failpoint::ArchiveForgotten);
         for file in pending_files(database).await? {
             if let Err(left) = remove_pending(database, &owner, &file).await? {
                 cleaned.files_left.push(left);

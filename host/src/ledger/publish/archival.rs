@@ -6,21 +6,21 @@ use uuid::Uuid;
 
 use super::Upload;
 use crate::database::SqlError;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::archive::{self, Archive, Keeping, Kept, Written};
+use crate::ledger::archive::{self, Archive, ArchiveWrite, ArchivedPayload, WrittenFile};
 use crate::payload::Payload;
 
 /// A payload in its place in the archive, about to be recorded.
 #[derive(Debug)]
-pub struct Archived<'a> {
-    pub keeping: &'a Keeping,
-    pub kept: Kept,
+pub struct ArchiveEntry<'a> {
+    pub keeping: &'a ArchiveWrite,
+    pub kept: ArchivedPayload,
     /// Tarballs of the manifest in whose place it is.
     pub superseded: Vec<String>,
 }
 
-impl Archived<'_> {
+impl ArchiveEntry<'_> {
     pub(super) async fn record(
         &self,
         connection: &mut PgConnection,
@@ -37,41 +37,43 @@ impl Archived<'_> {
                 .await
         };
         recorded.await.map_err(failed)?;
-        failpoint::passed(Step::ArchiveRecorded);
+        failpoint::passed(Failpoint::ArchiveRecorded);
         Ok(())
     }
 }
 
 impl Upload {
-    /// As [`Keeping::begin`].
+    /// As [`ArchiveWrite::begin`].
     ///
     /// # Errors
     /// As there.
-    pub fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<Keeping> {
+    pub fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<ArchiveWrite> {
         let database = self.database.clone();
-        database.wait(async { Keeping::begin(&mut self.lock, archive, payload, self.run_id).await })
+        database.wait(async {
+            ArchiveWrite::begin(&mut self.lock, archive, payload, self.run_id).await
+        })
     }
 
-    /// As [`Keeping::place`].
+    /// As [`ArchiveWrite::place`].
     ///
     /// # Errors
     /// As there.
     pub fn place(
         &mut self,
-        keeping: &Keeping,
-        written: &Written,
+        keeping: &ArchiveWrite,
+        written: &WrittenFile,
         payload: &Payload,
         files: Vec<String>,
-    ) -> Result<Kept> {
+    ) -> Result<ArchivedPayload> {
         let database = self.database.clone();
         database.wait(async { keeping.place(&mut self.lock, written, payload, files).await })
     }
 
-    /// As [`Keeping::discard`].
+    /// As [`ArchiveWrite::discard`].
     ///
     /// # Errors
     /// As there.
-    pub fn discard(&mut self, keeping: Keeping) -> Result<()> {
+    pub fn discard(&mut self, keeping: ArchiveWrite) -> Result<()> {
         let database = self.database.clone();
         database.wait(async { keeping.discard(&mut self.lock).await })
     }
@@ -80,7 +82,7 @@ impl Upload {
     ///
     /// # Errors
     /// The database fails.
-    pub fn record_archived(&mut self, archived: &Archived<'_>) -> Result<()> {
+    pub fn record_archived(&mut self, archived: &ArchiveEntry<'_>) -> Result<()> {
         let database = self.database.clone();
         database.wait(async {
             let mut transaction = self.lock.begin().await.map_err(failed)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use gristmill::diagnostics::failpoint::Step::{self, *};
+use gristmill::diagnostics::failpoint::Failpoint::{self, *};
 
 use super::{DAYS, around_a_month, parts, payload};
 use crate::local_server::wait_until;
@@ -17,7 +17,7 @@ use crate::support::site::Site;
 use crate::support::torture::{Work, figure};
 
 /// What a command passes that loads rows into staging.
-const LOADING: [Step; 11] = [
+const LOADING: [Failpoint; 11] = [
     RunOpened,
     SourceLocked,
     ManifestRecorded,
@@ -32,13 +32,13 @@ const LOADING: [Step; 11] = [
 ];
 
 /// What it passes besides when pods are among them.
-const NAMING: [Step; 1] = [NamesStored];
+const NAMING: [Failpoint; 1] = [NamesStored];
 
 /// What `run` passes besides when it is the first that archives something.
-const OWNING: [Step; 2] = [OwnerRenewed, ArchiveOwned];
+const OWNING: [Failpoint; 2] = [OwnerRenewed, ArchiveOwned];
 
 /// What `run` passes besides when it archives a payload.
-const ARCHIVING: [Step; 5] = [
+const ARCHIVING: [Failpoint; 5] = [
     ArchiveBegun,
     ArchiveWritten,
     ArchiveNamed,
@@ -47,10 +47,10 @@ const ARCHIVING: [Step; 5] = [
 ];
 
 /// What it passes when nothing comes of that.
-const DISCARDING: [Step; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
+const DISCARDING: [Failpoint; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
 
 /// What `run` passes besides when it publishes.
-const PUBLISHING: [Step; 7] = [
+const PUBLISHING: [Failpoint; 7] = [
     CopyHeld,
     CopyEnded,
     GenerationRecorded,
@@ -60,9 +60,9 @@ const PUBLISHING: [Step; 7] = [
     PublishCommitted,
 ];
 
-const WAITING: [Step; 4] = [CopyHeld, CopyEnded, GenerationRecorded, PublishCommitted];
+const WAITING: [Failpoint; 4] = [CopyHeld, CopyEnded, GenerationRecorded, PublishCommitted];
 
-const REPLAYING: [Step; 6] = [
+const REPLAYING: [Failpoint; 6] = [
     CopyHeld,
     CopyEnded,
     GenerationRecorded,
@@ -71,7 +71,7 @@ const REPLAYING: [Step; 6] = [
     PublishCommitted,
 ];
 
-const REFUSING: [Step; 8] = [
+const REFUSING: [Failpoint; 8] = [
     CopyHeld,
     CopyEnded,
     RejectsWritten,
@@ -83,14 +83,14 @@ const REFUSING: [Step; 8] = [
 ];
 
 /// What `run` passes besides when an earlier upload is taken over.
-const TAKING_OVER: [Step; 1] = [GenerationsTakenOver];
+const TAKING_OVER: [Failpoint; 1] = [GenerationsTakenOver];
 
 /// What it passes besides when it turns out that one is not.
-const BEGINNING_AGAIN: [Step; 2] = [GenerationMarked, GenerationForgotten];
+const BEGINNING_AGAIN: [Failpoint; 2] = [GenerationMarked, GenerationForgotten];
 
-const SUMMARIZING: [Step; 2] = [DaysSummarized, PublishCommitted];
+const SUMMARIZING: [Failpoint; 2] = [DaysSummarized, PublishCommitted];
 
-const CLEANING: [Step; 7] = [
+const CLEANING: [Failpoint; 7] = [
     GenerationsCleaned,
     StagedRowsRemoved,
     ArchiveForgotten,
@@ -100,10 +100,10 @@ const CLEANING: [Step; 7] = [
     RecordsCleaned,
 ];
 
-const ADOPTING: [Step; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
+const ADOPTING: [Failpoint; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
 
 /// What `run` passes besides when all of the payload but its archived file is there.
-const HEALING: [Step; 9] = [
+const HEALING: [Failpoint; 9] = [
     RunOpened,
     SourceLocked,
     ManifestRecorded,
@@ -115,7 +115,7 @@ const HEALING: [Step; 9] = [
     RunClosed,
 ];
 
-const MIGRATING: [Step; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
+const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
 
 /// At how many of the times that a command passes a step it is killed, under torture.
 const TIMES_OF_A_STEP: u32 = 10;
@@ -146,11 +146,11 @@ impl<'s> Scene<'s> {
     /// Kills the command behind each of its steps, on a copy of the site each time,
     /// and runs it again.
     #[track_caller]
-    fn survives(&self, steps: &[&[Step]]) {
+    fn survives(&self, steps: &[&[Failpoint]]) {
         let expected = self.site.copy();
         let file = expected.folder().join("steps");
         (self.command)(&expected)
-            .env("GRISTMILL_TEST_STEPS", &file)
+            .env("GRISTMILL_TEST_FAILPOINTS", &file)
             .ends_with(self.code);
         let mut passed: BTreeMap<String, u32> = BTreeMap::new();
         for step in fs::read_to_string(&file).expect("steps").lines() {
@@ -212,7 +212,7 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Step]; 14] = [
+    let scenes: [&[Failpoint]; 14] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
@@ -234,7 +234,10 @@ fn every_step_is_one_of_a_scene() {
         .flatten()
         .map(|step| step.name())
         .collect();
-    assert_eq!(named, Step::ALL.iter().map(|step| step.name()).collect());
+    assert_eq!(
+        named,
+        Failpoint::ALL.iter().map(|step| step.name()).collect()
+    );
 }
 
 #[test]

@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Broken, Stop};
+use super::{StageBreak, Stop};
 use crate::diagnostics::log_line::{LogLevel, LogLine, LoggedBy};
 use crate::pipeline::plan::{LoadPlan, TransformPlan};
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::rows::column::Schema;
 use crate::stage::{
-    Fact, Processed, ProcessedOnce, Settings, StageError, Transform, cut_for_row, rejected_bytes,
-    too_large, written_out_bytes,
+    Fact, MemoizedOutput, Settings, StageError, Transform, TransformOutput, cut_for_row,
+    rejected_bytes, too_large, written_out_bytes,
 };
 
 /// Times that a stage may break in one file. One guilty row among 8,000 takes 14,
@@ -66,7 +66,7 @@ impl Breaks {
 }
 
 /// One transform of a file, and what is needed to open it again.
-pub(super) struct Contained<'p> {
+pub(super) struct ContainedTransform<'p> {
     planned: &'p TransformPlan,
     schema: &'p Arc<Schema>,
     settings: Settings,
@@ -123,7 +123,7 @@ impl Facts {
     }
 }
 
-impl<'p> Contained<'p> {
+impl<'p> ContainedTransform<'p> {
     /// Opens the stage.
     ///
     /// # Errors
@@ -156,8 +156,8 @@ impl<'p> Contained<'p> {
     pub(super) fn process(
         &mut self,
         batch: &Batch,
-        broken: &mut Vec<Broken>,
-    ) -> Result<Processed, Stop> {
+        broken: &mut Vec<StageBreak>,
+    ) -> Result<TransformOutput, Stop> {
         match self.attempt(batch)? {
             Ok(processed) => Ok(processed),
             Err(error) => self.halve(batch, error, broken),
@@ -208,11 +208,11 @@ impl<'p> Contained<'p> {
 
     /// One call: what came of it, or how the stage broke. A single row is to blame
     /// only for what it does to an instance that has seen no other.
-    fn attempt(&mut self, batch: &Batch) -> Result<Result<Processed, StageError>, Stop> {
+    fn attempt(&mut self, batch: &Batch) -> Result<Result<TransformOutput, StageError>, Stop> {
         let fresh = self.transform.is_none();
         let transform = self.transform()?;
         match transform.process_once(batch) {
-            Ok(ProcessedOnce { processed, shown }) => {
+            Ok(MemoizedOutput { processed, shown }) => {
                 let log = transform.take_log();
                 self.log.extend(log);
                 self.remember(batch, shown)?;
@@ -246,8 +246,8 @@ impl<'p> Contained<'p> {
         &mut self,
         batch: &Batch,
         first: StageError,
-        broken: &mut Vec<Broken>,
-    ) -> Result<Processed, Stop> {
+        broken: &mut Vec<StageBreak>,
+    ) -> Result<TransformOutput, Stop> {
         if batch.rows == 0 {
             return Err(first.into());
         }
@@ -274,7 +274,7 @@ impl<'p> Contained<'p> {
                 Err(error) if rows == 1 => {
                     guilty_rows += 1;
                     whole.rejects.push(guilty(&part, &error));
-                    broken.push(Broken { batch: part, error });
+                    broken.push(StageBreak { batch: part, error });
                 }
                 Err(error) => {
                     self.within_bounds(error, &part)?;
@@ -392,7 +392,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn add(&mut self, part: Processed) {
+    fn add(&mut self, part: TransformOutput) {
         self.bytes += written_out_bytes(&part.batch).max(rejected_bytes(&part.rejects));
         self.parts.push(part.batch);
         self.rejects.extend(part.rejects);
@@ -400,10 +400,10 @@ impl Whole {
         self.repeated += part.repeated;
     }
 
-    fn processed(self, schema: &Arc<Schema>) -> Result<Processed, StageError> {
+    fn processed(self, schema: &Arc<Schema>) -> Result<TransformOutput, StageError> {
         let batch = Batch::joined(schema, &self.parts)
             .map_err(|error| StageError::malformed(error.to_string()))?;
-        Ok(Processed {
+        Ok(TransformOutput {
             batch,
             rejects: self.rejects,
             filtered: self.filtered,

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, StringArray, UInt32Array};
 
 use super::rejection::Rejection;
-use super::{Contract, Processed, ProcessedOnce, RowEffect, Transform, rejected_rows};
+use super::{Contract, MemoizedOutput, RowEffect, Transform, TransformOutput, rejected_rows};
 use crate::rows::batch::{Batch, Places, TextDictionary, Values};
 use crate::rows::column::{ColumnType, Field, Schema};
-use crate::rows::memo::KnownTexts;
+use crate::rows::memo::TextMemo;
 use crate::stage::StageError;
 use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 
@@ -21,21 +21,21 @@ use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 const NONE: u32 = u32::MAX;
 
 /// What a stage has answered so far; answers are counted from 0.
-pub(super) struct Answers {
+pub(super) struct AnswerMemo {
     count: u32,
-    to_text: KnownTexts<u32>,
+    to_text: TextMemo<u32>,
     to_null: Option<u32>,
     /// One for each column that the stage writes.
-    written: Vec<Written>,
+    written: Vec<WrittenColumn>,
     /// The answers that are none.
     rejections: HashMap<u32, Rejection>,
     bytes: usize,
 }
 
 /// The texts of one column that the stage writes.
-struct Written {
+struct WrittenColumn {
     texts: Vec<Box<str>>,
-    places: KnownTexts<u32>,
+    places: TextMemo<u32>,
     /// For each answer, the place of its text; `NONE` for null.
     of_answer: Vec<u32>,
 }
@@ -45,8 +45,8 @@ impl Transform {
     pub(super) fn process_texts(
         &mut self,
         batch: &Batch,
-        answers: &mut Answers,
-    ) -> Result<ProcessedOnce, StageError> {
+        answers: &mut AnswerMemo,
+    ) -> Result<MemoizedOutput, StageError> {
         let read = self.read(batch)?;
         let (keys, values) = texts_of(read.first())?;
         answers.make_room();
@@ -80,8 +80,8 @@ impl Transform {
             .beside(batch, &written)?
             .without(&rejected)
             .map_err(|error| StageError::malformed(error.to_string()))?;
-        Ok(ProcessedOnce {
-            processed: Processed {
+        Ok(MemoizedOutput {
+            processed: TransformOutput {
                 batch: kept,
                 rejects,
                 filtered: 0,
@@ -115,7 +115,7 @@ impl Transform {
     }
 
     /// Asks the stage about texts and keeps its answers; returns the first of them.
-    fn ask(&mut self, shown: &Batch, answers: &mut Answers) -> Result<u32, StageError> {
+    fn ask(&mut self, shown: &Batch, answers: &mut AnswerMemo) -> Result<u32, StageError> {
         let output = self.call(&shown.columns, shown.rows)?;
         self.kept(&output, shown.rows)?;
         rejected_rows(&output.rejects, shown.rows)?;
@@ -148,7 +148,7 @@ fn texts_of(column: Option<&ArrayRef>) -> Result<(&TextDictionary, &StringArray)
     }
 }
 
-impl Answers {
+impl AnswerMemo {
     /// None so far; nothing when what comes of a row is not up to one text, or is more
     /// than texts.
     pub(super) fn of(contract: &Contract) -> Option<Self> {
@@ -164,9 +164,9 @@ impl Answers {
         Self {
             count: 0,
             // It is bounded by `make_room`: a batch needs all answers to its texts.
-            to_text: KnownTexts::new(usize::MAX),
+            to_text: TextMemo::new(usize::MAX),
             to_null: None,
-            written: (0..columns).map(|_| Written::nothing()).collect(),
+            written: (0..columns).map(|_| WrittenColumn::nothing()).collect(),
             rejections: HashMap::new(),
             bytes: 0,
         }
@@ -212,11 +212,11 @@ impl Answers {
     }
 }
 
-impl Written {
+impl WrittenColumn {
     fn nothing() -> Self {
         Self {
             texts: Vec::new(),
-            places: KnownTexts::new(usize::MAX),
+            places: TextMemo::new(usize::MAX),
             of_answer: Vec::new(),
         }
     }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_column_is_put_together_of_answers() {
-        let mut written = Written::nothing();
+        let mut written = WrittenColumn::nothing();
         assert_eq!(written.add(&column(&[Some("a"), None, Some("b")])), Ok(2));
         // An answer that was given to another text takes no room.
         assert_eq!(written.add(&column(&[Some("b"), Some("cd")])), Ok(2));
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn too_many_answers_and_too_long_ones_are_forgotten() {
         let forgets = |count, bytes| {
-            let mut answers = Answers::to_nothing(2);
+            let mut answers = AnswerMemo::to_nothing(2);
             answers.to_text.insert("known", 0);
             (answers.count, answers.bytes) = (count, bytes);
             answers.make_room();
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn values_that_no_row_has_are_not_asked_about() {
-        let mut answers = Answers::to_nothing(0);
+        let mut answers = AnswerMemo::to_nothing(0);
         answers.to_text.insert("known", 7);
         let keys = UInt32Array::from(vec![Some(2), None, Some(0), Some(2)]);
         let values = StringArray::from(vec!["known", "unnamed", "new"]);
@@ -343,7 +343,7 @@ mod tests {
             row_effect,
         };
         let is_one = |reads: &[ColumnType], writes: &[ColumnType], row_effect| {
-            Answers::of(&contract(reads, writes, row_effect)).is_some()
+            AnswerMemo::of(&contract(reads, writes, row_effect)).is_some()
         };
         use ColumnType::{Dictionary, Float64, Json, Utf8};
         use RowEffect::{Keeps, Rearranges};

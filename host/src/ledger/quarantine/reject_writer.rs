@@ -5,19 +5,19 @@
 use sqlx::PgConnection;
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ingest::chain::Reject;
 use crate::ingest::{FoundReject, RejectSink};
 use crate::rows::batch::RejectedRow;
 
 /// Writes what a generation rejects. Used from threads outside of the runtime.
-pub struct WrittenThrough {
+pub struct RejectWriter {
     database: Database,
     generation: i64,
 }
 
-impl WrittenThrough {
+impl RejectWriter {
     pub fn of(database: &Database, generation: i64) -> Self {
         Self {
             database: database.clone(),
@@ -26,7 +26,7 @@ impl WrittenThrough {
     }
 }
 
-impl RejectSink for WrittenThrough {
+impl RejectSink for RejectWriter {
     fn keep(&self, rejects: &[FoundReject]) -> Result<()> {
         let written = async {
             let mut connection = self.database.pool().acquire().await?;
@@ -34,7 +34,7 @@ impl RejectSink for WrittenThrough {
         };
         self.database
             .wait(written)
-            .map(|()| failpoint::passed(Step::RejectsWritten))
+            .map(|()| failpoint::passed(Failpoint::RejectsWritten))
             .map_err(|error| SqlError(error).failure("cannot write down the rejected rows"))
     }
 }

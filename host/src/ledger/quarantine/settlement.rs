@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{Database, SqlError};
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::run_record;
@@ -16,7 +16,7 @@ const QUERY_CANCELED: &str = "57014";
 
 /// Whose rows are rejected.
 #[derive(Clone, Copy, Debug)]
-pub struct Rejecting {
+pub struct RejectOrigin {
     pub run_id: i64,
     pub manifest_id: i32,
     pub generation: i64,
@@ -32,7 +32,7 @@ pub struct Rejecting {
 /// The database fails or takes too long, or a row is missing.
 pub async fn settle(
     connection: &mut PgConnection,
-    rejecting: Rejecting,
+    rejecting: RejectOrigin,
     files: &[IngestedFile],
     resolves: bool,
 ) -> Result<()> {
@@ -61,7 +61,7 @@ pub async fn settle(
 ///
 /// # Errors
 /// As `settle`.
-pub fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -> Result<()> {
+pub fn keep(database: &Database, rejecting: RejectOrigin, files: &[IngestedFile]) -> Result<()> {
     database.wait(async {
         let rejected = files.iter().map(|file| file.rejected.rows()).sum();
         let mut connection = database.pool().acquire().await.map_err(unkept)?;
@@ -75,7 +75,7 @@ pub fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -
         }
         insert(&mut transaction, rejecting, rejected, false).await?;
         transaction.commit().await.map_err(unkept)?;
-        failpoint::passed(Step::RejectsKept);
+        failpoint::passed(Failpoint::RejectsKept);
         Ok(())
     })
 }
@@ -86,7 +86,7 @@ pub fn keep(database: &Database, rejecting: Rejecting, files: &[IngestedFile]) -
 /// As `settle`.
 pub fn keep_allowed(
     database: &Database,
-    rejecting: Rejecting,
+    rejecting: RejectOrigin,
     rejects: &Rejects<'_>,
 ) -> Result<()> {
     database.wait(async {
@@ -94,14 +94,14 @@ pub fn keep_allowed(
         let mut transaction = connection.begin().await.map_err(unkept)?;
         insert(&mut transaction, rejecting, rejects.rows(), false).await?;
         transaction.commit().await.map_err(unkept)?;
-        failpoint::passed(Step::RejectsKept);
+        failpoint::passed(Failpoint::RejectsKept);
         Ok(())
     })
 }
 
 async fn insert(
     connection: &mut PgConnection,
-    rejecting: Rejecting,
+    rejecting: RejectOrigin,
     rejected: u64,
     counts: bool,
 ) -> Result<()> {

@@ -11,18 +11,18 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::root::{Digest, Found, Root};
-use super::{Archive, Kept, Owner};
+use super::root::{Digest, FileCondition, Root};
+use super::{Archive, ArchivedPayload, Owner};
 use crate::database::SqlError;
 use crate::diagnostics::digest::hexadecimal;
-use crate::diagnostics::failpoint::{self, Step};
+use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance;
 use crate::payload::Payload;
 
 /// A file of the archive that is recorded and not yet part of a payload's record.
 #[derive(Debug)]
-pub struct Keeping {
+pub struct ArchiveWrite {
     id: Uuid,
     owner: Owner,
     root: Root,
@@ -32,12 +32,12 @@ pub struct Keeping {
 
 /// What was written of a payload.
 #[derive(Clone, Debug)]
-pub struct Written {
+pub struct WrittenFile {
     digest: Digest,
     bytes: u64,
 }
 
-impl Keeping {
+impl ArchiveWrite {
     /// Records a file for the payload, in an archive that is made where there is none.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Keeping {
         .execute(connection)
         .await
         .map_err(failed)?;
-        failpoint::passed(Step::ArchiveBegun);
+        failpoint::passed(Failpoint::ArchiveBegun);
         Ok(Self {
             id,
             owner,
@@ -77,13 +77,13 @@ impl Keeping {
     ///
     /// # Errors
     /// The payload cannot be read, or the archive not be written.
-    pub fn write(&self, payload: &Payload, stop: &AtomicBool) -> Result<Written> {
+    pub fn write(&self, payload: &Payload, stop: &AtomicBool) -> Result<WrittenFile> {
         self.try_write(payload, stop)
             .map_err(|error| cannot_keep(payload, self.root.path(), error))
     }
 
-    fn try_write(&self, payload: &Payload, stop: &AtomicBool) -> io::Result<Written> {
-        let mut writer = Hashing {
+    fn try_write(&self, payload: &Payload, stop: &AtomicBool) -> io::Result<WrittenFile> {
+        let mut writer = HashingWriter {
             inner: BufWriter::with_capacity(1 << 16, self.root.begin(self.id)?),
             hasher: Sha256::new(),
             bytes: 0,
@@ -96,9 +96,9 @@ impl Keeping {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        failpoint::passed(Step::ArchiveWritten);
+        failpoint::passed(Failpoint::ArchiveWritten);
         let digest = hexadecimal(&writer.hasher.finalize());
-        Ok(Written {
+        Ok(WrittenFile {
             digest: Digest::parse(&digest).ok_or_else(|| io::Error::other("no digest"))?,
             bytes: writer.bytes,
         })
@@ -113,10 +113,10 @@ impl Keeping {
     pub async fn place(
         &self,
         connection: &mut PgConnection,
-        written: &Written,
+        written: &WrittenFile,
         payload: &Payload,
         files: Vec<String>,
-    ) -> Result<Kept> {
+    ) -> Result<ArchivedPayload> {
         let digest = &written.digest;
         // Whoever watches does so for days.
         self.owner.open(self.root.path())?;
@@ -132,12 +132,12 @@ impl Keeping {
         .await
         .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        failpoint::passed(Step::ArchiveNamed);
+        failpoint::passed(Failpoint::ArchiveNamed);
         self.try_place(digest)
             .map_err(|error| cannot_keep(payload, self.root.path(), error))?;
-        failpoint::passed(Step::ArchivePlaced);
+        failpoint::passed(Failpoint::ArchivePlaced);
         let name = payload.path.file_name().unwrap_or_default();
-        Ok(Kept {
+        Ok(ArchivedPayload {
             digest: digest.as_str().to_string(),
             payload: name.to_string_lossy().into_owned(),
             files,
@@ -147,7 +147,7 @@ impl Keeping {
     }
 
     fn try_place(&self, digest: &Digest) -> io::Result<()> {
-        if self.root.examine(digest)? == Found::Whole {
+        if self.root.examine(digest)? == FileCondition::Whole {
             return self.root.remove_begun(self.id).map(drop);
         }
         self.root.place(self.id, digest)
@@ -160,7 +160,7 @@ impl Keeping {
         connection: &mut PgConnection,
         manifest_id: i32,
         source_uuid: Uuid,
-        kept: &Kept,
+        kept: &ArchivedPayload,
     ) -> Result<(), sqlx::Error> {
         sqlx::query(include_str!("../../../../sql/gristmill_archive.insert.sql"))
             .bind(manifest_id)
@@ -182,7 +182,7 @@ impl Keeping {
     /// The file cannot be removed, or the database fails; then `clean` removes it.
     pub async fn discard(self, connection: &mut PgConnection) -> Result<()> {
         remove(connection, &self.root, self.id, self.named.get()).await?;
-        failpoint::passed(Step::ArchiveDiscarded);
+        failpoint::passed(Failpoint::ArchiveDiscarded);
         Ok(())
     }
 }
@@ -218,7 +218,7 @@ pub(super) async fn remove(
         .map_err(failed)?;
         if !wanted {
             root.remove(digest).map_err(unremovable)?;
-            failpoint::passed(Step::ArchiveRemoved);
+            failpoint::passed(Failpoint::ArchiveRemoved);
         }
     }
     sqlx::query(include_str!(
@@ -257,14 +257,14 @@ fn failed(error: sqlx::Error) -> Failure {
 }
 
 /// A writer that knows the digest of what went through it.
-struct Hashing<'s, W> {
+struct HashingWriter<'s, W> {
     inner: W,
     hasher: Sha256,
     bytes: u64,
     stop: &'s AtomicBool,
 }
 
-impl<W: Write> Write for Hashing<'_, W> {
+impl<W: Write> Write for HashingWriter<'_, W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(io::Error::other("the payload failed meanwhile"));
