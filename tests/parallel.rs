@@ -89,7 +89,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         plan,
         words: &words,
         known: &KnownHours::default(),
-        loader: &Loader::new(opened, 1, uuid, loadable),
+        loader: &Loader::new(opened, 1, uuid, loadable, |_| ()),
         runtime: runtime.handle(),
         rejects: &rejects,
         progress: &progress,

@@ -270,7 +270,9 @@ impl Upload {
             let (days, summarized) = published.await?;
             Completed::Published { days, summarized }
         } else {
-            Completed::Waiting { missing }
+            Completed::Waiting {
+                missing: missing.to_vec(),
+            }
         };
         if let Some(archived) = archived {
             let source_uuid = self.source.source_uuid;

@@ -131,7 +131,7 @@ impl<'a> Copies<'a> {
             .block_on(LoadableMonths::now(&self.database, self.plan.months))
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let seconds = time(|| {
-            let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
+            let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable, |_| ());
             let payload = Payload::open(self.payload, None)
                 .map_err(|failure| anyhow::anyhow!("{failure}"))?;
             let files = Ingest {
