@@ -436,11 +436,12 @@ fn what_waits_for_another_session_says_so() {
     running.says("waiting for another session at work on table `reporting_ocp_vm_summary_p`");
     session.execute("ROLLBACK");
     running.ends_well();
-    session.execute("BEGIN; LOCK TABLE reporting_enabledtagkeys");
+    let lock = "SELECT pg_advisory_lock(hashtextextended('gristmill tags gristmill', 0))";
+    session.execute(lock);
     let enabling = gristmill(["tags", "enable", "tier"]).database(&scene.database);
     let running = Watching::begin(enabling);
     running.says("waiting for another session at work on tag keys and mappings");
-    session.execute("ROLLBACK");
+    session.execute("SELECT pg_advisory_unlock_all()");
     running.ends_well();
 }
 
