@@ -38,7 +38,11 @@ fn pipeline_file() {
 fn sandbox_and_limits() {
     let reader = Reader::within();
     for (name, how, at) in [
-        ("night.toml", "panics", "at = \"ledger-api-0\""),
+        (
+            "night.toml",
+            "panics",
+            "at = \"orders-web-b93276976-5987f\"",
+        ),
         ("slow.toml", "spins", ""),
     ] {
         let text = format!(
@@ -47,6 +51,8 @@ fn sandbox_and_limits() {
             component = {:?}
             config = {{ how = {how:?}, {at} }}
             limits = {{ time-per-batch = \"1 s\" }}
+            [limits]
+            rejected-rows = \"2 %\"
             [reports.pod-usage]
             stages = [\"csv-parse\", \"night-discount\", \"effective-usage\", \"label-filter\", \"unit-conversion\"]
             ",

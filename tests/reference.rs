@@ -19,8 +19,7 @@ fn the_reference_of_commands_is_what_help_says() {
     let mut cli = Cli::command();
     cli.build();
     let mut page = format!(
-        "# Commands\n\n{MADE}\n\nWhat `--help` says of each command, which has `--help` and nothing \
-        else besides.\n\n| Command | Does |\n|---|---|\n"
+        "# Commands\n\n{MADE}\n\nWhat `--help` says of each command.\n\n| Command | Does |\n|---|---|\n"
     );
     let verbs = verbs(&cli, "");
     for (name, verb) in &verbs {
@@ -113,7 +112,7 @@ fn row(argument: &Arg) -> String {
         means.push(format!("default `{}`", defaults.join(" ")));
     }
     if let Some(variable) = argument.get_env() {
-        means.push(format!("else `{}`", variable.to_string_lossy()));
+        means.push(format!("`{}` says it too", variable.to_string_lossy()));
     }
     format!("| `{shown}` | {} |\n", means.join("; "))
 }

@@ -237,7 +237,7 @@ pub(crate) fn fits(expected: &str, said: &str) -> bool {
 /// between only where the page has `…` alone.
 #[track_caller]
 pub(crate) fn check(command: &str, expected: &[String], said: &str) {
-    let mut lines = said.lines();
+    let mut lines = said.lines().map(str::trim_end);
     let mut any_between = false;
     for line in expected {
         if line == "…" {

@@ -282,8 +282,8 @@ impl Default for SourcesSection {
 pub struct ArchiveSection {
     /// Whether every payload that was loaded is kept; `gristmill replay` needs them.
     pub keep: bool,
-    /// Where they are kept; a relative path begins at the folder of the file that says it.
-    /// `archive` in the data folder when absent.
+    /// Where payloads are kept; a relative path begins at the folder of the file that says
+    /// it. `archive` in the data folder when absent.
     #[schemars(with = "Option<PathBuf>")]
     pub directory: Option<Spanned<PathBuf>>,
 }

@@ -31,9 +31,9 @@ impl Section {
         serde_json::from_value(default).unwrap_or_else(|error| panic!("`{key}`: {error}"))
     }
 
-    fn is_compared(self) {
-        let keys: BTreeSet<String> = self.keys.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(self.compared, keys);
+    fn is_compared(&self) {
+        let keys = self.keys.as_object().unwrap().keys().cloned();
+        assert_eq!(self.compared, keys.collect());
     }
 }
 
