@@ -74,7 +74,8 @@ fn draws(bytes: u64, calls: u32) -> String {
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
         (core instance $memory (instantiate $memory))
         (core func $draw (canon lower (func $random "get-random-bytes")
-            (memory $memory "memory") (realloc (func $memory "realloc"))))
+            (memory (core memory $memory "memory"))
+            (realloc (core func $memory "realloc"))))
         (core module $m
             (import "host" "draw" (func $draw (param i64 i32)))
             (func $s (local $left i32)
