@@ -8,6 +8,7 @@
 mod address;
 mod connections;
 mod error;
+#[path = "../../local-postgres/src/lib.rs"]
 mod local;
 mod migrate;
 mod probe;
