@@ -13,7 +13,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gristmill::database::Binaries;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::secrets::modes;
@@ -211,7 +210,9 @@ fn what_root_starts_as_another_user_has_a_session_of_its_own() {
     let programs = data.folder().join("programs");
     fs::create_dir(&programs).expect("a folder");
     anybodys(&programs, 0o755);
-    let real = Binaries::find().expect("there is a server").directory;
+    let real = gristmill::database::server_programs()
+        .expect("there is a server")
+        .directory;
     for name in ["initdb", "pg_ctl", "postgres"] {
         let program = programs.join(name);
         let script = format!(

@@ -16,6 +16,8 @@ mod bench;
 mod book;
 /// What one payload may leave besides rows that load.
 mod budget;
+/// What CI does not skip.
+mod ci;
 /// What is past retention.
 mod clean;
 /// Arguments, exit codes and streams.

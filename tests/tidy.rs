@@ -74,7 +74,7 @@ fn only_the_report_prints() {
         let prints = ["println!", "print!(", "eprint!("]
             .iter()
             .any(|call| text.contains(call));
-        let theirs = path.starts_with("host/src/") || path.starts_with("plugins/");
+        let theirs = path.starts_with("host/") || path.starts_with("plugins/");
         theirs && prints && path != "host/src/terminal/mod.rs"
     });
     check(
@@ -204,6 +204,20 @@ fn three_rooms_alone_speak_to_the_database() {
 
 /// What the host knows of the tables that the migrations make.
 const STAGING_TABLES: &str = "host/src/pipeline/staging/tables.rs";
+
+/// What it is told of gristmill it is told by `host/src/database/local.rs`.
+#[test]
+fn the_launcher_of_the_local_server_knows_nothing_of_gristmill() {
+    let mut seen = 0;
+    let knowing: Vec<String> = sources()
+        .filter(|(path, _)| path.starts_with("host/local-postgres/"))
+        .inspect(|_| seen += 1)
+        .filter(|(_, text)| text.to_lowercase().contains("gristmill"))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(seen > 0, "it has source files");
+    check("the launcher knows no application", knowing);
+}
 
 /// A kind of report is a section of a pipeline, a table and statements.
 #[test]

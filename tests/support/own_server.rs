@@ -6,7 +6,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gristmill::database::Binaries;
+use gristmill::database;
 use tempfile::TempDir;
 
 use super::account::Account;
@@ -39,7 +39,7 @@ impl OwnServer {
     #[track_caller]
     fn start(signal: Option<&str>, settings: &[&str]) -> OwnServer {
         let account = Account::of_server(&TestDatabase::empty());
-        let binaries = Binaries::find().expect("the programs of a server");
+        let binaries = database::server_programs().expect("the programs of a server");
         let folder = tempfile::tempdir_in(scratch()).expect("a folder");
         account.own(folder.path());
         let data = folder.path().join("data");
