@@ -73,7 +73,9 @@ fn only_the_report_prints() {
         let prints = ["println!", "print!(", "eprint!("]
             .iter()
             .any(|call| text.contains(call));
-        let theirs = path.starts_with("host/src/") || path.starts_with("plugins/");
+        let theirs = ["host/src/", "host/local-postgres/", "plugins/"]
+            .iter()
+            .any(|folder| path.starts_with(folder));
         theirs && prints && path != "host/src/report.rs"
     });
     check(
@@ -95,6 +97,20 @@ fn only_the_stage_knows_that_stages_are_webassembly() {
         "only `host/src/stage` names wasmtime",
         knowing.map(|(path, _)| path).collect(),
     );
+}
+
+/// What it is told of gristmill it is told by `host/src/database/local.rs`.
+#[test]
+fn the_launcher_of_the_local_server_knows_nothing_of_gristmill() {
+    let mut seen = 0;
+    let knowing: Vec<String> = sources()
+        .filter(|(path, _)| path.starts_with("host/local-postgres/"))
+        .inspect(|_| seen += 1)
+        .filter(|(_, text)| text.to_lowercase().contains("gristmill"))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(seen > 0, "it has source files");
+    check("the launcher knows no application", knowing);
 }
 
 /// A kind of report is a section of a pipeline, a table and statements.

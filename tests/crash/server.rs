@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gristmill::database::Binaries;
+use gristmill::database;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::{DAYS, payload};
@@ -198,7 +198,9 @@ fn a_server_that_is_shut_down_at_once() {
 
 /// Programs of a server whose files can only have so many bytes.
 fn programs(folder: &Path, file_bytes_max: &str) -> PathBuf {
-    let real = Binaries::find().expect("there is a server").directory;
+    let real = database::server_programs()
+        .expect("there is a server")
+        .directory;
     let folder = folder.join(file_bytes_max);
     fs::create_dir(&folder).expect("a folder");
     // The server may run as another user.

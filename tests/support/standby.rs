@@ -5,7 +5,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gristmill::database::Binaries;
+use gristmill::database;
 use tempfile::TempDir;
 
 use super::account::Account;
@@ -26,7 +26,7 @@ impl Standby {
     #[track_caller]
     pub(crate) fn start() -> Standby {
         let account = Account::of_server(&TestDatabase::empty());
-        let binaries = Binaries::find().expect("the programs of a server");
+        let binaries = database::server_programs().expect("the programs of a server");
         let folder = tempfile::tempdir_in(scratch()).expect("a folder");
         account.own(folder.path());
         let data = folder.path().join("data");

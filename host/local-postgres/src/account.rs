@@ -18,8 +18,8 @@ use std::thread;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::folder::Folder;
-use crate::database::error::DatabaseError;
+use crate::error::Error;
+use crate::folder::Folder;
 
 /// The users to run root's server as, in order of preference.
 const USERS: [&str; 2] = ["postgres", "nobody"];
@@ -28,7 +28,7 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 const PASSWD: &str = "/etc/passwd";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Account {
+pub(crate) enum Account {
     /// We are not root: as whoever we are.
     Ourselves,
     /// We are root: as this user.
@@ -38,19 +38,19 @@ pub(super) enum Account {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
+pub(crate) struct User {
     name: String,
     user_id: u32,
     group_id: u32,
 }
 
-pub(super) fn we_are_root() -> bool {
+pub(crate) fn we_are_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 impl Account {
     /// The account for a server whose files are to lie in `directory`.
-    pub(super) fn for_new(directory: &Path) -> Result<Account, DatabaseError> {
+    pub(crate) fn for_new(directory: &Path) -> Result<Account, Error> {
         if !we_are_root() {
             return Ok(Account::Ourselves);
         }
@@ -58,14 +58,14 @@ impl Account {
         Account::User(user.clone())
             .reaching(directory)
             .or_else(|| Account::Namespace(user.clone()).reaching(directory))
-            .ok_or_else(|| DatabaseError::NotReachable {
+            .ok_or_else(|| Error::NotReachable {
                 directory: directory.to_owned(),
                 user: user.name,
             })
     }
 
     /// The account that owns the server's folder.
-    pub(super) fn owning(home: &Folder, path: &Path) -> Result<Account, DatabaseError> {
+    pub(crate) fn owning(home: &Folder, path: &Path) -> Result<Account, Error> {
         let ours = rustix::process::geteuid();
         match home.owner {
             _ if ours.is_root() && home.owner != 0 => {
@@ -73,7 +73,7 @@ impl Account {
             }
             _ if ours.is_root() => Ok(Account::Namespace(unprivileged_user()?)),
             owner if owner == ours.as_raw() => Ok(Account::Ourselves),
-            owner => Err(DatabaseError::NotOurs {
+            owner => Err(Error::NotOurs {
                 directory: path.to_owned(),
                 owner,
             }),
@@ -81,23 +81,22 @@ impl Account {
     }
 
     /// The account, if it can enter its folder.
-    pub(super) fn entering(self, path: &Path) -> Result<Account, DatabaseError> {
+    pub(crate) fn entering(self, path: &Path) -> Result<Account, Error> {
         if self == Account::Ourselves {
             return Ok(self);
         }
         let name = self.name();
-        self.reaching(path)
-            .ok_or_else(|| DatabaseError::NotReachable {
-                directory: path.to_owned(),
-                user: name,
-            })
+        self.reaching(path).ok_or_else(|| Error::NotReachable {
+            directory: path.to_owned(),
+            user: name,
+        })
     }
 
     /// Does something with no other rights than the account has.
     ///
     /// On a thread that has them for itself: the kernel has rights by thread. The thread
     /// stays root's by its real user, so that the account cannot send it signals.
-    pub(super) fn acting<T: Send>(
+    pub(crate) fn acting<T: Send>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send,
     ) -> io::Result<T> {
@@ -119,7 +118,7 @@ impl Account {
 
     /// A command that runs `program` as this account, with a clean environment:
     /// variables such as PGPORT would change what the server does.
-    pub(super) fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = match self {
             Account::Ourselves => Command::new(program),
             Account::User(user) => {
@@ -151,7 +150,7 @@ impl Account {
     }
 
     /// Gives it the folder that was made for its server.
-    pub(super) fn adopt(&self, home: &Folder) -> io::Result<()> {
+    pub(crate) fn adopt(&self, home: &Folder) -> io::Result<()> {
         match self {
             Account::Ourselves | Account::Namespace(_) => Ok(()),
             Account::User(user) => Ok(rustix::fs::fchown(
@@ -163,7 +162,7 @@ impl Account {
     }
 
     /// The owner of the account's files.
-    pub(super) fn owner(&self) -> u32 {
+    pub(crate) fn owner(&self) -> u32 {
         match self {
             Account::User(user) => user.user_id,
             Account::Ourselves | Account::Namespace(_) => rustix::process::geteuid().as_raw(),
@@ -171,7 +170,7 @@ impl Account {
     }
 
     /// Whether it is another user than we are.
-    pub(super) fn is_another(&self) -> bool {
+    pub(crate) fn is_another(&self) -> bool {
         matches!(self, Account::User(_))
     }
 
@@ -197,13 +196,13 @@ impl Account {
     }
 }
 
-fn unprivileged_user() -> Result<User, DatabaseError> {
+fn unprivileged_user() -> Result<User, Error> {
     let passwd = passwd()?;
     USERS
         .iter()
         .find_map(|name| find_user(&passwd, |user| user.name == *name))
         .ok_or_else(|| {
-            DatabaseError::system("find a user to run Postgres as")(io::Error::new(
+            Error::system("find a user to run Postgres as")(io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("`{PASSWD}` has neither `postgres` nor `nobody`"),
             ))
@@ -212,7 +211,7 @@ fn unprivileged_user() -> Result<User, DatabaseError> {
 
 /// The user of this id. The group is that of the user and not that of a file, whose
 /// group may be anything; unless the user is known elsewhere than here.
-fn user_of(user_id: u32, group_id: u32) -> Result<User, DatabaseError> {
+fn user_of(user_id: u32, group_id: u32) -> Result<User, Error> {
     let known = find_user(&passwd()?, |user| user.user_id == user_id);
     Ok(known.unwrap_or_else(|| User {
         name: format!("uid {user_id}"),
@@ -221,8 +220,8 @@ fn user_of(user_id: u32, group_id: u32) -> Result<User, DatabaseError> {
     }))
 }
 
-fn passwd() -> Result<String, DatabaseError> {
-    fs::read_to_string(PASSWD).map_err(DatabaseError::system(format!("read `{PASSWD}`")))
+fn passwd() -> Result<String, Error> {
+    fs::read_to_string(PASSWD).map_err(Error::system(format!("read `{PASSWD}`")))
 }
 
 fn find_user(passwd: &str, wanted: impl Fn(&User) -> bool) -> Option<User> {

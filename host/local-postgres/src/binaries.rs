@@ -1,17 +1,15 @@
 //! Finds the programs of an installed Postgres server.
 //!
-//! In this order: the folder in `GRISTMILL_PG_BIN`, the folders of `PATH`, the
-//! answer of `pg_config --bindir`, and where Debian puts servers, newest first.
+//! In this order: the folder that the application's variable names, the folders of `PATH`,
+//! the answer of `pg_config --bindir`, and where Debian puts servers, newest first.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::database::error::DatabaseError;
-
-/// The oldest major version that we support.
-pub(in crate::database) const VERSION_MIN: u32 = 15;
+use crate::application::Application;
+use crate::error::Error;
 
 /// What a server folder must hold.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
@@ -29,15 +27,22 @@ pub struct Binaries {
 
 impl Binaries {
     /// The first server that is new enough.
-    pub fn find() -> Result<Binaries, DatabaseError> {
-        Search::here().first(|version| version >= VERSION_MIN)
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(application: &Application) -> Result<Binaries, Error> {
+        Search::of(application).first(|version| version >= application.version_min)
     }
 
     /// The first server of just this major version, which old data needs.
-    pub(super) fn find_version(version: u32) -> Result<Option<Binaries>, DatabaseError> {
-        match Search::here().first(|found| found == version) {
+    pub(crate) fn find_version(
+        application: &Application,
+        version: u32,
+    ) -> Result<Option<Binaries>, Error> {
+        let search = Search::of(application);
+        match search.first(|found| found == version) {
             Ok(binaries) => Ok(Some(binaries)),
-            Err(_) if env::var_os("GRISTMILL_PG_BIN").is_none() => Ok(None),
+            Err(_) if search.named.is_none() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -62,15 +67,19 @@ impl Binaries {
 
 /// Where to look, taken from the environment once.
 struct Search {
+    variable: &'static str,
+    /// What the variable says.
     named: Option<PathBuf>,
     path: Vec<PathBuf>,
     debian: PathBuf,
 }
 
 impl Search {
-    fn here() -> Search {
+    fn of(application: &Application) -> Search {
+        let variable = application.programs_variable;
         Search {
-            named: env::var_os("GRISTMILL_PG_BIN").map(PathBuf::from),
+            variable,
+            named: env::var_os(variable).map(PathBuf::from),
             path: env::var_os("PATH")
                 .map(|path| env::split_paths(&path).collect())
                 .unwrap_or_default(),
@@ -78,7 +87,7 @@ impl Search {
         }
     }
 
-    fn first(&self, fits: impl Fn(u32) -> bool) -> Result<Binaries, DatabaseError> {
+    fn first(&self, fits: impl Fn(u32) -> bool) -> Result<Binaries, Error> {
         let mut others = Vec::new();
         for directory in self.directories() {
             match Binaries::in_directory(&directory) {
@@ -90,13 +99,14 @@ impl Search {
         others.dedup();
         let reason = match (&self.named, others.is_empty()) {
             (Some(named), true) => format!(
-                "GRISTMILL_PG_BIN is `{}`, which holds no server programs",
+                "{} is `{}`, which holds no server programs",
+                self.variable,
                 named.display()
             ),
             (None, true) => "PATH, `pg_config` and /usr/lib/postgresql have none".to_owned(),
             (_, false) => format!("found Postgres {} only", others.join(" and ")),
         };
-        Err(DatabaseError::NoServerPrograms { reason })
+        Err(Error::NoPrograms { reason })
     }
 
     /// The folders to look in, best first; later ones are only thought of when needed.
@@ -175,6 +185,7 @@ mod tests {
 
     fn search(root: &Path) -> Search {
         Search {
+            variable: "ORCHARD_PROGRAMS",
             named: None,
             path: vec![root.join("path")],
             debian: root.join("debian"),
@@ -221,7 +232,14 @@ mod tests {
         let mut search = search(root.path());
         search.named = Some(root.path().join("named"));
         let error = search.first(|_| true).unwrap_err();
-        assert!(error.to_string().contains("which holds no server programs"));
+        let named = root.path().join("named");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "no Postgres server to start: ORCHARD_PROGRAMS is `{}`, which holds no server programs",
+                named.display()
+            )
+        );
 
         install(&root.path().join("named"), "14.1");
         let error = search.first(|version| version >= 15).unwrap_err();

@@ -18,17 +18,17 @@ const NEW: &str = ".new";
 
 /// Opened with [`Folder::open`].
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     handle: OwnedFd,
-    pub(super) owner: u32,
-    pub(super) group: u32,
+    pub(crate) owner: u32,
+    pub(crate) group: u32,
     device: u64,
     inode: u64,
 }
 
 impl Folder {
     /// The folder of this name in another one, whoever owns it, if there is one.
-    pub(super) fn open(parent: impl AsFd, name: impl Arg) -> io::Result<Option<Folder>> {
+    pub(crate) fn open(parent: impl AsFd, name: impl Arg) -> io::Result<Option<Folder>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = match openat(parent, name, flags, Mode::empty()) {
             Ok(handle) => handle,
@@ -47,7 +47,7 @@ impl Folder {
     }
 
     /// The folder of this name in it, which must have the same owner.
-    pub(super) fn folder(&self, name: &str) -> io::Result<Option<Folder>> {
+    pub(crate) fn folder(&self, name: &str) -> io::Result<Option<Folder>> {
         let found = Folder::open(&self.handle, name)?;
         match &found {
             Some(folder) if folder.owner != self.owner => Err(foreign(folder.owner)),
@@ -56,11 +56,11 @@ impl Folder {
     }
 
     /// Whether this is the folder with that metadata.
-    pub(super) fn is(&self, metadata: &Metadata) -> bool {
+    pub(crate) fn is(&self, metadata: &Metadata) -> bool {
         (metadata.dev(), metadata.ino()) == (self.device, self.inode)
     }
 
-    pub(super) fn is_empty(&self) -> io::Result<bool> {
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
         for entry in Dir::read_from(&self.handle)? {
             if ![c".", c".."].contains(&entry?.file_name()) {
                 return Ok(false);
@@ -70,12 +70,12 @@ impl Folder {
     }
 
     /// The beginning of a file, if there is one.
-    pub(super) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Option<String>> {
+    pub(crate) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Option<String>> {
         self.read_from(name, 0, bytes_max)
     }
 
     /// What stands in a file behind `start`, and of that the last `bytes_max`.
-    pub(super) fn read_end(
+    pub(crate) fn read_end(
         &self,
         name: &str,
         start: u64,
@@ -97,7 +97,7 @@ impl Folder {
     }
 
     /// How long a file is, if there is one.
-    pub(super) fn length(&self, name: &str) -> io::Result<Option<u64>> {
+    pub(crate) fn length(&self, name: &str) -> io::Result<Option<u64>> {
         match statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found.st_size.try_into().unwrap_or_default())),
             Err(Errno::NOENT) => Ok(None),
@@ -106,12 +106,12 @@ impl Folder {
     }
 
     /// A file to write to at its end, made when there is none.
-    pub(super) fn appended(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn appended(&self, name: &str) -> io::Result<File> {
         self.open_file(name, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
     }
 
     /// Puts a new file in the place of what is there.
-    pub(super) fn replace(&self, name: &str, text: &str) -> io::Result<()> {
+    pub(crate) fn replace(&self, name: &str, text: &str) -> io::Result<()> {
         let new = format!("{name}{NEW}");
         // One that a killed predecessor has left.
         self.remove(&new)?;
@@ -120,12 +120,12 @@ impl Folder {
         self.rename(&new, name)
     }
 
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.handle, from, &self.handle, to)?)
     }
 
     /// Removes a file, or a link, if there is one.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -133,7 +133,7 @@ impl Folder {
     }
 
     /// Sees to it that names outlive a crash of the machine.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.handle)?)
     }
 
@@ -144,7 +144,7 @@ impl Folder {
 
 /// A file to lock, made when there is none, which is ours and which nobody else can read:
 /// whoever can read it could hold it for ever.
-pub(super) fn private_file(folder: impl AsFd, name: &str) -> io::Result<File> {
+pub(crate) fn private_file(folder: impl AsFd, name: &str) -> io::Result<File> {
     let ours = rustix::process::geteuid().as_raw();
     let file = plain_file(folder, name, OFlags::RDWR | OFlags::CREATE, ours)?;
     rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
@@ -179,7 +179,7 @@ impl AsFd for Folder {
 
 /// Why something that is there is not touched.
 #[derive(Debug)]
-pub(in crate::database) struct Refused(String);
+pub(crate) struct Refused(String);
 
 impl fmt::Display for Refused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +189,7 @@ impl fmt::Display for Refused {
 
 impl Error for Refused {}
 
-pub(super) fn refused(reason: &str) -> io::Error {
+pub(crate) fn refused(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, Refused(reason.to_owned()))
 }
 

@@ -7,20 +7,15 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::binaries::Binaries;
-use super::layout::{DATA, Home, Layout};
-use super::postmaster::Postmaster;
-use super::settings::{self, Durability};
-use super::{LocalServer, NAME, POLL, PORT, START_SECONDS_MAX, socket};
-use crate::database::error::{DatabaseError, path_text};
+use crate::binaries::Binaries;
+use crate::error::{Error, path_text};
+use crate::layout::{DATA, Home, Layout};
+use crate::postmaster::Postmaster;
+use crate::settings::{self, Durability};
+use crate::{LocalServer, POLL, PORT, START_SECONDS_MAX, socket};
 
 /// What a killed server leaves, such as its children, is gone after a moment.
 const REMAINS_SECONDS_MAX: u64 = 10;
-
-/// How the C library is told about huge pages, which the summary's hash tables gain
-/// by: they have tens of megabytes, and are looked up in no order. Only glibc heeds it.
-const LIBC_SETTINGS: &str = "GLIBC_TUNABLES";
-const HUGE_PAGES: &str = "glibc.malloc.hugetlb=1";
 
 /// Prefix of a data folder that is being made; the process id follows.
 const UNFINISHED: &str = "data.new.";
@@ -28,14 +23,15 @@ const UNFINISHED: &str = "data.new.";
 impl Layout {
     /// Makes the data under another name and moves it in place when it is whole,
     /// so that a process killed meanwhile leaves nothing that looks finished.
-    pub(super) fn initialise(
+    pub(crate) fn initialise(
         &self,
         home: &Home,
         binaries: &Binaries,
         durability: Durability,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<(), Error> {
         self.remove_unfinished(home)?;
         let account = &home.account;
+        let application = self.application.name;
         let name = format!("{UNFINISHED}{}", std::process::id());
         let unfinished = self.home.join(&name);
 
@@ -43,7 +39,7 @@ impl Layout {
         initdb
             .arg("--pgdata")
             .arg(&unfinished)
-            .args(["--username", NAME, "--auth", "trust"])
+            .args(["--username", application, "--auth", "trust"])
             .args(["--encoding", "UTF8", "--locale", "C"])
             .args(["--no-instructions", "--no-sync"]);
         run(initdb, "")?;
@@ -53,9 +49,12 @@ impl Layout {
             .args(["--single", "-j", "-F", "-c", "exit_on_error=on", "-D"])
             .arg(&unfinished)
             .arg("postgres");
-        run(single, &format!("CREATE DATABASE {NAME};\n"))?;
+        run(single, &format!("CREATE DATABASE \"{application}\";\n"))?;
 
-        let include = format!("\ninclude_if_exists = '{}'\n", settings::FILE_NAME);
+        let include = format!(
+            "\ninclude_if_exists = '{}'\n",
+            self.application.settings_file
+        );
         let configuration = unfinished.join("postgresql.conf");
         home.act(format!("write {}", path_text(&configuration)), |folder| {
             let unfinished = folder.folder(&name)?.ok_or(std::io::ErrorKind::NotFound)?;
@@ -75,7 +74,7 @@ impl Layout {
     }
 
     /// Removes what initialisations that were killed have left.
-    fn remove_unfinished(&self, home: &Home) -> Result<(), DatabaseError> {
+    fn remove_unfinished(&self, home: &Home) -> Result<(), Error> {
         let path = &self.home;
         home.act(format!("read folder {}", path_text(path)), |_| {
             for entry in fs::read_dir(path)? {
@@ -91,34 +90,30 @@ impl Layout {
     }
 
     /// Clears what a killed server left in the way, and writes the settings anew,
-    /// so that a newer gristmill's apply to old data.
-    pub(super) fn prepare(&self, home: &Home, durability: Durability) -> Result<(), DatabaseError> {
-        let socket_directory = socket::choose(&self.home, home)?;
+    /// so that those of a newer application apply to old data.
+    pub(crate) fn prepare(&self, home: &Home, durability: Durability) -> Result<(), Error> {
+        let socket_directory = socket::choose(self.application.name, &self.home, home)?;
         Postmaster::clear_stale(self, home, &socket_directory)?;
-        let text = settings::text(&socket_directory, PORT, durability);
-        let path = self.data.join(settings::FILE_NAME);
+        let text = settings::text(&self.application, &socket_directory, PORT, durability);
+        let file = self.application.settings_file;
+        let path = self.data.join(file);
         home.act(format!("write {}", path_text(&path)), |folder| {
             let data = folder.folder(DATA)?.ok_or(std::io::ErrorKind::NotFound)?;
-            data.replace(settings::FILE_NAME, &text)
+            data.replace(file, &text)
         })
     }
 
     /// Starts the server, detached from our terminal and from our life.
-    pub(super) fn launch(
-        &self,
-        home: &Home,
-        binaries: &Binaries,
-    ) -> Result<LocalServer, DatabaseError> {
+    pub(crate) fn launch(&self, home: &Home, binaries: &Binaries) -> Result<LocalServer, Error> {
         let deadline = Instant::now() + Duration::from_secs(REMAINS_SECONDS_MAX);
         loop {
             let (log, log_start) = self.open_log(home)?;
             let log_too = log
                 .try_clone()
-                .map_err(DatabaseError::system("share the server's log"))?;
+                .map_err(Error::system("share the server's log"))?;
             let mut start = home.account.command(&binaries.program("pg_ctl"));
-            if env::var_os(LIBC_SETTINGS).is_none() {
-                start.env(LIBC_SETTINGS, HUGE_PAGES);
-            }
+            let missing = |(name, _): &&(&str, &str)| env::var_os(name).is_none();
+            start.envs(self.application.environment.iter().filter(missing).copied());
             let status = start
                 // As environment and not as argument, since pg_ctl hands
                 // arguments to a shell.
@@ -129,7 +124,7 @@ impl Layout {
                 .stdout(log)
                 .stderr(log_too)
                 .status()
-                .map_err(DatabaseError::system("run `pg_ctl`"))?;
+                .map_err(Error::system("run `pg_ctl`"))?;
 
             // Ours, or one that a killed predecessor had just started.
             if let Some((server, _)) = self.settle(home)? {
@@ -140,7 +135,7 @@ impl Layout {
                 .iter()
                 .any(|obstacle| output.contains(obstacle));
             if status.success() || !remains || Instant::now() > deadline {
-                return Err(DatabaseError::LocalServerStart {
+                return Err(Error::Start {
                     log: self.log.clone(),
                     output,
                 });
@@ -151,9 +146,9 @@ impl Layout {
 }
 
 /// Runs a server program to its end with `input`, and keeps its words for the error.
-fn run(mut command: Command, input: &str) -> Result<(), DatabaseError> {
+fn run(mut command: Command, input: &str) -> Result<(), Error> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let doing = || DatabaseError::system(format!("run `{program}`"));
+    let doing = || Error::system(format!("run `{program}`"));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -173,7 +168,7 @@ fn run(mut command: Command, input: &str) -> Result<(), DatabaseError> {
     } else {
         output.stderr
     };
-    Err(DatabaseError::ServerProgram {
+    Err(Error::Program {
         program,
         output: String::from_utf8_lossy(&words).into_owned(),
     })

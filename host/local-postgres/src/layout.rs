@@ -12,19 +12,16 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
 
-use super::account::Account;
-use super::folder::{Folder, private_file};
-use super::postmaster::{Postmaster, Process};
-use super::{LocalServer, POLL, START_SECONDS_MAX, trusted};
-use crate::database::error::{DatabaseError, path_text};
-
-/// The server's folder, in the data directory.
-const HOME: &str = "postgres";
+use crate::account::Account;
+use crate::application::Application;
+use crate::error::{Error, path_text};
+use crate::folder::{Folder, private_file};
+use crate::postmaster::{Postmaster, Process};
+use crate::{LocalServer, POLL, START_SECONDS_MAX, trusted};
 
 /// What the server is started on, in its folder.
-pub(super) const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 
-const LOCK: &str = "postgres.lock";
 const LOG: &str = "server.log";
 const LOG_BEFORE: &str = "server.log.old";
 
@@ -40,30 +37,30 @@ const LOG_TAIL_BYTES: u64 = 64 << 10;
 const VERSION_BYTES_MAX: u64 = 64;
 
 /// The server's folder, held open, and whose it is.
-pub(super) struct Home {
-    pub(super) account: Account,
+pub(crate) struct Home {
+    pub(crate) account: Account,
     folder: Folder,
 }
 
 impl Home {
     /// Does something in the folder, with no other rights than its owner's.
-    pub(super) fn act<T: Send>(
+    pub(crate) fn act<T: Send>(
         &self,
         doing: String,
         work: impl FnOnce(&Folder) -> io::Result<T> + Send,
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<T, Error> {
         let folder = &self.folder;
         self.account
             .acting(|| work(folder))
-            .map_err(DatabaseError::system(doing))
+            .map_err(Error::system(doing))
     }
 
     /// The same in the folder of the data; nothing where there is none.
-    pub(super) fn act_in_data<T: Send>(
+    pub(crate) fn act_in_data<T: Send>(
         &self,
         doing: String,
         work: impl FnOnce(&Folder) -> io::Result<T> + Send,
-    ) -> Result<Option<T>, DatabaseError> {
+    ) -> Result<Option<T>, Error> {
         self.act(doing, |folder| {
             folder.folder(DATA)?.map(|data| work(&data)).transpose()
         })
@@ -71,24 +68,26 @@ impl Home {
 }
 
 /// The files of one local server.
-pub(super) struct Layout {
-    /// The data directory that the user chose; other things of gristmill live there.
-    pub(super) base: PathBuf,
-    pub(super) lock: PathBuf,
-    pub(super) home: PathBuf,
-    pub(super) data: PathBuf,
-    pub(super) log: PathBuf,
+pub(crate) struct Layout {
+    pub(crate) application: Application,
+    /// The data directory that the user chose; other things of the application live there.
+    pub(crate) base: PathBuf,
+    pub(crate) lock: PathBuf,
+    pub(crate) home: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 impl Layout {
-    pub(super) fn of(data_directory: &Path) -> Result<Layout, DatabaseError> {
-        let base = std::path::absolute(data_directory).map_err(DatabaseError::system(format!(
+    pub(crate) fn of(application: &Application, data_directory: &Path) -> Result<Layout, Error> {
+        let base = std::path::absolute(data_directory).map_err(Error::system(format!(
             "find folder {}",
             path_text(data_directory)
         )))?;
-        let home = base.join(HOME);
+        let home = base.join(application.folder);
         Ok(Layout {
-            lock: base.join(LOCK),
+            application: *application,
+            lock: base.join(application.lock_file()),
             data: home.join(DATA),
             log: home.join(LOG),
             home,
@@ -97,14 +96,14 @@ impl Layout {
     }
 
     /// The data directory, if there is one.
-    pub(super) fn open_base(&self) -> Result<Option<OwnedFd>, DatabaseError> {
+    pub(crate) fn open_base(&self) -> Result<Option<OwnedFd>, Error> {
         trusted::enter(&self.base, false)
     }
 
     /// Creates the data directory, where the lock will be.
-    pub(super) fn create_base(&self) -> Result<OwnedFd, DatabaseError> {
+    pub(crate) fn create_base(&self) -> Result<OwnedFd, Error> {
         trusted::enter(&self.base, true)?.ok_or_else(|| {
-            DatabaseError::system(format!("create folder {}", path_text(&self.base)))(
+            Error::system(format!("create folder {}", path_text(&self.base)))(
                 io::ErrorKind::NotFound.into(),
             )
         })
@@ -112,9 +111,11 @@ impl Layout {
 
     /// The server's folder, if there is one. Call again after a wait: another process
     /// may have made it.
-    pub(super) fn open_home(&self, base: &OwnedFd) -> Result<Option<Home>, DatabaseError> {
+    pub(crate) fn open_home(&self, base: &OwnedFd) -> Result<Option<Home>, Error> {
         let doing = format!("open folder {}", path_text(&self.home));
-        let Some(folder) = Folder::open(base, HOME).map_err(DatabaseError::system(doing))? else {
+        let Some(folder) =
+            Folder::open(base, self.application.folder).map_err(Error::system(doing))?
+        else {
             return Ok(None);
         };
         let account = Account::owning(&folder, &self.home)?;
@@ -122,10 +123,7 @@ impl Layout {
     }
 
     /// The server, when it runs and takes connections.
-    pub(super) fn running(
-        &self,
-        home: &Home,
-    ) -> Result<Option<(LocalServer, Process)>, DatabaseError> {
+    pub(crate) fn running(&self, home: &Home) -> Result<Option<(LocalServer, Process)>, Error> {
         let Some(postmaster) = Postmaster::read(self, home)? else {
             return Ok(None);
         };
@@ -136,6 +134,7 @@ impl Layout {
             return Ok(None);
         }
         let server = LocalServer {
+            name: self.application.name,
             process: postmaster.process,
             directory: self.home.clone(),
             socket_directory: postmaster.socket_directory,
@@ -145,10 +144,7 @@ impl Layout {
 
     /// As `running`, but waits for a server that is starting or stopping, which
     /// a killed predecessor may have left. Call under the lock.
-    pub(super) fn settle(
-        &self,
-        home: &Home,
-    ) -> Result<Option<(LocalServer, Process)>, DatabaseError> {
+    pub(crate) fn settle(&self, home: &Home) -> Result<Option<(LocalServer, Process)>, Error> {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         loop {
             if let Some(server) = self.running(home)? {
@@ -161,7 +157,7 @@ impl Layout {
                 return Ok(None);
             }
             if Instant::now() > deadline {
-                return Err(DatabaseError::LocalServerStart {
+                return Err(Error::Start {
                     log: self.log.clone(),
                     output: self.log_tail(home, 0),
                 });
@@ -172,7 +168,7 @@ impl Layout {
 
     /// Creates the server's folder, private to the account that the server is to
     /// run as. Call under the lock.
-    pub(super) fn create_home(&self, base: &OwnedFd) -> Result<Home, DatabaseError> {
+    pub(crate) fn create_home(&self, base: &OwnedFd) -> Result<Home, Error> {
         if let Some(home) = self.open_home(base)?
             && !self.abandoned(&home)?
         {
@@ -181,40 +177,41 @@ impl Layout {
             return Ok(Home { account, folder });
         }
         let account = Account::for_new(&self.base)?;
+        let name = self.application.folder;
         let create = || {
-            match mkdirat(base, HOME, Mode::RWXU) {
+            match mkdirat(base, name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            let folder = Folder::open(base, HOME)?.ok_or(io::ErrorKind::NotFound)?;
+            let folder = Folder::open(base, name)?.ok_or(io::ErrorKind::NotFound)?;
             account.adopt(&folder)?;
             // Opened once more, as what it is now.
-            Ok(Folder::open(base, HOME)?.ok_or(io::ErrorKind::NotFound)?)
+            Ok(Folder::open(base, name)?.ok_or(io::ErrorKind::NotFound)?)
         };
         let folder = create().map_err(|error: io::Error| {
-            DatabaseError::system(format!("create folder {}", path_text(&self.home)))(error)
+            Error::system(format!("create folder {}", path_text(&self.home)))(error)
         })?;
         Ok(Home { account, folder })
     }
 
     /// Whether a process was killed between creating the folder and giving it away.
-    fn abandoned(&self, home: &Home) -> Result<bool, DatabaseError> {
+    fn abandoned(&self, home: &Home) -> Result<bool, Error> {
         home.act(format!("read folder {}", path_text(&self.home)), |folder| {
             folder.is_empty()
         })
     }
 
     /// Holds off other processes until dropped, or until this process dies.
-    pub(super) fn lock(&self, base: &OwnedFd) -> Result<File, DatabaseError> {
-        let doing = || DatabaseError::system(format!("lock {}", path_text(&self.lock)));
-        let file = private_file(base, LOCK).map_err(doing())?;
+    pub(crate) fn lock(&self, base: &OwnedFd) -> Result<File, Error> {
+        let doing = || Error::system(format!("lock {}", path_text(&self.lock)));
+        let file = private_file(base, &self.application.lock_file()).map_err(doing())?;
         let deadline = Instant::now() + Duration::from_secs(LOCK_SECONDS_MAX);
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(doing()(error)),
                 Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                    return Err(DatabaseError::LocalServerBusy {
+                    return Err(Error::Busy {
                         lock: self.lock.clone(),
                         seconds: LOCK_SECONDS_MAX,
                     });
@@ -225,7 +222,7 @@ impl Layout {
     }
 
     /// The major version of the Postgres that made the data, if there is any.
-    pub(super) fn data_version(&self, home: &Home) -> Result<Option<u32>, DatabaseError> {
+    pub(crate) fn data_version(&self, home: &Home) -> Result<Option<u32>, Error> {
         let path = self.data.join("PG_VERSION");
         let text = home.act_in_data(format!("read {}", path_text(&path)), |data| {
             data.read("PG_VERSION", VERSION_BYTES_MAX)
@@ -234,7 +231,7 @@ impl Layout {
     }
 
     /// The log, to write to; with its length.
-    pub(super) fn open_log(&self, home: &Home) -> Result<(File, u64), DatabaseError> {
+    pub(crate) fn open_log(&self, home: &Home) -> Result<(File, u64), Error> {
         home.act(format!("open {}", path_text(&self.log)), |folder| {
             if folder
                 .length(LOG)?
@@ -250,7 +247,7 @@ impl Layout {
     }
 
     /// The last lines of the log written after `start`, or why they cannot be read.
-    pub(super) fn log_tail(&self, home: &Home, start: u64) -> String {
+    pub(crate) fn log_tail(&self, home: &Home, start: u64) -> String {
         let read = home.act(format!("read {}", path_text(&self.log)), |folder| {
             folder.read_end(LOG, start, LOG_TAIL_BYTES)
         });

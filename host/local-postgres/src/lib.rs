@@ -1,14 +1,19 @@
-//! The Postgres server that gristmill starts itself when it is given no URL.
+//! A Postgres server that an application starts itself for one of its data directories.
 //!
-//! It lives in `postgres/` of the data directory, listens on a unix socket in a
+//! The server lives in a folder of the data directory, listens on a unix socket in a
 //! private folder and nowhere else, and outlives the command that started it, so
 //! that the next command finds it running. It is an ordinary durable server;
-//! only the tests ask for a throw-away one. Root's runs as another user, whose folder
+//! tests may ask for a throw-away one. Root's runs as another user, whose folder
 //! root does not trust: see `account` and `folder`. Everything here waits and blocks: a
 //! running server costs a few file reads, a start about a tenth of a second.
+//!
+//! This crate knows nothing of the application but what [`Application`] says, and nothing of
+//! clients: connecting to the server is up to others.
 
 mod account;
+mod application;
 mod binaries;
+mod error;
 mod folder;
 mod launch;
 mod layout;
@@ -22,22 +27,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use crate::error::path_text;
+use crate::layout::Layout;
+use crate::postmaster::Postmaster;
 
-use self::layout::Layout;
-use self::postmaster::Postmaster;
-use super::error::{DatabaseError, path_text};
-
-pub use self::binaries::Binaries;
-pub(super) use self::binaries::VERSION_MIN;
-pub(super) use self::folder::Refused;
-pub use self::settings::Durability;
-
-/// Name of the server's superuser and of its one database.
-const NAME: &str = "gristmill";
+pub use crate::application::Application;
+pub use crate::binaries::Binaries;
+pub use crate::error::Error;
+pub use crate::settings::Durability;
 
 /// No TCP port; Postgres only names its socket after it.
-const PORT: u16 = 5432;
+pub const PORT: u16 = 5432;
 
 /// A start waits for crash recovery, which reads at most `max_wal_size`.
 const START_SECONDS_MAX: u64 = 120;
@@ -49,38 +49,37 @@ const POLL: Duration = Duration::from_millis(5);
 /// A local server that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalServer {
+    /// The name of its superuser and of its database.
+    pub name: &'static str,
     /// The postmaster's process id.
     pub process: i32,
     /// Where its files are.
     pub directory: PathBuf,
-    socket_directory: PathBuf,
+    /// Where its socket is, which is named after [`PORT`].
+    pub socket_directory: PathBuf,
 }
 
 impl LocalServer {
-    /// The server's database as a URL that psql and sqlx accept.
+    /// The server's database as a URL that psql and other clients accept.
     pub fn url(&self) -> String {
+        let name = self.name;
         let host = socket::percent_encode(&self.socket_directory);
-        format!("postgresql:///{NAME}?host={host}&port={PORT}&user={NAME}")
-    }
-
-    pub(super) fn options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.socket_directory)
-            .port(PORT)
-            .username(NAME)
-            .database(NAME)
-            .ssl_mode(PgSslMode::Disable)
+        format!("postgresql:///{name}?host={host}&port={PORT}&user={name}")
     }
 }
 
 /// Returns the running server of this data directory, after creating and
-/// starting it where needed.
-pub(super) fn start(
+/// starting it where needed. `say` is told of every step that takes time.
+///
+/// # Errors
+/// There are no server programs, the folder is not fit for a server, or the server does not start.
+pub fn start(
+    application: &Application,
     data_directory: &Path,
     durability: Durability,
     say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    let layout = Layout::of(data_directory)?;
+) -> Result<LocalServer, Error> {
+    let layout = Layout::of(application, data_directory)?;
     if let Some(base) = layout.open_base()?
         && let Some(home) = layout.open_home(&base)?
         && let Some((server, _)) = layout.running(&home)?
@@ -99,14 +98,16 @@ pub(super) fn start(
 
     let home = layout.create_home(&base)?;
     let binaries = match layout.data_version(&home)? {
-        Some(data_version) => Binaries::find_version(data_version)?.ok_or_else(|| {
-            DatabaseError::ServerProgramsMismatch {
-                directory: layout.data.clone(),
-                data_version,
-            }
-        })?,
+        Some(data_version) => {
+            Binaries::find_version(application, data_version)?.ok_or_else(|| {
+                Error::ProgramsMismatch {
+                    directory: layout.data.clone(),
+                    data_version,
+                }
+            })?
+        }
         None => {
-            let binaries = Binaries::find()?;
+            let binaries = Binaries::find(application)?;
             say(&format!(
                 "creating a Postgres {} server in {}",
                 binaries.version,
@@ -126,8 +127,11 @@ pub(super) fn start(
 }
 
 /// Stops the server of this data directory; says whether there was one.
-pub(super) fn stop(data_directory: &Path) -> Result<bool, DatabaseError> {
-    let layout = Layout::of(data_directory)?;
+///
+/// # Errors
+/// The folder is not fit for a server, or the server does not stop.
+pub fn stop(application: &Application, data_directory: &Path) -> Result<bool, Error> {
+    let layout = Layout::of(application, data_directory)?;
     let Some(base) = layout.open_base()? else {
         return Ok(false);
     };
@@ -149,7 +153,7 @@ pub(super) fn stop(data_directory: &Path) -> Result<bool, DatabaseError> {
         && found.process(&home)?.is_some()
     {
         if Instant::now() > deadline {
-            return Err(DatabaseError::LocalServerStop {
+            return Err(Error::Stop {
                 process: server.process,
                 seconds: STOP_SECONDS_MAX,
             });
@@ -160,4 +164,74 @@ pub(super) fn stop(data_directory: &Path) -> Result<bool, DatabaseError> {
     let folder = &server.socket_directory;
     let _ = home.account.acting(|| fs::remove_dir(folder));
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::application::ORCHARD;
+
+    /// A server of `ORCHARD` that ends with this value.
+    struct Orchard(tempfile::TempDir);
+
+    impl Orchard {
+        fn new() -> Orchard {
+            let folder = tempfile::tempdir().unwrap();
+            // Root's server runs as another user, who must get through.
+            let passable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(folder.path(), passable).unwrap();
+            Orchard(folder)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("data")
+        }
+
+        fn start(&self, say: &dyn Fn(&str)) -> Result<LocalServer, Error> {
+            start(&ORCHARD, &self.path(), Durability::Throwaway, say)
+        }
+    }
+
+    impl Drop for Orchard {
+        fn drop(&mut self) {
+            let _ = stop(&ORCHARD, &self.path());
+        }
+    }
+
+    #[test]
+    fn all_names_are_those_of_the_application() {
+        let orchard = Orchard::new();
+        let said = RefCell::new(Vec::new());
+        let say = |line: &str| said.borrow_mut().push(line.to_owned());
+        let server = orchard.start(&say).unwrap();
+        let home = orchard.path().join("trees");
+        assert_eq!(server.directory, home);
+        assert!(orchard.path().join("trees.lock").is_file());
+        let settings = fs::read_to_string(home.join("data/apples.conf")).unwrap();
+        for line in ["cluster_name = 'orchard'", "work_mem = 5MB", "fsync = off"] {
+            assert!(settings.lines().any(|found| found == line), "{settings}");
+        }
+        let url = server.url();
+        assert!(url.starts_with("postgresql:///orchard?host="), "{url}");
+        assert!(url.ends_with("&port=5432&user=orchard"), "{url}");
+        let lines = said.take();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("creating a Postgres "), "{lines:?}");
+        assert!(lines[1].starts_with("starting Postgres "), "{lines:?}");
+
+        assert_eq!(orchard.start(&say).unwrap(), server);
+        assert!(said.take().is_empty(), "it ran already");
+        assert!(stop(&ORCHARD, &orchard.path()).unwrap());
+        assert!(!stop(&ORCHARD, &orchard.path()).unwrap());
+    }
+
+    #[test]
+    fn where_nothing_was_started_nothing_is_stopped_and_nothing_made() {
+        let orchard = Orchard::new();
+        assert!(!stop(&ORCHARD, &orchard.path()).unwrap());
+        assert!(!orchard.path().exists());
+    }
 }

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 
-use super::account::Account;
-use super::folder::Folder;
-use super::layout::{Home, Layout};
-use super::{PORT, socket};
-use crate::database::error::{DatabaseError, path_text};
+use crate::account::Account;
+use crate::error::{Error, path_text};
+use crate::folder::Folder;
+use crate::layout::{Home, Layout};
+use crate::{PORT, socket};
 
 const FILE_NAME: &str = "postmaster.pid";
 
@@ -26,16 +26,16 @@ const FILE_NAME: &str = "postmaster.pid";
 const BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Postmaster {
-    pub(super) process: i32,
-    pub(super) socket_directory: PathBuf,
+pub(crate) struct Postmaster {
+    pub(crate) process: i32,
+    pub(crate) socket_directory: PathBuf,
     port: u16,
     ready: bool,
 }
 
 /// The process of a server, held: its number may become another's, this does not.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     number: i32,
     handle: OwnedFd,
 }
@@ -43,7 +43,7 @@ pub(super) struct Process {
 impl Process {
     /// The fast shutdown: sessions are ended, what they committed is kept. Sent with the
     /// rights of the server's user, who can end only what is his.
-    pub(super) fn shut_down(&self, home: &Home) -> Result<(), DatabaseError> {
+    pub(crate) fn shut_down(&self, home: &Home) -> Result<(), Error> {
         let doing = format!("signal process {}", self.number);
         home.act(doing, |_| {
             match pidfd_send_signal(&self.handle, Signal::INT) {
@@ -56,7 +56,7 @@ impl Process {
 }
 
 impl Postmaster {
-    pub(super) fn read(layout: &Layout, home: &Home) -> Result<Option<Postmaster>, DatabaseError> {
+    pub(crate) fn read(layout: &Layout, home: &Home) -> Result<Option<Postmaster>, Error> {
         let path = layout.data.join(FILE_NAME);
         let text = home.act_in_data(format!("read {}", path_text(&path)), |data| {
             data.read(FILE_NAME, BYTES_MAX)
@@ -81,7 +81,7 @@ impl Postmaster {
     }
 
     /// Whether the server takes connections.
-    pub(super) fn answers(&self, home: &Home) -> Result<bool, DatabaseError> {
+    pub(crate) fn answers(&self, home: &Home) -> Result<bool, Error> {
         if !self.ready {
             return Ok(false);
         }
@@ -94,7 +94,7 @@ impl Postmaster {
     }
 
     /// The process, if it is the server of this data.
-    pub(super) fn process(&self, home: &Home) -> Result<Option<Process>, DatabaseError> {
+    pub(crate) fn process(&self, home: &Home) -> Result<Option<Process>, Error> {
         let doing = || format!("look at process {}", self.process);
         let Some(number) = Pid::from_raw(self.process) else {
             return Ok(None);
@@ -105,7 +105,7 @@ impl Postmaster {
             Ok(handle) => handle,
             // It has ended, or is a thread.
             Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(DatabaseError::system(doing())(error.into())),
+            Err(error) => return Err(Error::system(doing())(error.into())),
         };
         let is_server =
             home.act_in_data(doing(), |data| Ok(self.is_server(data, &home.account)))?;
@@ -118,11 +118,11 @@ impl Postmaster {
     /// Removes the lock files of a server that is no more. Postgres does so itself,
     /// but not while any process bears the recorded number: another one after a
     /// reboot, or the killed server until it is buried.
-    pub(super) fn clear_stale(
+    pub(crate) fn clear_stale(
         layout: &Layout,
         home: &Home,
         socket_directory: &Path,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<(), Error> {
         let path = layout.data.join(FILE_NAME);
         let socket_lock = format!(".s.PGSQL.{PORT}.lock");
         home.act_in_data(format!("remove {}", path_text(&path)), |data| {

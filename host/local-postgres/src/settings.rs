@@ -1,4 +1,5 @@
-//! The settings of the local server, as a file that `postgresql.conf` includes.
+//! The settings of the local server, as a file that `postgresql.conf` includes: those that keep
+//! it private, those that the machine asks for, and the application's.
 //!
 //! Changes of one's own go through `ALTER SYSTEM`, which Postgres reads later.
 
@@ -7,8 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::thread;
 
-/// The file's name in the data folder. It is written anew at every start.
-pub(super) const FILE_NAME: &str = "gristmill.conf";
+use crate::application::Application;
 
 /// Whether the server keeps what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,25 +19,17 @@ pub enum Durability {
     Throwaway,
 }
 
-/// Without replication the log need not hold what a COPY into a new partition
-/// wrote; it stays safe against crashes.
 const COMMON: &str = "\
-cluster_name = 'gristmill'
 listen_addresses = ''
 unix_socket_permissions = 0700
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
 log_checkpoints = off
-work_mem = 64MB
-maintenance_work_mem = 128MB
-wal_level = minimal
-max_wal_senders = 0
-jit = off
 ";
 
 /// What part of the machine's memory the server's buffers take, and no more or less
-/// than so many MiB: gristmill, and other things, live there as well.
+/// than so many MiB: the application, and other things, live there as well.
 const BUFFERS_SHARE: u64 = 8;
 const BUFFERS_MIB: RangeInclusive<u64> = 128..=512;
 
@@ -61,17 +53,26 @@ max_connections = 400
 max_wal_size = 256MB
 ";
 
-pub(super) fn text(socket_directory: &Path, port: u16, durability: Durability) -> String {
-    let socket_directory = quote(&socket_directory.to_string_lossy());
+pub(crate) fn text(
+    application: &Application,
+    socket_directory: &Path,
+    port: u16,
+    durability: Durability,
+) -> String {
+    let name = application.name;
+    let cluster_name = quote(name);
+    let settings = application.settings;
+    let socket_directory = quote(&quote_identifier(&socket_directory.to_string_lossy()));
     let rest = match durability {
         Durability::Durable => format!("{DURABLE}{}", for_machine(memory_mib(), processors())),
         Durability::Throwaway => THROWAWAY.to_owned(),
     };
     format!(
-        "# Written by gristmill at every start. Use ALTER SYSTEM for settings of your own.\n\
+        "# Written by {name} at every start. Use ALTER SYSTEM for settings of your own.\n\
+         cluster_name = {cluster_name}\n\
          unix_socket_directories = {socket_directory}\n\
          port = {port}\n\
-         {COMMON}{rest}"
+         {COMMON}{settings}{rest}"
     )
 }
 
@@ -99,30 +100,35 @@ fn memory_mib() -> Option<u64> {
     Some(kib >> 10)
 }
 
-/// A value as `postgresql.conf` wants it. Socket folders are further split at
-/// commas unless double quotes hold them together.
+/// A value as `postgresql.conf` wants it.
 fn quote(value: &str) -> String {
-    let identifier = value.replace('"', "\"\"");
-    let text = format!("\"{identifier}\"")
-        .replace('\\', "\\\\")
-        .replace('\'', "''");
+    let text = value.replace('\\', "\\\\").replace('\'', "''");
     format!("'{text}'")
+}
+
+/// One of several values: they are split at commas unless double quotes hold them together.
+fn quote_identifier(value: &str) -> String {
+    format!("\"{}\"", value.replace('"', "\"\""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::application::ORCHARD;
+
+    fn text(durability: Durability) -> String {
+        super::text(&ORCHARD, Path::new("/data/socket"), 5432, durability)
+    }
 
     #[test]
     fn only_a_throw_away_server_forgoes_safety() {
-        let folder = Path::new("/data/socket");
-        assert!(text(folder, 5432, Durability::Durable).contains("fsync = on\n"));
-        assert!(text(folder, 5432, Durability::Throwaway).contains("fsync = off\n"));
+        assert!(text(Durability::Durable).contains("fsync = on\n"));
+        assert!(text(Durability::Throwaway).contains("fsync = off\n"));
     }
 
     #[test]
     fn the_server_listens_on_the_socket_alone() {
-        let text = text(Path::new("/data/socket"), 5432, Durability::Durable);
+        let text = text(Durability::Durable);
         assert!(text.contains("listen_addresses = ''\n"));
         assert!(text.contains("unix_socket_directories = '\"/data/socket\"'\n"));
     }
@@ -142,6 +148,10 @@ mod tests {
 
     #[test]
     fn odd_paths_are_quoted() {
-        assert_eq!(quote("/it's, \"here\"\\"), "'\"/it''s, \"\"here\"\"\\\\\"'");
+        let path = "/it's, \"here\"\\";
+        assert_eq!(
+            quote(&quote_identifier(path)),
+            "'\"/it''s, \"\"here\"\"\\\\\"'"
+        );
     }
 }

@@ -12,26 +12,34 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode as encode};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
 };
 use sha2::{Digest, Sha256};
 
-use super::PORT;
-use super::account;
-use super::folder::refused;
-use super::layout::Home;
-use crate::database::error::{DatabaseError, path_text};
-use crate::digest::hexadecimal;
+use crate::PORT;
+use crate::account;
+use crate::error::{Error, path_text};
+use crate::folder::refused;
+use crate::layout::Home;
 
 /// Length of `sockaddr_un`'s path on Linux without its closing zero.
 const PATH_BYTES_MAX: usize = 107;
+
+/// What stands in a URL as it is, beside letters and digits.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'-')
+    .remove(b'~');
 
 /// How many names to try in a folder where others may take them.
 const NAMES_MAX: u32 = 16;
 
 /// Returns a folder that exists, is the account's alone and has a short enough path.
-pub(super) fn choose(path: &Path, home: &Home) -> Result<PathBuf, DatabaseError> {
+pub(crate) fn choose(name: &str, path: &Path, home: &Home) -> Result<PathBuf, Error> {
     let runtime_directory = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         // Root's belongs to root, and the server is somebody else.
@@ -39,27 +47,27 @@ pub(super) fn choose(path: &Path, home: &Home) -> Result<PathBuf, DatabaseError>
 
     let mut refusal = None;
     let owner = home.account.owner();
-    for candidate in candidates(path, runtime_directory.as_deref()) {
+    for candidate in candidates(name, path, runtime_directory.as_deref()) {
         match home.account.acting(|| make_private(&candidate, owner)) {
             Ok(()) => return Ok(candidate),
             Err(error) => refusal = Some(format!("{}: {error}", path_text(&candidate))),
         }
     }
-    Err(DatabaseError::NoSocketDirectory {
+    Err(Error::NoSocketDirectory {
         reason: refusal.unwrap_or_else(|| "every path is too long".to_owned()),
     })
 }
 
 /// The folders to try, best first, all short enough.
-fn candidates(home: &Path, runtime_directory: Option<&Path>) -> Vec<PathBuf> {
+fn candidates(name: &str, home: &Path, runtime_directory: Option<&Path>) -> Vec<PathBuf> {
     // One name per data directory, so that a restart finds its old folder again.
     let digest = Sha256::digest(home.as_os_str().as_bytes());
-    let name = hexadecimal(&digest[..6]);
+    let name = format!("{name}-{}", hex::encode(&digest[..6]));
 
     let mut folders = vec![home.join("socket")];
-    folders.extend(runtime_directory.map(|folder| folder.join(format!("gristmill-{name}"))));
+    folders.extend(runtime_directory.map(|folder| folder.join(&name)));
     folders.extend((0..NAMES_MAX).map(|index| {
-        let folder = format!("gristmill-{name}-{index}");
+        let folder = format!("{name}-{index}");
         Path::new("/tmp").join(folder)
     }));
     folders.retain(|folder| {
@@ -94,7 +102,7 @@ fn is_private(folder: &Path, owner: u32) -> io::Result<bool> {
 
 /// Whether a process of that number and owner listens in a folder of the owner's alone.
 /// One that does not take connections is not waited for.
-pub(super) fn answers(folder: &Path, port: u16, process: i32, owner: u32) -> io::Result<bool> {
+pub(crate) fn answers(folder: &Path, port: u16, process: i32, owner: u32) -> io::Result<bool> {
     match is_private(folder, owner) {
         Ok(true) => {}
         Ok(false) => return Err(refused("others than the server's user can change it")),
@@ -115,17 +123,8 @@ pub(super) fn answers(folder: &Path, port: u16, process: i32, owner: u32) -> io:
 }
 
 /// The path as a URL parameter that both libpq and sqlx read.
-pub(super) fn percent_encode(path: &Path) -> String {
-    let mut text = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
-                text.push(char::from(*byte));
-            }
-            other => text.push_str(&format!("%{other:02X}")),
-        }
-    }
-    text
+pub(crate) fn percent_encode(path: &Path) -> String {
+    encode(path.as_os_str().as_bytes(), ENCODED).to_string()
 }
 
 #[cfg(test)]
@@ -140,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_short_path_keeps_the_socket_at_home() {
-        let folders = candidates(Path::new("/data/postgres"), None);
+        let folders = candidates("orchard", Path::new("/data/postgres"), None);
         assert_eq!(folders[0], Path::new("/data/postgres/socket"));
     }
 
@@ -149,17 +148,23 @@ mod tests {
         // "/socket" and "/.s.PGSQL.5432" take 7 and 14 bytes.
         let longest = format!("/{}", "d".repeat(107 - 7 - 14 - 1));
         let too_long = format!("{longest}d");
-        assert!(candidates(Path::new(&longest), None)[0].starts_with(&longest));
-        assert!(candidates(Path::new(&too_long), None)[0].starts_with("/tmp"));
+        assert!(candidates("orchard", Path::new(&longest), None)[0].starts_with(&longest));
+        assert!(candidates("orchard", Path::new(&too_long), None)[0].starts_with("/tmp"));
     }
 
     #[test]
     fn a_long_path_goes_to_the_runtime_directory() {
         let home = format!("/{}", "d".repeat(200));
-        let folders = candidates(Path::new(&home), Some(Path::new("/run/user/1000")));
+        let folders = candidates(
+            "orchard",
+            Path::new(&home),
+            Some(Path::new("/run/user/1000")),
+        );
         assert!(folders[0].starts_with("/run/user/1000"));
+        let name = folders[0].file_name().unwrap().to_string_lossy();
+        assert!(name.starts_with("orchard-"), "{name}");
         assert!(folders[1].starts_with("/tmp"));
-        let same = candidates(Path::new(&home), None);
+        let same = candidates("orchard", Path::new(&home), None);
         assert_eq!(folders[1], same[0], "the name depends on the home alone");
     }
 

@@ -17,8 +17,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::account;
-use crate::database::error::{DatabaseError, path_text};
+use crate::account;
+use crate::error::{Error, path_text};
 
 /// As many as the kernel follows.
 const LINKS_MAX: u32 = 40;
@@ -27,7 +27,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 
 /// The folder at an absolute path, held open; `None` when it is not there and is not
 /// to be made.
-pub(super) fn enter(path: &Path, make: bool) -> Result<Option<OwnedFd>, DatabaseError> {
+pub(crate) fn enter(path: &Path, make: bool) -> Result<Option<OwnedFd>, Error> {
     if account::we_are_root() {
         // Its server runs as another user, who must get through.
         let mode = Mode::RWXU | Mode::XGRP | Mode::XOTH;
@@ -38,10 +38,7 @@ pub(super) fn enter(path: &Path, make: bool) -> Result<Option<OwnedFd>, Database
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(DatabaseError::system(format!(
-                "create folder {}",
-                path_text(path)
-            )))?;
+            .map_err(Error::system(format!("create folder {}", path_text(path))))?;
     }
     match openat(CWD, path, FOLDER, Mode::empty()) {
         Ok(folder) => Ok(Some(folder)),
@@ -52,7 +49,7 @@ pub(super) fn enter(path: &Path, make: bool) -> Result<Option<OwnedFd>, Database
 
 /// Goes to a folder by way of folders that only `owners` can change, links included;
 /// makes those that are missing, if there is a mode for them.
-fn walk(path: &Path, mode: Option<Mode>, owners: &[u32]) -> Result<Option<OwnedFd>, DatabaseError> {
+fn walk(path: &Path, mode: Option<Mode>, owners: &[u32]) -> Result<Option<OwnedFd>, Error> {
     let top = || {
         openat(CWD, "/", FOLDER, Mode::empty())
             .map_err(|error| cannot("open", Path::new("/"), error))
@@ -116,19 +113,14 @@ fn names(path: &Path) -> Vec<OsString> {
         .collect()
 }
 
-fn check(
-    folder: &OwnedFd,
-    path: &Path,
-    owners: &[u32],
-    may_be_sticky: bool,
-) -> Result<(), DatabaseError> {
+fn check(folder: &OwnedFd, path: &Path, owners: &[u32], may_be_sticky: bool) -> Result<(), Error> {
     let found = fstat(folder).map_err(|error| cannot("look at", path, error))?;
     check_owner(found.st_uid, path, owners)?;
     let mode = Mode::from_raw_mode(found.st_mode);
     // In one like `/tmp` others cannot move what is not theirs.
     let sticky = may_be_sticky && mode.contains(Mode::SVTX);
     match mode.intersects(Mode::WGRP | Mode::WOTH) && !sticky {
-        true => Err(DatabaseError::Untrusted {
+        true => Err(Error::Untrusted {
             path: path.to_owned(),
             reason: "others than its owner can write to it".to_owned(),
         }),
@@ -136,18 +128,18 @@ fn check(
     }
 }
 
-fn check_owner(owner: u32, path: &Path, owners: &[u32]) -> Result<(), DatabaseError> {
+fn check_owner(owner: u32, path: &Path, owners: &[u32]) -> Result<(), Error> {
     match owners.contains(&owner) {
         true => Ok(()),
-        false => Err(DatabaseError::Untrusted {
+        false => Err(Error::Untrusted {
             path: path.to_owned(),
             reason: format!("it belongs to another user (uid {owner})"),
         }),
     }
 }
 
-fn cannot(verb: &str, path: &Path, error: Errno) -> DatabaseError {
-    DatabaseError::system(format!("{verb} {}", path_text(path)))(error.into())
+fn cannot(verb: &str, path: &Path, error: Errno) -> Error {
+    Error::system(format!("{verb} {}", path_text(path)))(error.into())
 }
 
 #[cfg(test)]

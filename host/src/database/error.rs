@@ -6,13 +6,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 
+use gristmill_local_postgres as launcher;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::connections::{CONNECTIONS_MIN, InVain};
-use super::local::Refused;
+use super::local;
 use crate::failure::Failure;
 use crate::transience::{self, Hindrance};
 
@@ -63,39 +62,11 @@ pub enum DatabaseError {
         line: Option<usize>,
         source: SqlError,
     },
-    /// No Postgres server programs to start one from.
-    NoServerPrograms { reason: String },
-    /// The server programs that we found cannot open the data.
-    ServerProgramsMismatch {
-        directory: PathBuf,
-        data_version: u32,
-    },
-    /// The data directory is another user's.
-    NotOurs { directory: PathBuf, owner: u32 },
-    /// We are root, and somebody else can change a folder that the data directory is in.
-    Untrusted { path: PathBuf, reason: String },
-    /// We are root, Postgres refuses root, and no other user can get there.
-    NotReachable { directory: PathBuf, user: String },
-    /// No folder whose socket path fits the kernel's limit could be used.
-    NoSocketDirectory { reason: String },
-    /// Another process has been starting or stopping the local server for too long.
-    LocalServerBusy { lock: PathBuf, seconds: u64 },
-    /// A server program ended with an error.
-    ServerProgram { program: String, output: String },
-    /// The local server did not come up; `output` is the end of its log.
-    LocalServerStart { log: PathBuf, output: String },
-    /// The local server did not go down.
-    LocalServerStop { process: i32, seconds: u64 },
-    /// The operating system refused something.
-    System { doing: String, source: io::Error },
+    /// There is no local server to use.
+    Local(launcher::Error),
 }
 
 impl DatabaseError {
-    pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> DatabaseError {
-        let doing = doing.into();
-        move |source| DatabaseError::System { doing, source }
-    }
-
     pub(super) fn statement(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> DatabaseError {
         let doing = doing.into();
         move |error| DatabaseError::Statement {
@@ -137,41 +108,7 @@ impl DatabaseError {
                 "another gristmill is migrating or loading; try again when it is done".to_owned()
             }
             DatabaseError::MigrationRefused { hint, .. } => hint.clone(),
-            DatabaseError::NoServerPrograms { .. } => {
-                "install Postgres 15 or newer (Debian: `apt-get install postgresql`), set GRISTMILL_PG_BIN to the folder of its `postgres` program, or give --database-url".to_owned()
-            }
-            DatabaseError::ServerProgramsMismatch {
-                directory,
-                data_version,
-            } => format!(
-                "install Postgres {data_version} or set GRISTMILL_PG_BIN to its folder; or remove `{}` and load again",
-                directory.display()
-            ),
-            DatabaseError::NotOurs { .. } => {
-                "set GRISTMILL_DATA to a folder of your own, or give --database-url".to_owned()
-            }
-            DatabaseError::Untrusted { .. } => {
-                "what is root's must be where nobody else can change the way to it; set GRISTMILL_DATA to such a folder, take it from others with `chown` and `chmod go-w`, or give --database-url".to_owned()
-            }
-            DatabaseError::NotReachable { user, .. } => format!(
-                "set GRISTMILL_DATA to a folder that user `{user}` can enter, run as another user than root, or give --database-url"
-            ),
-            DatabaseError::NoSocketDirectory { .. } => {
-                "set GRISTMILL_DATA to a folder with a shorter path, or give --database-url".to_owned()
-            }
-            DatabaseError::LocalServerBusy { .. } => {
-                "try again when the other gristmill is done".to_owned()
-            }
-            DatabaseError::LocalServerStart { log, .. } => {
-                format!("the whole log is `{}`", log.display())
-            }
-            DatabaseError::LocalServerStop { .. } => {
-                "a session may be busy; try again when other gristmill processes have ended".to_owned()
-            }
-            DatabaseError::System { source, .. } if is_refused(source) => {
-                "gristmill did not put it there; look at it, and move it away if it is none of yours".to_owned()
-            }
-            DatabaseError::ServerProgram { .. } | DatabaseError::System { .. } => return None,
+            DatabaseError::Local(error) => return local::hint(error),
         };
         Some(hint)
     }
@@ -213,9 +150,7 @@ impl fmt::Display for DatabaseError {
                 formatter,
                 "{location}: {needed} connections are needed, and {of} has {left} left"
             ),
-            DatabaseError::Statement { doing, .. } | DatabaseError::System { doing, .. } => {
-                write!(formatter, "could not {doing}")
-            }
+            DatabaseError::Statement { doing, .. } => write!(formatter, "could not {doing}"),
             DatabaseError::MigrationWaited { schema, seconds } => write!(
                 formatter,
                 "waited {seconds} s in vain to migrate schema `{schema}`"
@@ -227,59 +162,7 @@ impl fmt::Display for DatabaseError {
                 write!(formatter, "`{file}` failed")?;
                 line.map_or(Ok(()), |line| write!(formatter, " at line {line}"))
             }
-            DatabaseError::NoServerPrograms { reason } => {
-                write!(formatter, "no Postgres server to start: {reason}")
-            }
-            DatabaseError::ServerProgramsMismatch {
-                directory,
-                data_version,
-            } => write!(
-                formatter,
-                "`{}` was made by Postgres {data_version}, whose programs are not here",
-                directory.display()
-            ),
-            DatabaseError::NotOurs { directory, owner } => write!(
-                formatter,
-                "data directory `{}` belongs to another user (uid {owner})",
-                directory.display()
-            ),
-            DatabaseError::Untrusted { path, reason } => {
-                write!(
-                    formatter,
-                    "`{}` is not to be trusted: {reason}",
-                    path.display()
-                )
-            }
-            DatabaseError::NotReachable { directory, user } => write!(
-                formatter,
-                "Postgres cannot run as root, and user `{user}` cannot enter `{}`",
-                directory.display()
-            ),
-            DatabaseError::NoSocketDirectory { reason } => {
-                write!(
-                    formatter,
-                    "no folder for the socket of the local server: {reason}"
-                )
-            }
-            DatabaseError::LocalServerBusy { lock, seconds } => write!(
-                formatter,
-                "another process has held `{}` for {seconds} s",
-                lock.display()
-            ),
-            DatabaseError::ServerProgram { program, output } => {
-                write!(formatter, "`{program}` failed{}", Block(output))
-            }
-            DatabaseError::LocalServerStart { output, .. } => {
-                write!(
-                    formatter,
-                    "the local Postgres did not start{}",
-                    Block(output)
-                )
-            }
-            DatabaseError::LocalServerStop { process, seconds } => write!(
-                formatter,
-                "the local Postgres (process {process}) did not stop within {seconds} s"
-            ),
+            DatabaseError::Local(error) => error.fmt(formatter),
         }
     }
 }
@@ -291,7 +174,8 @@ impl Error for DatabaseError {
             | DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => Some(source),
-            DatabaseError::System { source, .. } => Some(source),
+            // Its own words are this layer's.
+            DatabaseError::Local(error) => error.source(),
             _ => None,
         }
     }
@@ -370,23 +254,6 @@ impl fmt::Display for SqlError {
 /// Without a cause of its own, since its text already has it.
 impl Error for SqlError {}
 
-/// Another program's output as indented lines below the sentence.
-struct Block<'a>(&'a str);
-
-impl fmt::Display for Block<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .try_for_each(|line| write!(formatter, "\n  {}", line.trim_end()))
-    }
-}
-
-/// Whether something in the local server's folder was not what it must be.
-fn is_refused(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|reason| reason.is::<Refused>())
-}
-
 /// The line of `sql` at which Postgres found the error.
 pub(super) fn line_of(sql: &str, error: &SqlError) -> Option<usize> {
     match error.server()?.position()? {
@@ -400,10 +267,6 @@ pub(super) fn line_of(sql: &str, error: &SqlError) -> Option<usize> {
 
 pub(super) fn sql_state(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
-}
-
-pub(super) fn path_text(path: &Path) -> String {
-    format!("`{}`", path.display())
 }
 
 fn connect_hint(error: &SqlError) -> Option<String> {

@@ -8,7 +8,6 @@
 mod address;
 mod connections;
 mod error;
-#[path = "../../local-postgres/src/lib.rs"]
 mod local;
 mod migrate;
 mod probe;
@@ -17,7 +16,7 @@ mod session;
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ use self::session::{Session, SessionError};
 pub use self::address::{DatabaseUrl, without_passwords};
 pub use self::connections::{CONNECTIONS_MIN, Connections};
 pub use self::error::{DatabaseError, SqlError};
-pub use self::local::{Binaries, Durability, LocalServer};
+pub use self::local::{server_programs, start_local, start_throwaway, stop_local};
 pub use self::migrate::Migrated;
 pub use self::probe::probe;
 pub use self::schema_name::{SchemaName, SchemaNameError};
@@ -157,27 +156,6 @@ pub fn url(target: &Target, say: &dyn Fn(&str)) -> Result<String, DatabaseError>
     }
 }
 
-/// Starts the local server of a data directory, or returns the one that runs.
-pub fn start_local(
-    data_directory: &Path,
-    say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    local::start(data_directory, Durability::Durable, say)
-}
-
-/// As [`start_local`], but what the server holds need not survive a crash: for tests.
-pub fn start_throwaway(
-    data_directory: &Path,
-    say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    local::start(data_directory, Durability::Throwaway, say)
-}
-
-/// Stops the local server of a data directory; says whether there was one.
-pub fn stop_local(data_directory: &Path) -> Result<bool, DatabaseError> {
-    local::stop(data_directory)
-}
-
 /// Where gristmill keeps its data unless told otherwise: `GRISTMILL_DATA`, else
 /// `/var/lib/gristmill` for root, else the user's data folder.
 pub fn default_data_directory() -> PathBuf {
@@ -245,10 +223,10 @@ impl Server {
                 (address.options, address.location)
             }
             None => {
-                let local = start_local(&target.data_directory, say)?;
+                let server = start_local(&target.data_directory, say)?;
                 (
-                    local.options(),
-                    format!("the local Postgres in `{}`", local.directory.display()),
+                    local::options(&server),
+                    format!("the local Postgres in `{}`", server.directory.display()),
                 )
             }
         };
@@ -333,6 +311,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[track_caller]
