@@ -196,6 +196,37 @@ fn the_summary_is_shown_on_demand() {
     }
 }
 
+/// However much was loaded: all of it is in the sum, and a command shows the rows.
+#[test]
+fn a_summary_fits_a_screen() {
+    let database = TestDatabase::migrated();
+    let folder = tempfile::tempdir().expect("a folder");
+    let namespaces: Vec<String> = (10..70).map(|number| format!("team-{number}")).collect();
+    let report = namespaces.iter().fold(Report::pods(), |report, namespace| {
+        report.row(0, &[("namespace", namespace.as_str())])
+    });
+    let payload = Payload::numbered(1)
+        .file("pods.csv", report.text())
+        .write(folder.path(), "many.tar.gz");
+    let ended = run(&database, "pipelines/ocp.toml", &[payload])
+        .argument("--show-summary")
+        .succeeds();
+    let (_, summary) = ended.stdout.split_once("\n┌").expect("two tables");
+    let hint = ended.stderr.lines().last().unwrap_or_default();
+    assert!(summary.lines().count() < 25, "{ended}");
+    for words in ["team-10", "others", "all"] {
+        assert!(summary.contains(words), "{ended}");
+    }
+    let rows = database
+        .query_value("SELECT count(*)::text FROM reporting_ocpusagelineitem_daily_summary")
+        .expect("a count");
+    let sum = summary.lines().find(|line| line.starts_with("│ all "));
+    let summed = sum.and_then(|sum| sum.split_whitespace().nth(2));
+    assert_eq!(summed, Some(rows.as_str()), "{ended}");
+    let command = "psql \"$DATABASE_URL\" -c 'TABLE ";
+    assert!(hint.starts_with(&format!("all rows: {command}")), "{ended}");
+}
+
 #[test]
 fn sources_are_added_renamed_and_listed() {
     let database = TestDatabase::migrated();

@@ -164,7 +164,7 @@ pub struct RunArguments {
     /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`
     #[arg(long, value_name = "DIR")]
     pub capture: Option<PathBuf>,
-    /// Show the daily summary of the days that the payloads cover
+    /// Show the daily summary of the days that the payloads cover, by namespace
     #[arg(long)]
     pub show_summary: bool,
     /// Print the result as JSON

@@ -48,52 +48,63 @@ pub async fn restore_tags_values(connection: &mut PgConnection) -> Result<()> {
         .map_err(|error| SqlError(error).failure("cannot make the values of tags anew"))
 }
 
-/// A row of the daily summary, as far as it is shown.
-#[derive(Clone, Debug)]
-pub struct SummaryRow {
-    pub day: NaiveDate,
-    /// Data source, namespace, node, claim, labels.
-    pub texts: [Option<String>; 5],
-    /// CPU used, requested and effective in core-hours, effective memory in
-    /// gigabyte-hours, node capacity in core-hours, claim capacity and use in
-    /// gigabyte-months.
-    pub measures: [Option<f64>; 7],
+/// What the daily summary of some days says of a namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NamespaceTotal {
+    pub namespace: String,
+    pub rows: u64,
+    /// CPU used and charged for in core-hours, memory charged for in gigabyte-hours,
+    /// volumes used in gigabyte-months.
+    pub measures: [f64; 4],
 }
 
-/// The daily summary of some days of a source.
+impl NamespaceTotal {
+    /// Several namespaces as one, of another name.
+    pub fn sum(name: String, totals: &[NamespaceTotal]) -> NamespaceTotal {
+        let mut sum = NamespaceTotal {
+            namespace: name,
+            ..NamespaceTotal::default()
+        };
+        for total in totals {
+            sum.rows += total.rows;
+            for (measure, more) in sum.measures.iter_mut().zip(total.measures) {
+                *measure += more;
+            }
+        }
+        sum
+    }
+}
+
+/// The daily summary of some days of some sources by namespace, the one that CPU is
+/// charged most to first.
 ///
 /// # Errors
 /// The database fails.
-pub async fn daily_summary(
+pub async fn by_namespace(
     database: &Database,
-    source_uuid: Uuid,
-    days: &[NaiveDate],
-) -> Result<Vec<SummaryRow>> {
-    fn shown(row: &PgRow) -> Result<SummaryRow, sqlx::Error> {
-        let text = |index| row.try_get(index);
-        let number = |index| row.try_get(index);
-        Ok(SummaryRow {
-            day: row.try_get(0)?,
-            texts: [text(1)?, text(2)?, text(3)?, text(4)?, text(5)?],
+    days: &[(Uuid, NaiveDate)],
+) -> Result<Vec<NamespaceTotal>> {
+    fn total(row: &PgRow) -> Result<NamespaceTotal, sqlx::Error> {
+        Ok(NamespaceTotal {
+            namespace: row.try_get(0)?,
+            rows: row.try_get::<i64, _>(1)? as u64,
             measures: [
-                number(6)?,
-                number(7)?,
-                number(8)?,
-                number(9)?,
-                number(10)?,
-                number(11)?,
-                number(12)?,
+                row.try_get(2)?,
+                row.try_get(3)?,
+                row.try_get(4)?,
+                row.try_get(5)?,
             ],
         })
     }
+    let (sources, days): (Vec<Uuid>, Vec<NaiveDate>) = days.iter().copied().unzip();
     sqlx::query(include_str!(
-        "../../sql/reporting_ocpusagelineitem_daily_summary.select.sql"
+        "../../sql/reporting_ocpusagelineitem_daily_summary.select_by_namespace.sql"
     ))
-    .bind(source_uuid)
+    .bind(sources)
     .bind(days)
     .fetch_all(database.pool())
     .await
-    .and_then(|rows| rows.iter().map(shown).collect())
+    .and_then(|rows| rows.iter().map(total).collect())
     .map_err(|error| SqlError(error).failure("cannot read the daily summary"))
 }
 

@@ -7,18 +7,24 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::ingesting::{Ingesting, open_to_load};
 use super::payload_run::{PayloadResult, PayloadRun};
 use super::{archive_of, engine, plan};
 use crate::archive::Archive;
 use crate::cli::{ConnectionsArguments, DatabaseArguments, RunArguments};
-use crate::database::Database;
+use crate::cluster_name;
+use crate::database::{Database, SchemaName};
 use crate::failure::{Exit, Failure, Result};
 use crate::payload::{Payload, open_ahead};
 use crate::plan::Plan;
 use crate::report::{self, grouped};
-use crate::{cluster_name, summarize};
+use crate::summarize::{self, NamespaceTotal};
+
+/// How many lines of a summary are of namespaces: with its head, its sum and what follows, it
+/// is then no longer than 25 lines, which is a screen.
+const NAMESPACES_MAX: usize = 16;
 
 /// # Errors
 /// No cluster has such an id, the pipeline has problems, the database cannot be reached, or a payload failed;
@@ -54,7 +60,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     } else {
         show(&results);
         if arguments.show_summary {
-            show_summary(&runner.database, runtime, &results)?;
+            show_summary(&arguments.database, &runner.database, runtime, &results)?;
         }
     }
     last_word(failures, results.len())
@@ -180,49 +186,114 @@ fn show(results: &[PayloadResult]) {
     report::table(&names, &numbers, &rows);
 }
 
-fn show_summary(database: &Database, runtime: &Runtime, results: &[PayloadResult]) -> Result<()> {
-    let mut shown = BTreeSet::new();
-    let mut lines = Vec::new();
-    for run in results {
-        let Some(source) = run.source_uuid else {
-            continue;
-        };
-        let days: Vec<NaiveDate> = run
-            .days
-            .iter()
-            .map(|day| day.day)
-            .filter(|day| shown.insert((source, *day)))
-            .collect();
-        let rows = runtime.block_on(summarize::daily_summary(database, source, &days))?;
-        lines.extend(rows.into_iter().map(|row| {
-            let numbers = row
-                .measures
+/// The daily summary of all that the payloads have, added up so that it fits a screen.
+fn show_summary(
+    arguments: &DatabaseArguments,
+    database: &Database,
+    runtime: &Runtime,
+    results: &[PayloadResult],
+) -> Result<()> {
+    let days: BTreeSet<(Uuid, NaiveDate)> = results
+        .iter()
+        .filter_map(|run| Some((run.source_uuid?, &run.days)))
+        .flat_map(|(source, days)| days.iter().map(move |day| (source, day.day)))
+        .collect();
+    let days: Vec<(Uuid, NaiveDate)> = days.into_iter().collect();
+    let totals = runtime.block_on(summarize::by_namespace(database, &days))?;
+    let rows: Vec<Vec<String>> = fit_a_screen(&totals)
+        .into_iter()
+        .map(|total| {
+            let measures = total.measures.iter().map(|measure| format!("{measure:.3}"));
+            [total.namespace, grouped(total.rows)]
                 .into_iter()
-                .map(|number| number.map_or_else(String::new, |number| format!("{number:.3}")));
-            std::iter::once(row.day.to_string())
-                .chain(row.texts.into_iter().map(Option::unwrap_or_default))
-                .chain(numbers)
-                .collect::<Vec<String>>()
-        }));
-    }
+                .chain(measures)
+                .collect()
+        })
+        .collect();
     report::table(
         &[
-            "day",
-            "source",
             "namespace",
-            "node",
-            "claim",
-            "labels",
+            "summary\nrows",
             "CPU used\ncore-hours",
-            "requested\ncore-hours",
             "effective\ncore-hours",
             "effective\nGB-hours",
-            "node capacity\ncore-hours",
-            "claim capacity\nGB-months",
-            "claim used\nGB-months",
+            "claims used\nGB-months",
         ],
-        &[6, 7, 8, 9, 10, 11, 12],
-        &lines,
+        &[1, 2, 3, 4, 5],
+        &rows,
     );
+    report::say(&format!(
+        "all rows: {}",
+        command_for_all(arguments, database.schema())
+    ));
     Ok(())
+}
+
+/// The first namespaces, the others as one, and the sum of all.
+fn fit_a_screen(totals: &[NamespaceTotal]) -> Vec<NamespaceTotal> {
+    let shown = match totals.len() > NAMESPACES_MAX {
+        // The others take a line, too.
+        true => NAMESPACES_MAX - 1,
+        false => totals.len(),
+    };
+    let (first, others) = totals.split_at(shown);
+    let mut lines = first.to_vec();
+    if !others.is_empty() {
+        let name = format!("{} others", others.len());
+        lines.push(NamespaceTotal::sum(name, others));
+    }
+    lines.push(NamespaceTotal::sum("all".to_string(), totals));
+    lines
+}
+
+/// What shows every row of the daily summary, to be typed as it is. A URL that we were
+/// given may hold a password, and is not repeated.
+fn command_for_all(arguments: &DatabaseArguments, schema: &SchemaName) -> String {
+    let program = std::env::args().next().unwrap_or_default();
+    let url = match arguments.database_url {
+        Some(_) => "$DATABASE_URL".to_string(),
+        None => format!("$({program} db url)"),
+    };
+    format!(
+        "psql \"{url}\" -c 'TABLE {}.reporting_ocpusagelineitem_daily_summary'",
+        schema.quoted()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(count: usize) -> Vec<NamespaceTotal> {
+        let total = |number: usize| NamespaceTotal {
+            namespace: format!("n{number}"),
+            rows: 2,
+            measures: [1.0, 2.0, 3.0, 4.0],
+        };
+        (0..count).map(total).collect()
+    }
+
+    #[track_caller]
+    fn shows(count: usize, lines: usize, last: &[&str]) {
+        let shown = fit_a_screen(&totals(count));
+        assert_eq!(shown.len(), lines, "{count}");
+        let names: Vec<&str> = shown.iter().map(|total| total.namespace.as_str()).collect();
+        assert_eq!(&names[lines - last.len()..], last, "{count}");
+        let (all, parts) = shown.split_last().unwrap();
+        let sum = NamespaceTotal::sum("all".to_string(), parts);
+        assert_eq!(*all, sum, "nothing is lost");
+        assert_eq!(all.rows, 2 * count as u64);
+    }
+
+    #[test]
+    fn a_summary_fits_a_screen_and_loses_nothing() {
+        shows(0, 1, &["all"]);
+        shows(NAMESPACES_MAX, NAMESPACES_MAX + 1, &["n15", "all"]);
+        shows(
+            NAMESPACES_MAX + 1,
+            NAMESPACES_MAX + 1,
+            &["n14", "2 others", "all"],
+        );
+        shows(10_000, NAMESPACES_MAX + 1, &["n14", "9985 others", "all"]);
+    }
 }
