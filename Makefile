@@ -11,6 +11,9 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
 
+# Where `.ci/setup` puts cargo-deny.
+export PATH := $(abspath $(TARGET))/tools/deny/bin:$(PATH)
+
 # The stages that ship, by their folder below plugins/.
 STAGES := csv-parse effective-usage label-filter unit-conversion
 
@@ -30,6 +33,9 @@ FUZZ_SECONDS := 60
 
 # `make bench BENCH=--smoke` is over in seconds, and its figures mean nothing.
 BENCH :=
+
+# `make deny DENY=required` installs cargo-deny where it is missing, and so does not go without.
+DENY :=
 
 # `make loops LOOPS=--test` runs each loop once; Criterion's other options go there, too.
 LOOPS :=
@@ -99,11 +105,15 @@ lint:
 rust-tests:
 	cargo test --workspace
 
-# Advisories come from the network; where it cannot be reached, all else is checked.
+# CI requires cargo-deny, and installs it. Advisories come from the network; where it cannot be
+# reached, all else is checked.
 deny:
 	@if ! cargo deny --version > /dev/null 2>&1; then \
-		echo "cargo-deny is not installed, so licences, bans, sources and advisories are not checked"; \
-		exit 0; \
+		if [ "$(DENY)" != required ]; then \
+			echo "cargo-deny is not installed, so licences, bans, sources and advisories are not checked"; \
+			exit 0; \
+		fi; \
+		./.ci/setup deny; \
 	fi; \
 	cargo deny --offline check bans licenses sources; \
 	if timeout 60 cargo deny fetch db > /dev/null 2>&1; then \

@@ -14,6 +14,8 @@ mod bad_input;
 mod bench;
 /// What one payload may leave besides rows that load.
 mod budget;
+/// What CI does not skip.
+mod ci;
 /// What is past retention.
 mod clean;
 /// Arguments, exit codes and streams.
