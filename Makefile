@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test torture bench loops build clean release stages setup languages format lint rust-tests deny fuzz
+.PHONY: help run test torture bench loops build install place clean quick dist stages setup languages format lint rust-tests deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -40,13 +40,20 @@ DENY :=
 # `make loops LOOPS=--test` runs each loop once; Criterion's other options go there, too.
 LOOPS :=
 
+# `make install PREFIX=~/.local` needs no rights of root; DESTDIR is put before it, as packagers
+# want it. What is placed there is what was built, unless told otherwise.
+PREFIX := /usr/local
+DESTDIR :=
+PROGRAM := $(TARGET)/dist/gristmill
+COMPONENTS := $(TARGET)/stages
+
 help:          ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 # A local server that an older gristmill made may have a schema that is too old.
 run: build     ## Build, then load the shipped payload and show its daily summary
-	@$(if $(DATABASE_URL),,$(TARGET)/release/gristmill db migrate --set-aside)
-	$(TARGET)/release/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
+	@$(if $(DATABASE_URL),,$(TARGET)/quick/gristmill db migrate --set-aside)
+	$(TARGET)/quick/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
 
 # One at a time: every step has both processors, and the first failure stops.
 test: languages ## Run every check that CI runs
@@ -58,17 +65,30 @@ test: languages ## Run every check that CI runs
 
 # In one go: libraries are built once for all that is built together.
 bench: setup   ## Measure against Postgres's own COPY; some minutes, on a quiet machine
-	cargo build --release --package gristmill --package gristmill-bench --package gristmill-generator
+	cargo build --profile dist --package gristmill --package gristmill-bench --package gristmill-generator
 	@$(MAKE) stages
-	$(TARGET)/release/gristmill-bench $(TARGET)/release/gristmill $(TARGET)/stages $(BENCH)
+	$(TARGET)/dist/gristmill-bench $(TARGET)/dist/gristmill $(TARGET)/stages $(BENCH)
 
 loops: setup   ## Measure the inner loops with Criterion; a minute, on a quiet machine
 	@$(MAKE) stages
-	cargo bench --package gristmill-bench -- $(LOOPS)
+	cargo bench --profile dist --package gristmill-bench -- $(LOOPS)
 
-build: setup   ## Build the program and the stage components
-	@$(MAKE) release
+build: setup   ## Build the program, ready soon, and the stage components
+	@$(MAKE) quick
 	@$(MAKE) stages
+
+install: setup ## Build the program, optimised, and put it, the stages and the pipelines below PREFIX
+	@$(MAKE) dist
+	@$(MAKE) stages
+	@$(MAKE) place
+
+# What was built, without building it: `sudo make place` after `make dist stages`.
+place:
+	install -D --mode=755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/gristmill
+	install -D --mode=644 --target-directory=$(DESTDIR)$(PREFIX)/share/gristmill/stages \
+		$(foreach stage,$(subst -,_,$(STAGES)),$(COMPONENTS)/$(stage).wasm)
+	install -D --mode=644 --target-directory=$(DESTDIR)$(PREFIX)/share/gristmill/pipelines \
+		pipelines/*.toml
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
@@ -84,8 +104,11 @@ torture: languages ## Kill, cut off, crowd and deceive the program for some elev
 clean:         ## Remove what was built
 	cargo clean
 
-release:
-	cargo build --release --package gristmill
+quick:
+	cargo build --profile quick --package gristmill
+
+dist:
+	cargo build --profile dist --package gristmill
 
 # A component is copied only when it changed, since its compiled form is cached
 # by what it holds and tests look at its age.

@@ -56,6 +56,8 @@ mod hostile_inbox;
 mod hostile_parsers;
 /// Payloads made to do harm.
 mod hostile_payloads;
+/// What `make install` places.
+mod install;
 /// The version of what becomes of a report's bytes.
 mod load_version;
 /// The Postgres server that gristmill starts itself.

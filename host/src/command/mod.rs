@@ -113,7 +113,7 @@ fn cache() -> Option<PathBuf> {
         })
 }
 
-/// `--stages`, then where components stand beside the program.
+/// `--stages`, then where components stand beside the program, or are installed with it.
 fn stage_folders(named: &[PathBuf]) -> Vec<PathBuf> {
     let mut folders = named.to_vec();
     if let Some(folder) = std::env::current_exe()
@@ -121,7 +121,11 @@ fn stage_folders(named: &[PathBuf]) -> Vec<PathBuf> {
         .and_then(|program| program.parent().map(PathBuf::from))
     {
         folders.push(folder.join("stages"));
-        folders.extend(folder.parent().map(|parent| parent.join("stages")));
+        if let Some(parent) = folder.parent() {
+            folders.push(parent.join("stages"));
+            // As `make install` places them.
+            folders.push(parent.join("share/gristmill/stages"));
+        }
     }
     folders
 }
