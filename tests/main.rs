@@ -130,6 +130,8 @@ mod texts;
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
+/// Stages that make the host wait, or want its memory, by way of WASI.
+mod wasi;
 /// Payloads that appear in a folder.
 mod watch;
 /// The guide for authors of stages, as it stands.

@@ -98,6 +98,11 @@ fn a_stage_that_breaks_at_every_row_fails_the_payload() {
             "took longer than 200ms for one batch (`time-per-batch`)",
         ),
         (
+            "sleeps",
+            "trapped: the stage waits, but its clock stands still: \
+            the wait would outlast `time-per-batch`",
+        ),
+        (
             "eats-memory",
             "wanted more than 16777216 bytes of memory (`memory`)",
         ),

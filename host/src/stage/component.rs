@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Store;
-use wasmtime::component::{Component as WasmtimeComponent, Instance, InstancePre, Linker};
+use wasmtime::component::{Component as WasmtimeComponent, Instance, InstancePre};
 
-use super::bindings::gristmill::stage::log;
 use super::cache;
 use super::compiler::{Compiled, NotCompiled};
 use super::engine::Engine;
 use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
 use super::state::State;
-use super::{Opened, StageError, wasi};
+use super::{Opened, StageError};
 use crate::digest::hexadecimal;
 
 /// The version of the contract that this host speaks.
@@ -175,18 +174,10 @@ impl Engine {
             ))
             .hint("a stage gets its configuration and its batches, nothing else"));
         }
-        let linked =
-            |error: wasmtime::Error| Unusable::new(format!("component `{shown}`: {error:#}"));
-        let mut linker = Linker::new(&self.engine);
-        log::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)
-            .map_err(linked)?;
-        super::bindings::gristmill::stage::types::add_to_linker::<
-            _,
-            wasmtime::component::HasSelf<_>,
-        >(&mut linker, |state| state)
-        .map_err(linked)?;
-        wasi::add_to_linker(&mut linker, compiled, &self.engine).map_err(linked)?;
-        let pre = linker.instantiate_pre(compiled).map_err(linked)?;
+        let pre = self
+            .linker
+            .instantiate_pre(compiled)
+            .map_err(|error| Unusable::new(format!("component `{shown}`: {error:#}")))?;
         Ok(Component {
             path: path.to_path_buf(),
             digest,

@@ -3,15 +3,21 @@
 
 use std::path::Path;
 
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine as WasmtimeEngine};
 
+use super::bindings::gristmill::stage::{log, types};
 use super::cache::Cache;
 use super::compiler::Compiler;
 use super::limits::EPOCH_TICK;
+use super::state::State;
+use super::wasi;
 
 /// Compiles, caches and hosts components.
 pub struct Engine {
     pub(super) engine: WasmtimeEngine,
+    /// All that a component may import.
+    pub(super) linker: Linker<State>,
     pub(super) cache: Cache,
     pub(super) compiler: Compiler,
     /// Whether its components count fuel.
@@ -48,6 +54,7 @@ impl Engine {
 
     fn make(cache: Option<&Path>, metered: bool) -> wasmtime::Result<Self> {
         let engine = machine(metered)?;
+        let linker = linker(&engine)?;
         let weak = engine.weak();
         std::thread::Builder::new()
             .name("epoch".into())
@@ -60,11 +67,20 @@ impl Engine {
             })?;
         Ok(Self {
             engine,
+            linker,
             cache: Cache::open(cache),
             compiler: Compiler::Here,
             metered,
         })
     }
+}
+
+fn linker(engine: &WasmtimeEngine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    wasi::add_to_linker(&mut linker)?;
+    Ok(linker)
 }
 
 /// The engine without its clock, which is all that compiling needs. A child process

@@ -49,6 +49,13 @@ pub const INSTANCES_MAX: usize = 64;
 pub const MEMORIES_MAX: usize = 16;
 pub const TABLES_MAX: usize = 64;
 
+/// Random bytes that a stage gets in one call. Web browsers allow as many.
+pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Streams and pollables of WASI that a stage may hold at a time; runtimes of languages
+/// hold some ten.
+pub const WASI_RESOURCES_MAX: usize = 1_000;
+
 /// The limits of one stage that a pipeline file can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -127,7 +127,7 @@ impl Opened {
                 limit_bytes: self.limits.memory_bytes,
             };
         }
-        let reason = error.root_cause().to_string();
+        let reason = wasi::reason(error).unwrap_or_else(|| error.root_cause().to_string());
         if reason.contains("fuel") && reason.contains("hostcall") {
             return StageError::malformed(format!(
                 "more than {} bytes for one batch (`output-per-batch`)",

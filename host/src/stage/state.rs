@@ -1,5 +1,5 @@
-//! What a store carries: the limits of the stage in it, what it logged, and what
-//! it wrote to standard error.
+//! What a store carries: the limits of the stage in it, what it logged, and what it
+//! has of WASI.
 
 use wasmtime::{ResourceLimiter, Result as WasmtimeResult};
 
@@ -8,6 +8,7 @@ use super::limits::{
     INSTANCES_MAX, LOG_LINE_BYTES_MAX, Limits, MEMORIES_MAX, REJECT_TEXT_BYTES_MAX,
     TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use super::wasi::Wasi;
 use crate::printable;
 
 /// How much a log line matters.
@@ -60,9 +61,7 @@ pub(super) struct State {
     log_lines_max: u64,
     /// What it logged as an error last, also when that is one message too many.
     last_error: Option<String>,
-    stderr: Vec<u8>,
-    /// The seed of what a component may draw as random bytes.
-    pub(super) random: u64,
+    pub(super) wasi: Wasi,
 }
 
 impl State {
@@ -75,20 +74,13 @@ impl State {
             logged: 0,
             log_lines_max: limits.log_lines,
             last_error: None,
-            stderr: Vec::new(),
-            random: 0x6772_6973_746d_696c,
+            wasi: Wasi::empty(),
         }
     }
 
     /// The linear memory that the stage has; it never gives any back.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.memory_bytes
-    }
-
-    pub(super) fn write_stderr(&mut self, bytes: &[u8]) {
-        let room = LOG_LINE_BYTES_MAX.saturating_sub(self.stderr.len());
-        self.stderr
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// What the stage logged since the last call.
@@ -108,8 +100,7 @@ impl State {
     /// The last thing that the stage said, for the message of a trap.
     pub(super) fn last_words(&mut self) -> Option<String> {
         let logged = self.last_error.take();
-        let written = printable(&String::from_utf8_lossy(&self.stderr));
-        self.stderr.clear();
+        let written = printable(&String::from_utf8_lossy(&self.wasi.written()));
         logged.or_else(|| Some(written.trim().to_string()).filter(|text| !text.is_empty()))
     }
 }

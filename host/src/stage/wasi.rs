@@ -1,176 +1,276 @@
-//! The WASI that a component's language runtime may ask for, made inert.
+//! The WASI that a component's language runtime may ask for. It holds nothing.
 //!
 //! A stage has no authority: no files, network, clock, environment or randomness.
 //! But most toolchains link a runtime that imports some of WASI before the stage's
-//! own code begins. Those imports get answers that hold nothing: an empty
-//! environment, no directories, a clock that stands still, bytes from a fixed seed.
-//! What is written to standard output or error is kept for error messages. Every
-//! other function of these interfaces traps and names itself; every other
-//! interface is refused when the component is loaded.
+//! own code begins. `wasmtime-wasi` answers those imports from an empty context: no
+//! environment, no arguments, no directories, a clock that stands still, bytes from
+//! a fixed seed. What is written to standard output or error is kept for error
+//! messages. Every interface that is not listed here is refused when the component
+//! is loaded.
+//!
+//! WASI runs in the host, where the time limit of a stage does not reach. So none of
+//! its calls waits ([`io`]), and each makes the host hold as much as `limits` allows.
 
-use wasmtime::component::types::{ComponentInstance, ComponentItem};
-use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceType, Val};
-use wasmtime::{Engine, Result, StoreContextMut};
+mod clock;
+mod io;
+mod output;
 
+use bytes::Bytes;
+use rand::SeedableRng as _;
+use rand::rngs::Xoshiro256PlusPlus;
+use wasmtime::component::{HasSelf, Linker, ResourceTable, ResourceTableError};
+use wasmtime::{Error, Result};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_io::bindings::wasi::io::error;
+
+use self::clock::{Clock, HasClock, StillClock};
+use self::io::{HasIo, Io};
+use self::output::Output;
+use super::limits::{RANDOM_BYTES_MAX, WASI_RESOURCES_MAX};
 use super::state::State;
 
-/// Interfaces that are inert here, without their versions.
-const INERT: [&str; 20] = [
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
+/// What the random bytes of every stage begin from.
+const SEED: u64 = 0x6772_6973_746d_696c;
+
+type Add = fn(&mut Linker<State>) -> Result<()>;
+
+/// The interfaces that a component may import, without their versions, and what
+/// defines each.
+const INTERFACES: [(&str, Add); 20] = [
+    ("wasi:cli/environment", |linker| {
+        cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/exit", |linker| {
+        cli::exit::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/stderr", |linker| {
+        cli::stderr::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/stdin", |linker| {
+        cli::stdin::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/stdout", |linker| {
+        cli::stdout::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/terminal-input", |linker| {
+        cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/terminal-output", |linker| {
+        cli::terminal_output::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/terminal-stderr", |linker| {
+        cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/terminal-stdin", |linker| {
+        cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:cli/terminal-stdout", |linker| {
+        cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, State::cli)
+    }),
+    ("wasi:clocks/monotonic-clock", |linker| {
+        clocks::monotonic_clock::add_to_linker::<_, HasClock>(linker, |state| Clock(state.clocks()))
+    }),
+    ("wasi:clocks/wall-clock", |linker| {
+        clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, State::clocks)
+    }),
+    ("wasi:filesystem/preopens", |linker| {
+        filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)
+    }),
+    ("wasi:filesystem/types", |linker| {
+        sync::filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)
+    }),
+    ("wasi:io/error", |linker| {
+        error::add_to_linker::<_, HasSelf<ResourceTable>>(linker, |state| state.ctx().table)
+    }),
+    ("wasi:io/poll", |linker| {
+        sync::io::poll::add_to_linker::<_, HasIo>(linker, |state| Io(state.ctx().table))
+    }),
+    ("wasi:io/streams", |linker| {
+        sync::io::streams::add_to_linker::<_, HasIo>(linker, |state| Io(state.ctx().table))
+    }),
+    ("wasi:random/insecure", |linker| {
+        random::insecure::add_to_linker::<_, WasiRandom>(linker, State::random)
+    }),
+    ("wasi:random/insecure-seed", |linker| {
+        random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, State::random)
+    }),
+    ("wasi:random/random", |linker| {
+        random::random::add_to_linker::<_, WasiRandom>(linker, State::random)
+    }),
 ];
 
-/// What one write to standard error may hold, as `check-write` answers it.
-const WRITE_BYTES_MAX: u64 = 4096;
-
-/// A host resource that stands for any of WASI's; it holds nothing.
-struct Inert;
-
-/// Whether an import, as a component names it, is one of the inert ones.
+/// Whether an import, as a component names it, is of an interface that is there. Of
+/// the versions of 0.2, a later one has all that an earlier one has.
 pub(super) fn is_inert(import: &str) -> bool {
-    let interface = import.split('@').next().unwrap_or(import);
-    INERT.contains(&interface)
-}
-
-/// Defines every inert interface that the component imports.
-pub(super) fn add_to_linker(
-    linker: &mut Linker<State>,
-    component: &Component,
-    engine: &Engine,
-) -> Result<()> {
-    for (name, import) in component.component_type().imports(engine) {
-        if !is_inert(name) {
-            continue;
-        }
-        if let ComponentItem::ComponentInstance(interface) = import.ty {
-            let mut instance = linker.instance(name)?;
-            define(&mut instance, name, &interface, engine)?;
-        }
-    }
-    Ok(())
-}
-
-fn define(
-    instance: &mut LinkerInstance<'_, State>,
-    interface: &str,
-    exports: &ComponentInstance,
-    engine: &Engine,
-) -> Result<()> {
-    for (name, item) in exports.exports(engine) {
-        match item.ty {
-            ComponentItem::Resource(_) => {
-                instance.resource(name, ResourceType::host::<Inert>(), |_, _| Ok(()))?;
-            }
-            ComponentItem::ComponentFunc(_) => {
-                let function = name.to_string();
-                let full_name = format!("{interface}#{name}");
-                instance.func_new(name, move |store, _type, parameters, results| {
-                    answer(store, &function, &full_name, parameters, results)
-                })?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn answer(
-    mut store: StoreContextMut<'_, State>,
-    function: &str,
-    full_name: &str,
-    parameters: &[Val],
-    results: &mut [Val],
-) -> Result<()> {
-    let result = match function {
-        "get-environment" | "get-arguments" | "get-directories" => Val::List(Vec::new()),
-        "initial-cwd" | "get-terminal-stdin" | "get-terminal-stdout" | "get-terminal-stderr" => {
-            Val::Option(None)
-        }
-        "get-stdin" | "get-stdout" | "get-stderr" | "subscribe" => {
-            let inert = Resource::<Inert>::new_own(0);
-            Val::Resource(inert.try_into_resource_any(&mut store)?)
-        }
-        "[method]output-stream.check-write" => {
-            Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES_MAX)))))
-        }
-        "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
-            if let Some(Val::List(bytes)) = parameters.get(1) {
-                let bytes: Vec<u8> = bytes
-                    .iter()
-                    .filter_map(|byte| match byte {
-                        Val::U8(byte) => Some(*byte),
-                        _ => None,
-                    })
-                    .collect();
-                store.data_mut().write_stderr(&bytes);
-            }
-            Val::Result(Ok(None))
-        }
-        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => {
-            Val::Result(Ok(None))
-        }
-        "get-random-u64" | "get-insecure-random-u64" => Val::U64(draw(store.data_mut())),
-        "insecure-seed" | "get-insecure-seed" => Val::Tuple(vec![Val::U64(0), Val::U64(0)]),
-        "get-random-bytes" | "get-insecure-random-bytes" => {
-            let count = match parameters.first() {
-                Some(Val::U64(count)) => (*count).min(WRITE_BYTES_MAX) as usize,
-                _ => 0,
-            };
-            Val::List(
-                (0..count)
-                    .map(|_| Val::U8(draw(store.data_mut()) as u8))
-                    .collect(),
-            )
-        }
-        "now" if full_name.contains("monotonic-clock") => Val::U64(0),
-        "resolution" if full_name.contains("monotonic-clock") => Val::U64(1),
-        "now" | "resolution" => Val::Record(vec![
-            ("seconds".into(), Val::U64(0)),
-            (
-                "nanoseconds".into(),
-                Val::U32(u32::from(function == "resolution")),
-            ),
-        ]),
-        "exit" | "exit-with-code" => {
-            return Err(wasmtime::format_err!(
-                "the stage exited, which a stage may not"
-            ));
-        }
-        _ => {
-            return Err(wasmtime::format_err!(
-                "the stage called `{full_name}`, which a stage may not"
-            ));
-        }
+    let Some((interface, version)) = import.split_once("@0.2.") else {
+        return false;
     };
-    if let Some(slot) = results.first_mut() {
-        *slot = result;
-    }
-    Ok(())
+    let is_release = version.bytes().all(|byte| byte.is_ascii_digit());
+    is_release && INTERFACES.iter().any(|(name, _)| *name == interface)
 }
 
-/// The next number of a fixed sequence (splitmix64).
-fn draw(state: &mut State) -> u64 {
-    state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = state.random;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+/// Defines every interface that a component may import.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    INTERFACES.iter().try_for_each(|(_, add)| add(linker))
+}
+
+/// What WASI knows and holds of one store.
+pub(super) struct Wasi {
+    context: WasiCtx,
+    resources: ResourceTable,
+    output: Output,
+}
+
+impl Wasi {
+    /// No environment, arguments, directories, addresses or input, which is what a
+    /// context has that nobody gave any. Clocks and chance are the machine's in it.
+    pub(super) fn empty() -> Self {
+        let output = Output::default();
+        let chance = Xoshiro256PlusPlus::seed_from_u64(SEED);
+        let context = WasiCtxBuilder::new()
+            .stdout(output.clone())
+            .stderr(output.clone())
+            .wall_clock(StillClock)
+            .monotonic_clock(StillClock)
+            .secure_random(chance.clone())
+            .insecure_random(chance)
+            .insecure_random_seed(0)
+            .max_random_size(RANDOM_BYTES_MAX)
+            .build();
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(WASI_RESOURCES_MAX);
+        Self {
+            context,
+            resources,
+            output,
+        }
+    }
+
+    /// What was written to standard output and error, as far as it was kept.
+    pub(super) fn written(&self) -> Bytes {
+        self.output.kept()
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi.context,
+            table: &mut self.wasi.resources,
+        }
+    }
+}
+
+/// Why a call of WASI broke the stage, where the library has no sentence for it.
+pub(super) fn reason(error: &Error) -> Option<String> {
+    if error.is::<I32Exit>() {
+        return Some("the stage exited, which a stage may not".into());
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(format!(
+            "the stage holds more than {WASI_RESOURCES_MAX} streams and pollables"
+        ));
+    }
+    let words = error.root_cause().to_string();
+    words.starts_with("requested len").then(|| {
+        format!("the stage asked for more than {RANDOM_BYTES_MAX} random bytes in one call")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::Component;
+    use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+
+    use super::*;
+    use crate::stage::{Engine, Limits};
+
+    /// Something of each interface, in the order of the list.
+    const MEMBERS: [&str; INTERFACES.len()] = [
+        "get-arguments",
+        "exit",
+        "get-stderr",
+        "get-stdin",
+        "get-stdout",
+        "terminal-input",
+        "terminal-output",
+        "get-terminal-stderr",
+        "get-terminal-stdin",
+        "get-terminal-stdout",
+        "now",
+        "now",
+        "get-directories",
+        "filesystem-error-code",
+        "error",
+        "poll",
+        "input-stream",
+        "get-insecure-random-u64",
+        "insecure-seed",
+        "get-random-u64",
+    ];
+
+    #[test]
+    fn every_interface_on_the_list_is_there_and_no_other() {
+        let engine = Engine::new(None).unwrap();
+        let is_there = |import: &str, member: &str| {
+            // Whatever the member is, it is not missed for being of another type.
+            let text =
+                format!("(component (import {import:?} (instance (export {member:?} (func)))))");
+            let bytes = wat::parse_str(text).unwrap();
+            let component = Component::new(&engine.engine, bytes).unwrap();
+            match engine.linker.instantiate_pre(&component) {
+                Ok(_) => true,
+                Err(error) => !format!("{error:#}").contains("is missing"),
+            }
+        };
+        for ((interface, _), member) in INTERFACES.iter().zip(MEMBERS) {
+            // Of toolchains that are older than the library, and of younger ones.
+            for version in ["0.2.0", "0.2.6", "0.2.99"] {
+                let import = format!("{interface}@{version}");
+                assert!(is_inert(&import) && is_there(&import, member), "{import}");
+            }
+        }
+        for (import, member) in [
+            ("wasi:cli/environment", "get-arguments"),
+            ("wasi:cli/environment@0.2.0-rc-2023-12-05", "get-arguments"),
+            ("wasi:cli/environment@0.3.0", "get-arguments"),
+            ("wasi:sockets/instance-network@0.2.6", "instance-network"),
+        ] {
+            assert!(!is_inert(import) && !is_there(import, member), "{import}");
+        }
+    }
+
+    #[test]
+    fn chance_is_the_same_in_every_store() {
+        let drawn = || {
+            let mut state = State::new(&Limits::default());
+            let chance = state.random();
+            (
+                random::Host::get_random_bytes(chance, 16).unwrap(),
+                random::Host::get_random_u64(chance).unwrap(),
+                insecure::Host::get_insecure_random_bytes(chance, 16).unwrap(),
+                insecure::Host::get_insecure_random_u64(chance).unwrap(),
+                insecure_seed::Host::insecure_seed(chance).unwrap(),
+            )
+        };
+        assert_eq!(drawn(), drawn());
+        assert_ne!(drawn().0, [0; 16]);
+    }
+
+    #[test]
+    fn as_much_chance_as_is_allowed_can_be_had_in_one_call() {
+        let mut state = State::new(&Limits::default());
+        let mut draw = |count| random::Host::get_random_bytes(state.random(), count);
+        assert_eq!(draw(RANDOM_BYTES_MAX).unwrap().len(), 65_536);
+        let error = draw(RANDOM_BYTES_MAX + 1).unwrap_err();
+        assert_eq!(
+            reason(&error).as_deref(),
+            Some("the stage asked for more than 65536 random bytes in one call")
+        );
+    }
 }

@@ -22,6 +22,8 @@ enum Behaviour {
     Traps,
     Exits,
     Spins,
+    /// Waits for a minute.
+    Sleeps,
     EatsMemory,
     /// Returns more than it may.
     Floods,
@@ -203,6 +205,7 @@ impl Stage for Hostile {
             Behaviour::Traps => trap(),
             Behaviour::Exits => std::process::exit(0),
             Behaviour::Spins => spin(),
+            Behaviour::Sleeps => std::thread::sleep(std::time::Duration::from_secs(60)),
             Behaviour::EatsMemory => eat_memory(),
             Behaviour::Floods => usage = numbers(20 << 20),
             Behaviour::Ragged => usage = numbers(rows - 1),
