@@ -154,7 +154,8 @@ fn a_schema_that_is_set_aside_leaves_its_place_and_its_archive() {
     site.run(&payloads).succeeds();
     make_old(database);
     let ended = set_aside().ends_with(3);
-    let words = "could not set schema `gristmill` aside\n  schema \"gristmill_set_aside\" already exists";
+    let words =
+        "could not set schema `gristmill` aside\n  schema \"gristmill_set_aside\" already exists";
     assert!(ended.stderr.contains(words), "{ended}");
 }
 

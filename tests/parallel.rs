@@ -13,8 +13,8 @@ use gristmill::ingest::{
 use gristmill::load::{LoadableMonths, Loader};
 use gristmill::payload::Payload as Opened;
 use gristmill::plan::{self, Plan, Surroundings};
-use gristmill::stage::Engine;
 use gristmill::source;
+use gristmill::stage::Engine;
 use gristmill_generator::{Cluster, Upload};
 use tokio::runtime::Runtime;
 use uuid::Uuid;

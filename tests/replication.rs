@@ -126,13 +126,18 @@ fn whatever_happens_to_tables_is_replicated() {
 
     // Rows of uploads that lost their day go one by one.
     let staged = pair.count(STAGED);
-    pair.command(&["clean", "--retention-months", "120"]).succeeds();
+    pair.command(&["clean", "--retention-months", "120"])
+        .succeeds();
     pair.is_replicated("clean");
     assert!(pair.count(STAGED) < staged, "clean found something to do");
 
     // Months go as tables, of which a subscriber is not told.
-    pair.command(&["clean", "--retention-months", "3"]).succeeds();
-    let left = pair.site.database.query_value(&format!("SELECT count(*) FROM {STAGED}"));
+    pair.command(&["clean", "--retention-months", "3"])
+        .succeeds();
+    let left = pair
+        .site
+        .database
+        .query_value(&format!("SELECT count(*) FROM {STAGED}"));
     assert_eq!(left.as_deref(), Some("0"));
 }
 

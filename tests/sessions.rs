@@ -4,9 +4,9 @@
 use crate::aggregates;
 use crate::sql;
 use crate::support::command::{gristmill, run};
+use crate::support::own_server::OwnServer;
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
-use crate::support::own_server::OwnServer;
 
 /// What may be set, and each of it changes what something means.
 const ODD: [(&str, &str); 11] = [

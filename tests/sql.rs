@@ -52,15 +52,24 @@ fn whoever_uses_a_table_of_a_day_says_so() {
         }
         let body = body(&sql);
         let header = &sql[..sql.len() - body.len()];
-        for table in ["daily_pods", "daily_volumes", "daily_nodes", "daily_namespaces"] {
+        for table in [
+            "daily_pods",
+            "daily_volumes",
+            "daily_nodes",
+            "daily_namespaces",
+        ] {
             if !body.contains(&format!("pg_temp.{table}")) {
                 continue;
             }
             uses += 1;
             let says = header.lines().any(|line| {
-                line.contains(&format!("pg_temp.{table}")) && line.ends_with("; see make_daily_tables")
+                line.contains(&format!("pg_temp.{table}"))
+                    && line.ends_with("; see make_daily_tables")
             });
-            assert!(says, "the header of sql/{name} does not name pg_temp.{table}");
+            assert!(
+                says,
+                "the header of sql/{name} does not name pg_temp.{table}"
+            );
         }
     }
     assert!(uses > 10, "{uses}");

@@ -496,7 +496,10 @@ pub(super) async fn lock(
     }
 }
 
-pub(super) async fn unlock(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+pub(super) async fn unlock(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+) -> Result<(), DatabaseError> {
     sqlx::query("SELECT pg_advisory_unlock(hashtextextended('gristmill migrate ' || $1, 0))")
         .bind(schema.as_str())
         .execute(connection)

@@ -331,16 +331,15 @@ impl<'a> Resolver<'a> {
         let left_null = table?
             .columns
             .iter()
-            .map(|column| &column.name)
-            .filter(|name| !targets.iter().any(|target| target.column == **name))
-            .cloned()
+            .map(|column| column.name.to_owned())
+            .filter(|name| !targets.iter().any(|target| target.column == *name))
             .collect();
         Some(LoadPlan {
             parser: (*parser).clone(),
             columns,
             parsed,
             transforms,
-            table: table?.name.clone(),
+            table: table?.name.to_owned(),
             targets,
             left_null,
         })
@@ -370,12 +369,10 @@ impl<'a> Resolver<'a> {
                 into.span(),
                 format!("there is no staging table `{}`", into.get_ref()),
             );
-            problem.hint = Some(
-                match nearest(into.get_ref(), names.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
-                },
-            );
+            problem.hint = Some(match nearest(into.get_ref(), names.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
+            });
             self.report(problem);
         }
         table
