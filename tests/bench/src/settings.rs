@@ -216,9 +216,7 @@ fn line(
 impl Case {
     /// Calls the function in a transaction that leaves nothing behind.
     fn seconds(&self, server: &Server, schema: &str, change: &str) -> Result<f64> {
-        let keys: Vec<String> = crate::ENABLED_KEYS
-            .map(|key| format!("'{key}'"))
-            .to_vec();
+        let keys: Vec<String> = crate::ENABLED_KEYS.map(|key| format!("'{key}'")).to_vec();
         let filled = |sql: &str| {
             sql.replace("[day]", &format!("2026-10-{DAYS:02}"))
                 .replace("[keys]", &format!("ARRAY[{}]", keys.join(", ")))
