@@ -182,7 +182,7 @@ pub async fn keep_book(
         book.stages.iter().map(|book| sum(book) as i64).collect()
     };
     let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
-    sqlx::query(include_str!("../../sql/gristmill_run_book.insert.sql"))
+    sqlx::query(include_str!("../../sql/gristmill_row_account.insert.sql"))
         .bind(run_id)
         .bind(&book.file)
         .bind(stages)
