@@ -13,7 +13,7 @@
 CREATE OR REPLACE FUNCTION add_tags_values(period integer, keys text[])
 RETURNS void
 LANGUAGE plpgsql
--- Hashing finds what is there twice faster than sorting.
+-- Hashing is faster than sorting.
 SET enable_sort = off
 AS $$
 BEGIN

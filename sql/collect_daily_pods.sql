@@ -17,11 +17,9 @@ CREATE OR REPLACE FUNCTION collect_daily_pods(usage_day date, generations bigint
 RETURNS void
 LANGUAGE plpgsql
 -- Nobody has counted the rows that were just loaded, and the planner guesses a
--- few: it would read all of the month, sort instead of hash, and look up each name
--- by itself.
+-- few: it would read all of the month, and sort instead of hash.
 SET enable_seqscan = off
 SET enable_sort = off
-SET enable_nestloop = off
 -- Two processors fold the hours faster than one, and sums of whole numbers do not
 -- depend on who adds them. Handing over a row has its cost, so that each hands over
 -- sums and not hours.

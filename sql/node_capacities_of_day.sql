@@ -22,7 +22,6 @@ STABLE
 -- As in collect_daily_pods.
 SET enable_seqscan = off
 SET enable_sort = off
-SET enable_nestloop = off
 SET parallel_setup_cost = 0
 AS $$
 DECLARE

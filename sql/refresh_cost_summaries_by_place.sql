@@ -14,8 +14,6 @@
 CREATE OR REPLACE FUNCTION refresh_cost_summaries_by_place(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
--- Nobody has counted the rows that were just made, and the planner guesses a few.
-SET enable_sort = off
 AS $$
 BEGIN
     DELETE FROM reporting_ocp_cost_summary_by_node_p AS made

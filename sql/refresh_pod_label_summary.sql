@@ -20,9 +20,6 @@ CREATE OR REPLACE FUNCTION refresh_pod_label_summary(
 )
 RETURNS text[]
 LANGUAGE plpgsql
--- Nobody has counted the rows that were just made, and the planner guesses a few.
-SET enable_sort = off
-SET enable_nestloop = off
 AS $$
 DECLARE
     uuid_start CONSTANT text := left(gen_random_uuid()::text, -12);

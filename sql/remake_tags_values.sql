@@ -14,8 +14,6 @@
 CREATE OR REPLACE FUNCTION remake_tags_values(keys text[])
 RETURNS void
 LANGUAGE plpgsql
--- As in add_tags_values.
-SET enable_sort = off
 AS $$
 BEGIN
     WITH seen_values AS (

@@ -16,8 +16,6 @@ RETURNS bigint
 LANGUAGE plpgsql
 -- Block ranges are looked up for each gap; nobody has counted what is in them.
 SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 SET jit = off
 AS $$
 DECLARE

@@ -206,17 +206,19 @@ pub async fn keep_book(
         book.stages.iter().map(|book| sum(book) as i64).collect()
     };
     let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
-    sqlx::query(include_str!("../../../sql/gristmill_run_book.insert.sql"))
-        .bind(run_id)
-        .bind(&book.file)
-        .bind(stages)
-        .bind(sums(|book| book.rows_in))
-        .bind(sums(|book| book.rows_repeated))
-        .bind(sums(|book| book.rows_out))
-        .bind(sums(|book| book.rows_filtered))
-        .bind(sums(|book| book.rows_rejected))
-        .bind(sums(|book| book.rows_taken_over))
-        .execute(connection)
-        .await
-        .map(drop)
+    sqlx::query(include_str!(
+        "../../../sql/gristmill_row_account.insert.sql"
+    ))
+    .bind(run_id)
+    .bind(&book.file)
+    .bind(stages)
+    .bind(sums(|book| book.rows_in))
+    .bind(sums(|book| book.rows_repeated))
+    .bind(sums(|book| book.rows_out))
+    .bind(sums(|book| book.rows_filtered))
+    .bind(sums(|book| book.rows_rejected))
+    .bind(sums(|book| book.rows_taken_over))
+    .execute(connection)
+    .await
+    .map(drop)
 }

@@ -11,6 +11,7 @@ mod copy;
 mod native;
 mod program;
 mod server;
+mod settings;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
     let program = Program::new(options, &server);
     lines.extend(program.start_up(&server)?);
     lines.extend(Scales::measure(options, &server, &program, &payloads, &plan, say)?.lines());
+    say("planner settings of functions");
+    lines.extend(settings::lines(options, &server, &program)?);
     Ok(lines)
 }
 

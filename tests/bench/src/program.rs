@@ -121,11 +121,11 @@ impl<'a> Program<'a> {
         ])
     }
 
-    fn cache(&self) -> PathBuf {
+    pub(crate) fn cache(&self) -> PathBuf {
         self.folder.join("cache")
     }
 
-    fn migrate(&self, schema: &str) -> Result<()> {
+    pub(crate) fn migrate(&self, schema: &str) -> Result<()> {
         let status = self
             .command(&self.cache())
             .args(["db", "migrate", "--schema", schema])
@@ -135,7 +135,7 @@ impl<'a> Program<'a> {
     }
 
     /// Runs a payload; returns the seconds and the most memory that it took.
-    fn run(&self, payload: &Path, schema: &str, cache: &Path) -> Result<(f64, u64)> {
+    pub(crate) fn run(&self, payload: &Path, schema: &str, cache: &Path) -> Result<(f64, u64)> {
         let mut command = self.command(cache);
         command
             .arg("run")
