@@ -365,6 +365,105 @@ fn a_filter_that_leaves_nothing_is_a_mistake() {
         );
 }
 
+/// A case of a stage that is swayed by other rows: three rows, of which the last repeats
+/// the pod of the first, and these lines below them.
+fn swayed(by: &str, expectation: &str) -> Vec<String> {
+    let cases = format!(
+        "[[case]]\nname = \"swayed\"\nconfig.by = \"{by}\"\ninput = '''\n\
+        pod_usage_cpu_core_seconds,pod\n1,a\n2,b\n3,a\n'''\n{expectation}\n"
+    );
+    let component = component::swayed().join("swayed.wasm");
+    let folder = folder(&component, &cases);
+    // What the stage makes on the plain path is expected, and is no excuse.
+    let test = stage_test()
+        .argument(folder.join("swayed.wasm"))
+        .arguments(["--json", "--update"]);
+    let ended = match by {
+        "nothing" => test.succeeds(),
+        _ => test.ends_with(1),
+    };
+    let written = fs::read_to_string(folder.join("cases.toml")).expect("cases");
+    same("cases.toml", &written, &cases);
+    let differences = ended.json()[0]["differences"].clone();
+    serde_json::from_value(differences).expect("sentences")
+}
+
+/// An output of these pods.
+fn pods(pods: [&str; 3]) -> String {
+    let rows: String = (1..4)
+        .zip(pods)
+        .map(|(usage, pod)| format!("{usage},{pod}\n"))
+        .collect();
+    format!("output = '''\npod_usage_cpu_core_seconds,pod\n{rows}'''")
+}
+
+/// In a run such a stage is shown each text once, in whatever batch: what it made of the
+/// rows there would not be what its cases say.
+#[test]
+fn a_stage_that_is_swayed_by_other_rows_fails_whatever_is_expected_of_it() {
+    assert!(swayed("nothing", &pods(["a", "b", "a"])).is_empty());
+    let of_texts = |place: &str, plain: &str, in_run: &str| {
+        vec![format!(
+            "{place}: {plain} when all rows come at once, but {in_run} on the path of a run, \
+            where they come in other batches and another order and each text once: the \
+            contract asks that what comes of a row depends on nothing but what the stage \
+            reads of that row"
+        )]
+    };
+    assert_eq!(
+        swayed("place", &pods(["a 0", "b 1", "a 2"])),
+        of_texts("output, row 1, column `pod`", "`b 1`", "`b 0`")
+    );
+    // The answer to the last row is remembered for the first.
+    assert_eq!(
+        swayed("repetition", &pods(["a 1", "b 1", "a 2"])),
+        of_texts("output, row 2, column `pod`", "`a 2`", "`a 1`")
+    );
+    assert_eq!(
+        swayed("null", &pods(["a", "b", ""])),
+        of_texts("output, row 2, column `pod`", "null", "`a`")
+    );
+    let rejects = "output = '''\npod_usage_cpu_core_seconds,pod\n1,a\n2,b\n'''\n\
+        rejects = '''\nrow,column,code,message\n2,,repeated,not again\n'''";
+    assert_eq!(
+        swayed("rejection", rejects),
+        of_texts("output, row 2", "rejected (`repeated: not again`)", "kept")
+    );
+    let facts = pods(["a", "b", "a"]) + "\nfacts = { rows = [\"3\"] }";
+    assert_eq!(
+        swayed("count", &facts),
+        of_texts("facts", "{\"rows\": [\"3\"]}", "{\"rows\": [\"2\"]}")
+    );
+}
+
+#[test]
+fn a_stage_that_refuses_by_the_size_of_its_batch_fails_too() {
+    let company = swayed("company", "error = \"one at a time\"");
+    assert_eq!(company.len(), 1, "{company:?}");
+    let words = "output: refused (`one at a time`) when all rows come at once, but 3 rows on";
+    assert!(company[0].starts_with(words), "{company:?}");
+    let solitude = swayed("solitude", &pods(["a", "b", "a"]));
+    assert_eq!(solitude.len(), 1, "{solitude:?}");
+    let words = "output: 3 rows when all rows come at once, but failed (`not alone`) on";
+    assert!(solitude[0].starts_with(words), "{solitude:?}");
+}
+
+/// What it makes is no text, so no answers are remembered; batches are others all the
+/// same.
+#[test]
+fn a_stage_of_numbers_that_remembers_rows_fails_too() {
+    let sums = "output = '''\npod_usage_cpu_core_seconds,pod\n1,a\n3,b\n6,a\n'''";
+    assert_eq!(
+        swayed("sum", sums),
+        [
+            "output, row 0, column `pod_usage_cpu_core_seconds`: `1` when all rows come at \
+            once, but `6` on the path of a run, where they come in other batches and another \
+            order: the contract asks that what comes of a row depends on nothing but what the \
+            stage reads of that row"
+        ]
+    );
+}
+
 /// Each round begins when the test has changed something, and the test goes on when
 /// the round has ended: no clock decides anything.
 #[test]

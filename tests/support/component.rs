@@ -87,6 +87,13 @@ pub(crate) fn laconic() -> &'static Path {
     FOLDER.get_or_init(|| of_tests("laconic"))
 }
 
+/// The folder that holds the component of `tests/swayed`.
+#[track_caller]
+pub(crate) fn swayed() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| of_tests("swayed"))
+}
+
 /// Builds a stage whose source is in a folder of `tests`.
 #[track_caller]
 fn of_tests(name: &str) -> PathBuf {

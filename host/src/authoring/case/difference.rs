@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::authoring::harness::run_path::Divergence;
 use crate::authoring::harness::table::Table;
 
 /// Rows up to which two tables are aligned; longer ones are compared by position.
@@ -36,6 +37,8 @@ pub enum Difference {
         budget: f64,
         measured: f64,
     },
+    /// From what comes of the case on the path of a run.
+    Path(Divergence),
     Other(String),
 }
 
@@ -79,6 +82,7 @@ impl fmt::Display for Difference {
                 "budget: `{key}` is {budget}, measured {}",
                 rounded(*measured)
             ),
+            Self::Path(divergence) => write!(formatter, "{divergence}"),
             Self::Other(text) => formatter.write_str(text),
         }
     }

@@ -154,15 +154,22 @@ impl Case {
         self.budget.is_some_and(|budget| budget.is_metered())
     }
 
-    /// Runs the case.
+    /// Runs the case, and takes it along the path of a run besides: the same must come of
+    /// it. What it expects, and what it may take, is about the plain path.
     pub fn run(&self, component: &Component) -> Verdict {
-        let ran = self
-            .trial()
-            .and_then(|trial| trial.run(component, &self.input));
-        match ran {
-            Ok(outcome) => self.judge(&outcome),
-            Err(fault) => self.judge_fault(&fault),
-        }
+        let trial = match self.trial() {
+            Ok(trial) => trial,
+            Err(fault) => return self.judge_fault(&fault),
+        };
+        let plain = trial.run(component, &self.input);
+        let divergence = trial.divergence(component, &self.input, &plain);
+        let mut verdict = match &plain {
+            Ok(outcome) => self.judge(outcome),
+            Err(fault) => self.judge_fault(fault),
+        };
+        let divergence = divergence.map(Difference::Path);
+        verdict.differences.extend(divergence);
+        verdict
     }
 
     fn trial(&self) -> Result<Harness, Fault> {
@@ -269,9 +276,11 @@ impl Verdict {
     }
 
     /// Whether `update` makes the case pass: its expectation is at fault, and not
-    /// its budget or a stage that broke.
+    /// its budget, or a stage that broke or has two answers.
     pub fn can_be_updated(&self) -> bool {
-        let over_budget = |difference: &Difference| matches!(difference, Difference::Budget { .. });
-        self.expectation.is_some() && !self.differences.iter().any(over_budget)
+        let is_of_stage = |difference: &Difference| {
+            matches!(difference, Difference::Budget { .. } | Difference::Path(_))
+        };
+        self.expectation.is_some() && !self.differences.iter().any(is_of_stage)
     }
 }

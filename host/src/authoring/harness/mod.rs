@@ -4,6 +4,7 @@
 //! `stage test`, `run` and `bench` differ in what they do with an `Outcome`.
 
 pub mod measure;
+pub mod run_path;
 pub mod table;
 pub mod view;
 
@@ -19,7 +20,10 @@ use crate::diagnostics::log_line::LogLine;
 use crate::pipeline::definition::Column;
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::rows::column::{ColumnType, Schema};
-use crate::stage::{Component, Contract, Cost, Fact, Settings, StageError, WantedColumn, World};
+use crate::stage::{
+    Component, Contract, Cost, Fact, Settings, StageError, Transform, TransformOutput,
+    WantedColumn, World,
+};
 
 /// What a stage is tried with, besides its input.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +87,11 @@ impl Fault {
             )
         )
     }
+
+    /// Whether the stage opened and refused the rows.
+    fn is_of_input(&self) -> bool {
+        matches!(self, Self::Stage(StageError::Input { .. }))
+    }
 }
 
 impl From<StageError> for Fault {
@@ -100,8 +109,9 @@ impl Harness {
         match component.world {
             World::Parser => self.parse(component, input.as_bytes()),
             World::Transform => {
-                let batch = self.batch(input)?;
-                self.transform(component, batch)
+                let input = self.batch(input)?;
+                let batches = split(&input, self.batch_rows)?;
+                self.transform(component, input, &batches, Transform::process)
             }
         }
     }
@@ -149,14 +159,20 @@ impl Harness {
         })
     }
 
-    fn transform(&self, component: &Component, input: Batch) -> Result<Outcome, Fault> {
+    fn transform(
+        &self,
+        component: &Component,
+        input: Batch,
+        batches_in: &[Batch],
+        process: impl Fn(&mut Transform, &Batch) -> Result<TransformOutput, StageError>,
+    ) -> Result<Outcome, Fault> {
         let mut transform = component.open_transform(&self.settings, &input.schema)?;
         let opened = transform.cost();
         let mut batches = Vec::new();
         let mut rejects = Vec::new();
         let mut filtered = 0;
-        for batch in split(&input, self.batch_rows)? {
-            let processed = transform.process(&batch)?;
+        for batch in batches_in {
+            let processed = process(&mut transform, batch)?;
             batches.push(processed.batch);
             rejects.extend(processed.rejects);
             filtered += processed.filtered;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::rows::column::{Field, Schema};
+use crate::rows::column::{ColumnType, Field, Schema};
 use crate::stage::StageError;
 use crate::stage::bindings::exports::gristmill::stage::transform as wit;
 use crate::stage::bindings::gristmill::stage::types::FieldResult;
@@ -26,6 +26,15 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// Whether texts come of one text alone: a run shows such a stage each text once.
+    pub fn is_of_texts(&self) -> bool {
+        let repeats =
+            |field: &Field| matches!(field.column_type, ColumnType::Dictionary | ColumnType::Json);
+        self.row_effect == RowEffect::Keeps
+            && self.reads.len() == 1
+            && self.reads.iter().chain(&self.writes).all(repeats)
+    }
+
     /// The schema behind the stage: replaced in place, added at the end, dropped.
     pub(super) fn apply(&self, input: &Schema) -> Result<Schema, StageError> {
         if self.reads.len().max(self.writes.len()) > COLUMNS_MAX {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, StringArray, UInt32Array};
 
 use super::rejection::Rejection;
-use super::{Contract, MemoizedOutput, RowEffect, Transform, TransformOutput, rejected_rows};
+use super::{Contract, MemoizedOutput, Transform, TransformOutput, rejected_rows};
 use crate::rows::batch::{Batch, Places, TextDictionary, Values};
-use crate::rows::column::{ColumnType, Field, Schema};
+use crate::rows::column::Schema;
 use crate::rows::memo::TextMemo;
 use crate::stage::StageError;
 use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
@@ -152,12 +152,9 @@ impl AnswerMemo {
     /// None so far; nothing when what comes of a row is not up to one text, or is more
     /// than texts.
     pub(super) fn of(contract: &Contract) -> Option<Self> {
-        let repeats =
-            |field: &Field| matches!(field.column_type, ColumnType::Dictionary | ColumnType::Json);
-        let is_of_texts = contract.row_effect == RowEffect::Keeps
-            && contract.reads.len() == 1
-            && contract.reads.iter().chain(&contract.writes).all(repeats);
-        is_of_texts.then(|| Self::to_nothing(contract.writes.len()))
+        contract
+            .is_of_texts()
+            .then(|| Self::to_nothing(contract.writes.len()))
     }
 
     fn to_nothing(columns: usize) -> Self {
@@ -268,6 +265,8 @@ impl WrittenColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::column::{ColumnType, Field};
+    use crate::stage::RowEffect;
 
     fn column(texts: &[Option<&str>]) -> ArrayRef {
         Arc::new(texts.iter().copied().collect::<TextDictionary>())
