@@ -131,11 +131,13 @@ impl Engine {
             return Err(not_webassembly(path));
         }
         let digest = hex::encode(&Sha256::digest(&bytes));
-        if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
+        if let Some(pin) = pin
+            && *pin != digest
+        {
             return Err(ComponentRefusal::new(format!(
-                "component `{shown}` has another digest than this"
+                "component `{shown}` is not the one that was pinned"
             ))
-            .hint(format!("it is {digest}"))
+            .hint(format!("{pin} was pinned, it is {digest}"))
             .reason(Reason::Pin));
         }
         let size = bytes.len() as u64;
