@@ -10,7 +10,7 @@ CREATE TABLE gristmill_quarantine (
     file text NOT NULL,
     line bigint,
     stage text NOT NULL,
-    component_digest text NOT NULL,
+    component_digest text,
     column_name text,
     code text NOT NULL,
     message text NOT NULL,
@@ -35,6 +35,7 @@ CREATE INDEX gristmill_quarantine_resolved_by_run_index ON gristmill_quarantine 
     WHERE resolved_by_run IS NOT NULL;
 
 COMMENT ON COLUMN gristmill_quarantine.line IS 'Counted from 1, the header is line 1';
+COMMENT ON COLUMN gristmill_quarantine.component_digest IS 'Null when the load rejected the row, and no stage';
 COMMENT ON COLUMN gristmill_quarantine.column_name IS 'Null when the row as a whole was refused';
 COMMENT ON COLUMN gristmill_quarantine.code IS 'Short and stable, for programs: not-a-number, out-of-range';
 COMMENT ON COLUMN gristmill_quarantine.raw

@@ -12,7 +12,7 @@ CREATE TABLE gristmill_reject (
     file text NOT NULL,
     line bigint,
     stage text NOT NULL,
-    component_digest text NOT NULL,
+    component_digest text,
     column_name text,
     code text NOT NULL,
     message text NOT NULL,
@@ -26,3 +26,4 @@ ALTER TABLE gristmill_reject ALTER COLUMN raw SET STORAGE EXTERNAL;
 CREATE INDEX gristmill_reject_generation_index ON gristmill_reject (generation);
 
 COMMENT ON COLUMN gristmill_reject.batch IS 'The batch of the file, counted from 1: workers write side by side';
+COMMENT ON COLUMN gristmill_reject.component_digest IS 'Null when the load rejected the row, and no stage';

@@ -7,8 +7,8 @@
 -- $3   reports            text[]   its report kind
 -- $4   files              text[]   its file
 -- $5   lines              bigint[] its line; null where unknown
--- $6   stages             text[]   the stage that rejected it
--- $7   component_digests  text[]   the stage's component
+-- $6   stages             text[]   the stage that rejected it, or the load
+-- $7   component_digests  text[]   the stage's component; null for the load
 -- $8   column_names       text[]   the column at fault; null where there is none
 -- $9   codes              text[]   the reason, for machines
 -- $10  messages           text[]   the reason, for people

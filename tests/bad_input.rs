@@ -262,13 +262,13 @@ fn few_bad_rows_go_to_quarantine_and_the_rest_counts() {
         ),
         (
             ("pod_limit_cpu_core_seconds", "1e30"),
-            "load|0|pod_limit_cpu_core_hours|out-of-range|277777777777777800000000000 does not fit \
+            "load|null|pod_limit_cpu_core_hours|out-of-range|277777777777777800000000000 does not fit \
             `pod_limit_cpu_core_hours_e12`, which holds up to 9223372",
         ),
         (
             ("interval_start", "1812-06-24 00:00:00 +0000 UTC"),
             &format!(
-                "load|0|interval_start|out-of-range|1812-06-24T00:00:00Z is not in the months {}: \
+                "load|null|interval_start|out-of-range|1812-06-24T00:00:00Z is not in the months {}: \
                 `months-back` in `[limits]` is 120",
                 loadable_months()
             ),
@@ -315,7 +315,7 @@ fn many_bad_rows_fail_the_payload_and_are_kept() {
             expected a number, found `abc`|t|f|failed",
             "pods.csv|200|csv-parse|64|interval_start|not-a-timestamp|\
             expected a timestamp, found `yesterday`|t|f|failed",
-            "pods.csv|201|load|0|pod_limit_cpu_core_hours|out-of-range|\
+            "pods.csv|201|load|null|pod_limit_cpu_core_hours|out-of-range|\
             277777777777777800000000000 does not fit `pod_limit_cpu_core_hours_e12`, \
             which holds up to 9223372|t|f|failed",
         ],

@@ -60,7 +60,7 @@ definitions! {
     extends_nothing => 2,
     missing_component => 3,
     not_a_component => 2,
-    wrong_digest => 2,
+    digest_in_a_stage => 2,
     refused_config => 2,
     limit_of_the_pipeline => 2,
     waits_out_of_range => 2,

@@ -62,8 +62,8 @@ fn a_name_whose_id_is_taken_costs_its_rows() {
     check_quarantine(
         &scene.database,
         &[
-            "pods.csv|6|load|0|node|id-taken|`unlucky` cannot be stored: its id is that of another name|f|t|published",
-            "pods.csv|9|load|0|namespace|id-taken|`unlucky` cannot be stored: its id is that of another name|f|t|published",
+            "pods.csv|6|load|null|node|id-taken|`unlucky` cannot be stored: its id is that of another name|f|t|published",
+            "pods.csv|9|load|null|namespace|id-taken|`unlucky` cannot be stored: its id is that of another name|f|t|published",
         ],
     );
     let expected = [["n1", "4"].map(|cell| Some(cell.to_string()))];
@@ -104,7 +104,7 @@ fn a_label_set_whose_id_is_taken_costs_its_rows() {
     check_quarantine(
         &scene.database,
         &[
-            "pods.csv|6|load|0|pod_labels|id-taken|`{\\\"vm_kubevirt_io_name\\\":\\\"unlucky\\\"}` \
+            "pods.csv|6|load|null|pod_labels|id-taken|`{\\\"vm_kubevirt_io_name\\\":\\\"unlucky\\\"}` \
             cannot be stored: its id is that of another label set|f|t|published",
         ],
     );

@@ -147,7 +147,10 @@ fn show(row: &QuarantinedRow) {
             row.line.map_or_else(String::new, |line| line.to_string()),
         ),
         ("stage", row.stage.clone()),
-        ("component", row.component_digest.clone()),
+        (
+            "component",
+            row.component_digest.clone().unwrap_or_default(),
+        ),
         ("code", row.code.clone()),
         ("column", row.column_name.clone().unwrap_or_default()),
         ("message", row.message.clone()),

@@ -262,9 +262,10 @@ fn write_junit(path: &Path, tested: &[TestOutput]) -> Result<()> {
             time: case.time,
         })
         .collect();
-    std::fs::write(path, junit::document(&results)).map_err(|error| {
-        Failure::environment(format!("cannot write results to `{}`", path.display())).because(error)
-    })
+    let unwritten =
+        || Failure::environment(format!("cannot write results to `{}`", path.display()));
+    let document = junit::document(&results).map_err(|error| unwritten().because(error))?;
+    std::fs::write(path, document).map_err(|error| unwritten().because(error))
 }
 
 fn show(tested: &[TestOutput]) {

@@ -7,14 +7,31 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
+use percent_encoding::{
+    AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::error::DatabaseError;
 
 /// Where a mistyped password ends up, and what to do about it.
 const ENCODE: &str = "in a user name or a password, `/`, `?`, `#`, `@` and `%` are to be written as `%2F`, `%3F`, `%23`, `%40` and `%25`";
+
+/// What divides a URL, or ends the one that a message has. A `/` does not: a folder has
+/// it, and the host stands before the first.
+const DIVIDES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b':')
+    .add(b'?')
+    .add(b'@')
+    .add(b'`');
 
 /// What the library says of URLs that it does not take, where that repeats nothing.
 const REASONS: [&str; 6] = [
@@ -150,34 +167,24 @@ fn parameters(rest: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').filter_map(|pair| pair.split_once('='))
 }
 
-/// Lower-case, without percent-encoding of ASCII: to see through what a key is.
+/// Lower-case, without percent-encoding: to see through what a key is.
 fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let escaped = match (first, behind) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first).to_ascii_lowercase());
-        rest = match escaped {
-            Some(_) => &behind[2..],
-            None => behind,
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text)
+        .decode_utf8_lossy()
+        .to_ascii_lowercase()
 }
 
-/// Built from its parts, so that no password and no other parameter can slip through.
+/// Built from its parts, so that no password and no other parameter can slip through, and
+/// written so that it is read as it was meant.
 fn location(options: &PgConnectOptions) -> String {
+    let escaped = |text| utf8_percent_encode(text, DIVIDES);
     let user = options.get_username();
-    let database = options.get_database().unwrap_or(user);
+    let database = escaped(options.get_database().unwrap_or(user));
+    let user = escaped(user);
     match options.get_socket() {
         Some(socket) => format!(
             "`postgresql:///{database}?host={}&user={user}`",
-            socket.display()
+            percent_encode(socket.as_os_str().as_bytes(), DIVIDES)
         ),
         None => format!(
             "`postgresql://{user}@{}:{}/{database}`",
@@ -221,6 +228,10 @@ mod tests {
         located(
             "postgres://alice:se%2Fcr%40et@db/usage",
             "`postgresql://alice@db:5432/usage`",
+        );
+        located(
+            "postgres://al%40ice@db/us%3Fage",
+            "`postgresql://al%40ice@db:5432/us%3Fage`",
         );
         // The last `@` is the one before the host.
         located(

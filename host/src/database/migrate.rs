@@ -16,7 +16,6 @@ use super::error::{DatabaseError, SqlError, line_of, sql_state};
 use super::schema_name::SchemaName;
 use super::session::MEANING;
 use super::set_aside;
-use crate::diagnostics::digest::hexadecimal;
 use crate::diagnostics::failpoint::{self, Failpoint};
 
 /// How long to wait for the lock, and a migration for a table that others use.
@@ -176,7 +175,7 @@ impl AppliedMigrations {
             && self
                 .checksums
                 .first()
-                .is_some_and(|checksum| hexadecimal(checksum) == BEFORE_BASELINE)
+                .is_some_and(|checksum| hex::encode(checksum) == BEFORE_BASELINE)
     }
 }
 
@@ -465,7 +464,7 @@ fn replaceables_digest() -> String {
     }
     format!(
         "gristmill functions sha256:{}",
-        hexadecimal(&digest.finalize())
+        hex::encode(&digest.finalize())
     )
 }
 

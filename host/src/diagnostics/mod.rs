@@ -3,7 +3,6 @@
 
 pub mod counters;
 pub mod days;
-pub mod digest;
 pub mod failpoint;
 pub mod failure;
 pub mod hindrance;

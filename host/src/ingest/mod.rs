@@ -297,7 +297,8 @@ pub fn describe(reject: &Reject) -> String {
         .map_or_else(String::new, |column| format!("column `{column}`: "));
     format!(
         "{line}stage `{}`: {column}{}",
-        reject.stage, reject.row.message
+        reject.by.name(),
+        reject.row.message
     )
 }
 

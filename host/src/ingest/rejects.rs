@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use super::lock;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::chain::Reject;
+use crate::ingest::chain::{Reject, RejectedBy};
 use crate::pipeline::plan::PayloadBudget;
 
 /// Rows that wait to be handed on together: few statements, and little memory.
@@ -171,14 +171,7 @@ fn bytes_of(reject: &Reject) -> u64 {
 /// The rejected rows of one file, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RejectTally {
-    by: BTreeMap<Rejecter, OfRejecter>,
-}
-
-/// Who rejects rows. A stage may be called as the load is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rejecter {
-    stage: String,
-    is_load: bool,
+    by: BTreeMap<RejectedBy, OfRejecter>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,11 +185,7 @@ impl RejectTally {
     /// Counts the rows that a batch lost.
     pub(super) fn add(&mut self, batch: u64, rejects: &[Reject]) {
         for reject in rejects {
-            let rejecter = Rejecter {
-                stage: reject.stage.clone(),
-                is_load: reject.digest.is_empty(),
-            };
-            let of = self.by.entry(rejecter).or_default();
+            let of = self.by.entry(reject.by.clone()).or_default();
             of.rows += 1;
             let place = place_of(batch, reject);
             let position = of
@@ -218,31 +207,32 @@ impl RejectTally {
 
     /// How many the table could not hold.
     pub fn rows_by_load(&self) -> u64 {
-        self.of(|rejecter| rejecter.is_load)
+        self.of(|by| *by == RejectedBy::Load)
     }
 
     /// How many a stage rejected.
     pub fn rows_by(&self, stage: &str) -> u64 {
-        self.of(|rejecter| rejecter.stage == stage && !rejecter.is_load)
+        self.of(|by| is_stage(by, stage))
     }
 
     /// The first rows, without their raw text: of one stage, or of all.
     pub fn first(&self, stage: Option<&str>) -> Vec<&Reject> {
-        let wanted = |rejecter: &Rejecter| match stage {
-            Some(stage) => rejecter.stage == stage && !rejecter.is_load,
-            None => true,
-        };
-        let of = self.by.iter().filter(|(rejecter, _)| wanted(rejecter));
+        let wanted = |by| stage.is_none_or(|stage| is_stage(by, stage));
+        let of = self.by.iter().filter(|(by, _)| wanted(by));
         let mut first: Vec<&(u64, Reject)> = of.flat_map(|(_, of)| &of.first).collect();
         first.sort_by_key(|(batch, reject)| place_of(*batch, reject));
         first.truncate(FIRST_ROWS_MAX);
         first.into_iter().map(|(_, reject)| reject).collect()
     }
 
-    fn of(&self, wanted: impl Fn(&Rejecter) -> bool) -> u64 {
-        let of = self.by.iter().filter(|(rejecter, _)| wanted(rejecter));
+    fn of(&self, wanted: impl Fn(&RejectedBy) -> bool) -> u64 {
+        let of = self.by.iter().filter(|(by, _)| wanted(by));
         of.map(|(_, of)| of.rows).sum()
     }
+}
+
+fn is_stage(by: &RejectedBy, stage: &str) -> bool {
+    matches!(by, RejectedBy::Stage { name, .. } if name == stage)
 }
 
 /// What the rows of a file are ordered by.
@@ -268,8 +258,13 @@ mod tests {
 
     fn reject(stage: &str, line: u64, raw: &[u8]) -> Reject {
         Reject {
-            stage: stage.into(),
-            digest: if stage == "load" { "" } else { "d" }.into(),
+            by: match stage {
+                "load" => RejectedBy::Load,
+                name => RejectedBy::Stage {
+                    name: name.into(),
+                    digest: "d".into(),
+                },
+            },
             row: RejectedRow {
                 line: Some(line),
                 column: None,

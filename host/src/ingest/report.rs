@@ -21,10 +21,12 @@ use super::{
 };
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::chain::{Breaks, Chain, ChainError, LearnedFacts, Read, Reader, Reject};
+use crate::ingest::chain::{
+    Breaks, Chain, ChainError, LearnedFacts, Read, Reader, Reject, RejectedBy,
+};
 use crate::ingest::hours;
 use crate::ingest::log_book;
-use crate::ingest::row_accounting::{LOAD_STAGE, StageAccount};
+use crate::ingest::row_accounting::StageAccount;
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::Batch;
 
@@ -260,8 +262,7 @@ impl<'a> Report<'a> {
         let mut rejects = output.rejects;
         let unfit = load.send(&output.batch).map_err(Why::Failure)?;
         rejects.extend(unfit.into_iter().map(|row| Reject {
-            stage: LOAD_STAGE.to_string(),
-            digest: String::new(),
+            by: RejectedBy::Load,
             row,
         }));
         worked.rows_filtered += output.rows_filtered;

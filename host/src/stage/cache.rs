@@ -70,7 +70,7 @@ impl Cache {
     /// Where a component that this engine compiled is kept.
     fn path(&self, settings: &[u8; DIGEST_BYTES], digest: &str) -> Option<PathBuf> {
         let directory = self.directory.as_ref()?;
-        let engine = crate::diagnostics::digest::hexadecimal(&settings[..8]);
+        let engine = hex::encode(&settings[..8]);
         Some(directory.join(format!("{digest}-{engine}.cwasm")))
     }
 }
@@ -170,7 +170,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::diagnostics::digest::hexadecimal;
 
     struct Scene {
         folder: tempfile::TempDir,
@@ -192,7 +191,7 @@ mod tests {
         fn keep(&self, export: &str) -> String {
             let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
             let bytes = wat::parse_str(text).unwrap();
-            let digest = hexadecimal(&Sha256::digest(&bytes));
+            let digest = hex::encode(&Sha256::digest(&bytes));
             let compiled = self.engine.precompile_component(&bytes).unwrap();
             self.cache.keep(&self.engine, &digest, &compiled);
             digest

@@ -16,7 +16,6 @@ use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
 use super::state::State;
 use super::{StageError, StageInstance};
-use crate::diagnostics::digest::hexadecimal;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
@@ -131,12 +130,14 @@ impl Engine {
         if !bytes.starts_with(b"\0asm") {
             return Err(not_webassembly(path));
         }
-        let digest = hexadecimal(&Sha256::digest(&bytes));
-        if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
+        let digest = hex::encode(&Sha256::digest(&bytes));
+        if let Some(pin) = pin
+            && *pin != digest
+        {
             return Err(ComponentRefusal::new(format!(
-                "component `{shown}` has another digest than this"
+                "component `{shown}` is not the one that was pinned"
             ))
-            .hint(format!("it is {digest}"))
+            .hint(format!("{pin} was pinned, it is {digest}"))
             .reason(Reason::Pin));
         }
         let size = bytes.len() as u64;

@@ -10,7 +10,6 @@ use super::component::{self, Component, ComponentRefusal};
 use super::engine::Engine;
 use super::limits::LoadLimits;
 use super::{CONTRACT_VERSION, World, wasi};
-use crate::diagnostics::digest::hexadecimal;
 
 /// What is known of a file that is, or should be, a stage.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl Engine {
         let bytes = component::read(path)?;
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,
-            digest: hexadecimal(&Sha256::digest(&bytes)),
+            digest: hex::encode(&Sha256::digest(&bytes)),
             compile_time: None,
             world: None,
             version: None,

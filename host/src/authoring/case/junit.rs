@@ -1,7 +1,8 @@
 //! Results of cases as JUnit XML, which every CI can show.
 
-use std::fmt::Write as _;
 use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use crate::diagnostics::printable;
 
@@ -16,85 +17,83 @@ pub struct Result<'a> {
 }
 
 /// The document; cases of a stage stand together.
-pub fn document(results: &[Result<'_>]) -> String {
-    let mut stages: Vec<&str> = Vec::new();
+///
+/// # Errors
+/// The library cannot write it.
+pub fn document(results: &[Result<'_>]) -> std::result::Result<String, SerializeError> {
+    let mut suites: Vec<(&str, TestSuite)> = Vec::new();
     for result in results {
-        if !stages.contains(&result.stage) {
-            stages.push(result.stage);
-        }
+        let position = suites.iter().position(|(stage, _)| *stage == result.stage);
+        let position = position.unwrap_or_else(|| {
+            suites.push((result.stage, TestSuite::new(fit(result.stage))));
+            suites.len() - 1
+        });
+        let suite = &mut suites[position].1;
+        suite.add_test_case(test_case(result));
+        suite.set_time(suite.time.unwrap_or_default() + result.time);
     }
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let all: Vec<Result<'_>> = results.to_vec();
-    let _ = writeln!(text, "<testsuites name=\"gristmill\"{}>", totals(&all));
-    for stage in stages {
-        let of_stage: Vec<Result<'_>> = results
-            .iter()
-            .filter(|result| result.stage == stage)
-            .copied()
-            .collect();
-        let name = escaped(stage);
-        let _ = writeln!(text, "  <testsuite name=\"{name}\"{}>", totals(&of_stage));
-        for result in of_stage {
-            write_case(&mut text, &name, &result);
-        }
-        text.push_str("  </testsuite>\n");
-    }
-    text.push_str("</testsuites>\n");
-    text
+    let mut report = Report::new("gristmill");
+    report.set_time(results.iter().map(|result| result.time).sum());
+    report.add_test_suites(suites.into_iter().map(|(_, suite)| suite));
+    report.to_string()
 }
 
-fn totals(results: &[Result<'_>]) -> String {
-    let failures = results
-        .iter()
-        .filter(|result| !result.differences.is_empty())
-        .count();
-    let time: Duration = results.iter().map(|result| result.time).sum();
-    format!(
-        " tests=\"{}\" failures=\"{failures}\" errors=\"0\" time=\"{:.3}\"",
-        results.len(),
-        time.as_secs_f64()
-    )
+fn test_case(result: &Result<'_>) -> TestCase {
+    let status = match result.differences {
+        [] => TestCaseStatus::success(),
+        [first, ..] => {
+            let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            failure.set_message(fit(first));
+            failure.set_description(fit(&result.differences.join("\n")));
+            failure
+        }
+    };
+    let mut case = TestCase::new(fit(result.case), status);
+    case.set_classname(fit(result.stage)).set_time(result.time);
+    case
 }
 
-fn write_case(text: &mut String, stage: &str, result: &Result<'_>) {
-    let _ = write!(
-        text,
-        "    <testcase classname=\"{stage}\" name=\"{}\" time=\"{:.3}\"",
-        escaped(result.case),
-        result.time.as_secs_f64()
-    );
-    match result.differences {
-        [] => text.push_str("/>\n"),
-        differences => {
-            let _ = writeln!(
-                text,
-                ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
-                escaped(&differences[0]),
-                escaped(&differences.join("\n"))
-            );
-        }
-    }
+/// Text of others as on a terminal. The library leaves out tabs, and lets pass two
+/// characters that XML has no way to write.
+fn fit(text: &str) -> String {
+    printable::lines(text)
+        .replace('\t', " ")
+        .replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// Text for an attribute or an element. XML has no way to write most control
-/// characters, so they become a replacement character. What cannot be seen shows its
-/// number, as on a terminal.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push_str("&#10;"),
-            '\r' => escaped.push_str("&#13;"),
-            '\t' => escaped.push_str("&#9;"),
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            control if control.is_control() => escaped.push('\u{fffd}'),
-            hidden if printable::is_hidden(hidden) => escaped.extend(hidden.escape_unicode()),
-            other => escaped.push(other),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_is_well_formed_and_does_not_steer_a_terminal() {
+        let differences = ["a\t<b>\u{1}\u{1b}[2J\nc\u{ffff}\u{202e}".to_string()];
+        let result = Result {
+            stage: "\"s\"",
+            case: "it's <&>\r\u{fffe}",
+            differences: &differences,
+            time: Duration::from_millis(1500),
+        };
+        let passed = Result {
+            differences: &[],
+            ..result
+        };
+        let text = document(&[result, passed]).unwrap();
+        assert!(
+            !text.contains(|c| c != '\n' && printable::is_hidden(c)),
+            "{text}"
+        );
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let named = |name| document.descendants().find(|node| node.has_tag_name(name));
+        let failure = named("failure").unwrap();
+        assert_eq!(failure.text(), Some("a <b>  [2J\nc\u{fffd}\\u{202e}"));
+        let suite = named("testsuite").unwrap();
+        let attributes = ["name", "tests", "failures", "time"].map(|name| suite.attribute(name));
+        assert_eq!(
+            attributes,
+            [Some("\"s\""), Some("2"), Some("1"), Some("3.000")]
+        );
+        let case = named("testcase").unwrap();
+        assert_eq!(case.attribute("name"), Some("it's <&> \u{fffd}"));
     }
-    escaped
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub use self::containment::Breaks;
 use self::containment::ContainedTransform;
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::row_accounting::StageAccount;
+use crate::ingest::row_accounting::{LOAD_STAGE, StageAccount};
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::{Batch, RejectedRow};
@@ -122,13 +122,41 @@ pub struct Read {
     pub stage_time: Duration,
 }
 
-/// A row that a stage rejected.
+/// A row that was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    pub stage: String,
-    /// Digest of the stage's component.
-    pub digest: String,
+    pub by: RejectedBy,
     pub row: RejectedRow,
+}
+
+/// Who rejected a row. A stage may be called as the load is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RejectedBy {
+    Stage {
+        name: String,
+        /// Digest of its component.
+        digest: String,
+    },
+    /// The table cannot hold the row.
+    Load,
+}
+
+impl RejectedBy {
+    /// The name that people are told.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stage { name, .. } => name,
+            Self::Load => LOAD_STAGE,
+        }
+    }
+
+    /// The digest of the component; the load has none.
+    pub fn digest(&self) -> Option<&str> {
+        match self {
+            Self::Stage { digest, .. } => Some(digest),
+            Self::Load => None,
+        }
+    }
 }
 
 /// What a batch became.
@@ -458,8 +486,10 @@ fn labelled(stage: &StagePlan, log: Vec<LogLine>) -> Vec<(String, LogLine)> {
 fn labelled_rejects(stage: &StagePlan, rows: Vec<RejectedRow>) -> Vec<Reject> {
     rows.into_iter()
         .map(|row| Reject {
-            stage: stage.name.clone(),
-            digest: stage.component.digest.clone(),
+            by: RejectedBy::Stage {
+                name: stage.name.clone(),
+                digest: stage.component.digest.clone(),
+            },
             row,
         })
         .collect()

@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::root::{Digest, FileCondition, Root};
 use super::{Archive, ArchivedPayload, Owner};
 use crate::database::SqlError;
-use crate::diagnostics::digest::hexadecimal;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance;
@@ -97,7 +96,7 @@ impl ArchiveWrite {
             .map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         failpoint::passed(Failpoint::ArchiveWritten);
-        let digest = hexadecimal(&writer.hasher.finalize());
+        let digest = hex::encode(&writer.hasher.finalize());
         Ok(WrittenFile {
             digest: Digest::parse(&digest).ok_or_else(|| io::Error::other("no digest"))?,
             bytes: writer.bytes,

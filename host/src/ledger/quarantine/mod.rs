@@ -41,8 +41,8 @@ pub struct QuarantinedRow {
     pub file: String,
     pub line: Option<i64>,
     pub stage: String,
-    /// Empty for the load, which is no component.
-    pub component_digest: String,
+    /// The load has none.
+    pub component_digest: Option<String>,
     #[serde(rename = "column")]
     pub column_name: Option<String>,
     pub code: String,

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
-use crate::ingest::chain::Reject;
+use crate::ingest::chain::RejectedBy;
 use crate::ingest::{FoundReject, RejectSink};
 use crate::rows::batch::RejectedRow;
 
@@ -53,12 +53,7 @@ async fn insert(
     let of_rows = |of: fn(&RejectedRow) -> &String| -> Vec<String> {
         rows().map(|row| text(of(row))).collect()
     };
-    let of_reject = |of: fn(&Reject) -> &String| -> Vec<&str> {
-        rejects
-            .iter()
-            .map(|found| of(&found.reject).as_str())
-            .collect()
-    };
+    let by = || rejects.iter().map(|found| &found.reject.by);
     sqlx::query(include_str!("../../../../sql/gristmill_reject.insert.sql"))
         .bind(generation)
         .bind(
@@ -74,8 +69,8 @@ async fn insert(
                 .map(|row| row.line.map(|line| line as i64))
                 .collect::<Vec<_>>(),
         )
-        .bind(of_reject(|reject| &reject.stage))
-        .bind(of_reject(|reject| &reject.digest))
+        .bind(by().map(RejectedBy::name).collect::<Vec<_>>())
+        .bind(by().map(RejectedBy::digest).collect::<Vec<_>>())
         .bind(
             rows()
                 .map(|row| row.column.as_deref().map(text))

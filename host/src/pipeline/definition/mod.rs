@@ -3,6 +3,7 @@
 //!
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
+mod former;
 mod json_schema;
 mod merge;
 mod quantity;
@@ -155,9 +156,6 @@ pub struct Stage {
     /// Path of the component.
     #[schemars(with = "String")]
     pub component: Spanned<String>,
-    /// Digest that the component must have.
-    #[schemars(with = "Option<String>")]
-    pub sha256: Option<Spanned<String>>,
     /// Handed to the stage as JSON.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub config: Option<Spanned<toml::Table>>,
@@ -389,6 +387,7 @@ pub fn load(path: &Path) -> Result<SourcedDefinition, Box<Unreadable>> {
     let parsed = merge::collect(path, &mut sources)
         .and_then(|()| merge::merged(&sources))
         .and_then(|table| {
+            former::refuse(table.get_ref(), path)?;
             Definition::deserialize(toml::de::Deserializer::from(table))
                 .map_err(|error| merge::problem(&error, 0))
         });

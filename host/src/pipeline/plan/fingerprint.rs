@@ -6,7 +6,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::load_version::LOAD_VERSION;
 use super::{LoadPlan, Plan, ReportAction, StagePlan};
-use crate::diagnostics::digest::hexadecimal;
 use crate::pipeline::definition::BoundSet;
 use crate::stage::{CONTRACT_VERSION, Limits};
 
@@ -33,7 +32,7 @@ impl Plan {
             "months": [self.months.back, self.months.ahead],
             "reports": reports,
         });
-        hexadecimal(&Sha256::digest(plan.to_string()))
+        hex::encode(&Sha256::digest(plan.to_string()))
     }
 }
 

@@ -41,28 +41,20 @@ impl<'a> Resolver<'a> {
         stage: &definition::Stage,
     ) -> Option<StagePlan> {
         let path = self.component_path(&stage.component)?;
-        let pin = stage.sha256.as_ref();
         let own = stage.limits.as_ref().map(Spanned::get_ref);
         let load_limits = self.load_limits(own)?;
-        let locked = self.locked(name, stage)?;
-        let expected = pin.map(|pin| pin.get_ref().as_str()).or(locked);
+        let locked = self.locked(name)?;
         let engine = self.surroundings.engine;
-        let loaded = engine.load_within(&path, expected, load_limits);
+        let loaded = engine.load_within(&path, locked, load_limits);
         let component = match loaded {
             Ok(component) => component,
             Err(unusable) => {
-                let span = match (unusable.reason, pin) {
-                    (Reason::Pin, Some(pin)) => pin.span(),
-                    _ => stage.component.span(),
-                };
                 let mut problem = Problem::new(
-                    span,
+                    stage.component.span(),
                     format!("stage `{}`: {}", name.get_ref(), unusable.message),
                 );
                 problem.hint = unusable.hint;
-                if let (Reason::Pin, None, Some(lock)) =
-                    (unusable.reason, pin, self.surroundings.lock)
-                {
+                if let (Reason::Pin, Some(lock)) = (unusable.reason, self.surroundings.lock) {
                     problem.message = format!(
                         "stage `{}`: component `{}` is not the one that lock `{}` has",
                         name.get_ref(),
@@ -168,11 +160,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The digest that the lock has for a stage; `Some(None)` where nothing is locked.
-    fn locked(
-        &mut self,
-        name: &Spanned<String>,
-        stage: &definition::Stage,
-    ) -> Option<Option<&'a str>> {
+    fn locked(&mut self, name: &Spanned<String>) -> Option<Option<&'a str>> {
         let Some(lock) = self.surroundings.lock else {
             return Some(None);
         };
@@ -183,17 +171,6 @@ impl<'a> Resolver<'a> {
             self.report(Problem::new(name.span(), message).hint(hint));
             return None;
         };
-        if let Some(pin) = &stage.sha256
-            && !pin.get_ref().eq_ignore_ascii_case(&locked.sha256)
-        {
-            let message = format!(
-                "stage `{}` is pinned to another digest than lock `{shown}` has for it",
-                name.get_ref()
-            );
-            let hint = self.lock_again();
-            self.report(Problem::new(pin.span(), message).hint(hint));
-            return None;
-        }
         Some(Some(&locked.sha256))
     }
 

@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::diagnostics::digest::hexadecimal;
-
 /// Says whose the archive is.
 const OWNER: &str = "owner.json";
 
@@ -310,7 +308,7 @@ impl Root {
                 read => hasher.update(&buffer[..read]),
             }
         }
-        let found = hexadecimal(&hasher.finalize());
+        let found = hex::encode(&hasher.finalize());
         Ok(match found == digest.0 {
             true => FileCondition::Whole,
             false => FileCondition::Damaged(format!("its SHA-256 is {found}")),
