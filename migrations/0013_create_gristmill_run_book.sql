@@ -1,5 +1,5 @@
 -- The books of a run: what went into each stage and what came of it. They
--- balance: rows_in + rows_repeated = rows_out + rows_taken_over + rows_filtered +
+-- balance: rows_in + rows_repeated = rows_out + rows_reused + rows_filtered +
 -- rows_rejected, and what comes out of a stage goes into the next one. Sums that do not abort the
 -- payload.
 --
@@ -14,16 +14,16 @@ CREATE TABLE gristmill_run_book (
     rows_in bigint NOT NULL,
     rows_repeated bigint NOT NULL,
     rows_out bigint NOT NULL,
-    rows_taken_over bigint NOT NULL DEFAULT 0,
+    rows_reused bigint NOT NULL DEFAULT 0,
     rows_filtered bigint NOT NULL,
     rows_rejected bigint NOT NULL,
     PRIMARY KEY (run_id, file, position),
-    CHECK (rows_in + rows_repeated = rows_out + rows_taken_over + rows_filtered + rows_rejected)
+    CHECK (rows_in + rows_repeated = rows_out + rows_reused + rows_filtered + rows_rejected)
 );
 
 COMMENT ON COLUMN gristmill_run_book.rows_repeated IS 'Rows made besides the first of each row that went in';
 COMMENT ON COLUMN gristmill_run_book.rows_out IS 'Of the load: rows that Postgres reports';
-COMMENT ON COLUMN gristmill_run_book.rows_taken_over
-    IS 'Not handed on, since an earlier upload had brought them; of the parser alone';
+COMMENT ON COLUMN gristmill_run_book.rows_reused
+    IS 'Rows of hours that an earlier upload had brought, which are not handed on; of the parser alone';
 COMMENT ON COLUMN gristmill_run_book.rows_filtered IS 'Left out on purpose';
 COMMENT ON COLUMN gristmill_run_book.rows_rejected IS 'Gone to quarantine';

@@ -10,7 +10,7 @@
 -- $6  rows_out       bigint[]  rows that came out
 -- $7  rows_filtered  bigint[]  rows left out on purpose
 -- $8  rows_rejected  bigint[]  rows gone to quarantine
--- $9  taken_over     bigint[]  rows not handed on, since an earlier upload had brought them
+-- $9  reused         bigint[]  rows of reused hours, which are not handed on
 
 INSERT INTO gristmill_run_book (
     run_id,
@@ -22,7 +22,7 @@ INSERT INTO gristmill_run_book (
     rows_out,
     rows_filtered,
     rows_rejected,
-    rows_taken_over
+    rows_reused
 )
 SELECT
     $1,
@@ -34,7 +34,7 @@ SELECT
     books.rows_out,
     books.rows_filtered,
     books.rows_rejected,
-    books.rows_taken_over
+    books.rows_reused
 FROM unnest(
     $3::text[],
     $4::bigint[],
@@ -45,5 +45,5 @@ FROM unnest(
     $9::bigint[]
 ) WITH ORDINALITY
     AS books (
-        stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_taken_over, position
+        stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_reused, position
     );

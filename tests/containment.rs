@@ -146,7 +146,7 @@ fn the_books_are_in_the_result() {
             "rows_in": 10,
             "rows_repeated": 0,
             "rows_out": 7,
-            "rows_taken_over": 3,
+            "rows_reused": 3,
             "rows_filtered": 0,
             "rows_rejected": 0,
         })

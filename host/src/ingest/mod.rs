@@ -29,7 +29,7 @@ pub use self::sink::{LoadTally, Sink, SinkWriter};
 use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::chain::{Capture, LearnedFacts, Reject};
-use crate::ingest::hours::{HoursRead, KnownHours};
+use crate::ingest::hours::{HoursRead, ReusedHours};
 use crate::ingest::log_book::LogBook;
 use crate::ingest::row_accounting::{FileAccount, LOAD_STAGE, StageAccount};
 use crate::payload::Payload;
@@ -58,8 +58,8 @@ pub struct IngestedFile {
     /// Rows that a stage left out on purpose.
     pub rows_filtered: u64,
     pub rows_loaded: u64,
-    /// Rows of known hours, which were not handed on.
-    pub rows_known: u64,
+    /// Rows of reused hours, which were not handed on.
+    pub rows_reused: u64,
     /// What went into each stage and what came of it, in the order of the chain.
     pub books: Vec<StageAccount>,
     /// Rows by `interval_start`, in microseconds since the epoch.
@@ -85,8 +85,8 @@ pub enum FileKind {
 pub struct FileRead {
     /// Of hours that were handed on.
     pub new: HoursRead,
-    /// Of known hours.
-    pub known: HoursRead,
+    /// Of reused hours.
+    pub reused: HoursRead,
 }
 
 /// What is going on, for whoever watches.
@@ -104,7 +104,7 @@ pub struct Ingest<'a> {
     /// The words of the sets bound to stages.
     pub words: &'a (dyn Fn(BoundSet) -> Vec<String> + Sync),
     /// Rows of these hours go no further than the parser.
-    pub known: &'a KnownHours,
+    pub reused: &'a ReusedHours,
     pub sink: &'a dyn Sink,
     /// What is rejected of the payload.
     pub rejects: &'a Rejects<'a>,
@@ -310,7 +310,7 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         rows_read: 0,
         rows_filtered: 0,
         rows_loaded: 0,
-        rows_known: 0,
+        rows_reused: 0,
         books: Vec::new(),
         hours: BTreeMap::new(),
         read: Some(FileRead::default()),

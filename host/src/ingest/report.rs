@@ -54,7 +54,7 @@ pub(super) fn ingest(
         kind: &kind,
         load,
         breaks: Breaks::of(load),
-        known: ingest.known.0.get(&kind),
+        reused: ingest.reused.0.get(&kind),
         learned,
         failed_at: AtomicU64::new(NONE),
         rejected: Mutex::default(),
@@ -87,7 +87,7 @@ struct Report<'a> {
     /// What the stages of all workers broke at so far.
     breaks: Breaks,
     /// The hours whose rows go no further than the parser.
-    known: Option<&'a BTreeSet<i64>>,
+    reused: Option<&'a BTreeSet<i64>>,
     /// The words of the payload.
     learned: &'a LearnedWords,
     /// The first batch that failed, as far as is known.
@@ -107,7 +107,7 @@ struct Workers<'scope, 'env, 'a> {
 #[derive(Default)]
 struct WorkerResult {
     read: FileRead,
-    rows_known: u64,
+    rows_reused: u64,
     /// A batch had rows of no hour.
     is_timeless: bool,
     /// What was logged of each batch that had something to say.
@@ -294,21 +294,21 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Notes what was read of each hour, and leaves out rows of known hours.
+    /// Notes what was read of each hour, and leaves out the rows of reused hours.
     fn hold_back(&self, read: &mut Read, worked: &mut WorkerResult) -> Result<()> {
-        let Some(split) = hours::of_batch(&read.batch, self.known) else {
+        let Some(split) = hours::of_batch(&read.batch, self.reused) else {
             worked.is_timeless = true;
             return Ok(());
         };
         hours::unite(&mut worked.read.new, &split.new);
-        hours::unite(&mut worked.read.known, &split.known);
-        if split.known_rows.is_empty() {
+        hours::unite(&mut worked.read.reused, &split.reused);
+        if split.reused_rows.is_empty() {
             return Ok(());
         }
-        worked.rows_known += split.known_rows.len() as u64;
+        worked.rows_reused += split.reused_rows.len() as u64;
         read.batch = read
             .batch
-            .without(&split.known_rows)
+            .without(&split.reused_rows)
             .and_then(Batch::compact)
             .map_err(|error| Failure::run("cannot leave rows out of a batch").because(error))?;
         Ok(())
@@ -331,10 +331,10 @@ impl<'a> Report<'a> {
             merge(&mut file.books[1..], &worker.books);
             failures.extend(worker.failure);
             file.rows_filtered += worker.rows_filtered;
-            file.rows_known += worker.rows_known;
+            file.rows_reused += worker.rows_reused;
             read = read.filter(|_| !worker.is_timeless).map(|mut read| {
                 hours::unite(&mut read.new, &worker.read.new);
-                hours::unite(&mut read.known, &worker.read.known);
+                hours::unite(&mut read.reused, &worker.read.reused);
                 read
             });
             let learned = self.learned.leave_new(self.kind, &mut worker.learned);
@@ -348,9 +348,9 @@ impl<'a> Report<'a> {
                 add(&mut file.hours, loaded.hours);
             }
         }
-        file.books[0].take_over(file.rows_known);
+        file.books[0].reuse(file.rows_reused);
         file.read = read.zip(ended.heading).map(|(mut read, heading)| {
-            let hours = read.new.values_mut().chain(read.known.values_mut());
+            let hours = read.new.values_mut().chain(read.reused.values_mut());
             hours.for_each(|hour| *hour = hour.below(&heading));
             read
         });

@@ -16,8 +16,8 @@ pub struct StageAccount {
     /// Rows made besides the first of each row that went in.
     pub rows_repeated: u64,
     pub rows_out: u64,
-    /// Not handed on, since an earlier upload brought them: of the parser alone.
-    pub rows_taken_over: u64,
+    /// Rows of reused hours, which the parser read and did not hand on.
+    pub rows_reused: u64,
     /// Left out on purpose.
     pub rows_filtered: u64,
     /// Gone to quarantine.
@@ -46,10 +46,10 @@ impl StageAccount {
         self.rows_rejected += rows_rejected as u64;
     }
 
-    /// Takes back rows that came out, since they are taken over.
-    pub fn take_over(&mut self, rows: u64) {
+    /// Counts rows that came out as reused.
+    pub fn reuse(&mut self, rows: u64) {
         self.rows_out -= rows;
-        self.rows_taken_over += rows;
+        self.rows_reused += rows;
     }
 
     /// Adds another part of the same stage's book.
@@ -57,14 +57,14 @@ impl StageAccount {
         self.rows_in += more.rows_in;
         self.rows_repeated += more.rows_repeated;
         self.rows_out += more.rows_out;
-        self.rows_taken_over += more.rows_taken_over;
+        self.rows_reused += more.rows_reused;
         self.rows_filtered += more.rows_filtered;
         self.rows_rejected += more.rows_rejected;
     }
 
     fn balances(&self) -> bool {
         self.rows_in + self.rows_repeated
-            == self.rows_out + self.rows_taken_over + self.rows_filtered + self.rows_rejected
+            == self.rows_out + self.rows_reused + self.rows_filtered + self.rows_rejected
     }
 }
 
@@ -84,7 +84,7 @@ impl FileAccount {
                 rows_in,
                 rows_repeated,
                 rows_out,
-                rows_taken_over,
+                rows_reused,
                 rows_filtered,
                 rows_rejected,
             } = book;
@@ -96,7 +96,7 @@ impl FileAccount {
             if !book.balances() {
                 return Err(format!(
                     "{rows_in} rows went into stage `{stage}` and {rows_repeated} were repeated, \
-                     but {rows_out} came out, {rows_taken_over} were taken over, {rows_filtered} left out \
+                     but {rows_out} came out, {rows_reused} were reused, {rows_filtered} left out \
                      and {rows_rejected} rejected"
                 ));
             }
@@ -125,7 +125,7 @@ mod tests {
                 rows_in,
                 rows_repeated,
                 rows_out,
-                rows_taken_over: 0,
+                rows_reused: 0,
                 rows_filtered,
                 rows_rejected,
             }
@@ -157,17 +157,17 @@ mod tests {
         aborts(
             |book| book.stages[1].rows_out = 8,
             "9 rows went into stage `discount` and 1 were repeated, \
-             but 8 came out, 0 were taken over, 1 left out and 0 rejected",
+             but 8 came out, 0 were reused, 1 left out and 0 rejected",
         );
         aborts(
             |book| book.stages[1].rows_filtered = 2,
             "9 rows went into stage `discount` and 1 were repeated, \
-             but 9 came out, 0 were taken over, 2 left out and 0 rejected",
+             but 9 came out, 0 were reused, 2 left out and 0 rejected",
         );
         aborts(
             |book| book.stages[1].rows_repeated = 0,
             "9 rows went into stage `discount` and 0 were repeated, \
-             but 9 came out, 0 were taken over, 1 left out and 0 rejected",
+             but 9 came out, 0 were reused, 1 left out and 0 rejected",
         );
         // The file holds more than the parser took.
         aborts(
@@ -181,7 +181,7 @@ mod tests {
         aborts(
             |book| book.stages[2].rows_out = 7,
             "9 rows went into stage `load` and 0 were repeated, \
-             but 7 came out, 0 were taken over, 0 left out and 1 rejected",
+             but 7 came out, 0 were reused, 0 left out and 1 rejected",
         );
         // Rows vanish between two stages.
         aborts(
@@ -194,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_taken_over_are_not_lost() {
+    fn rows_that_are_reused_are_not_lost() {
         let mut book = balanced();
-        book.stages[0].take_over(4);
+        book.stages[0].reuse(4);
         book.stages[1].rows_in -= 4;
         book.stages[1].rows_out -= 4;
         book.stages[2].rows_in -= 4;
         book.stages[2].rows_out -= 4;
         assert_eq!(book.balance(10, 2), Ok(()));
         aborts(
-            |book| book.stages[0].rows_taken_over = 4,
+            |book| book.stages[0].rows_reused = 4,
             "10 rows went into stage `csv-parse` and 0 were repeated, \
-             but 9 came out, 4 were taken over, 0 left out and 1 rejected",
+             but 9 came out, 4 were reused, 0 left out and 1 rejected",
         );
     }
 

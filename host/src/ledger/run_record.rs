@@ -39,8 +39,8 @@ impl RunState {
 pub struct RunSums {
     pub rows_read: u64,
     pub rows_loaded: u64,
-    /// Rows that an earlier upload had brought.
-    pub rows_taken_over: u64,
+    /// Rows of hours that an earlier upload had brought.
+    pub rows_reused: u64,
     pub rows_filtered: u64,
     pub rows_rejected: u64,
 }
@@ -52,7 +52,7 @@ impl RunSums {
         for file in files {
             sums.rows_read += file.rows_read;
             sums.rows_loaded += file.rows_loaded;
-            sums.rows_taken_over += file.rows_known;
+            sums.rows_reused += file.rows_reused;
             sums.rows_filtered += file.rows_filtered;
             sums.rows_rejected += file.rejected.rows();
         }
@@ -187,7 +187,7 @@ pub async fn write(
         .bind(sums.rows_filtered as i64)
         .bind(sums.rows_rejected as i64)
         .bind(error.map(|error| error.replace('\0', "\u{fffd}")))
-        .bind(sums.rows_taken_over as i64)
+        .bind(sums.rows_reused as i64)
         .execute(connection)
         .await
         .map(drop)
@@ -215,7 +215,7 @@ pub async fn keep_book(
         .bind(sums(|book| book.rows_out))
         .bind(sums(|book| book.rows_filtered))
         .bind(sums(|book| book.rows_rejected))
-        .bind(sums(|book| book.rows_taken_over))
+        .bind(sums(|book| book.rows_reused))
         .execute(connection)
         .await
         .map(drop)

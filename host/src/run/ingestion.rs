@@ -10,7 +10,7 @@ use crate::authoring::capture;
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::hours::KnownHours;
+use crate::ingest::hours::ReusedHours;
 use crate::ingest::log_book::LogBook;
 use crate::ingest::{Ingest, IngestedFile, Progress, RejectTally, Rejects, describe};
 use crate::ledger::publish;
@@ -74,7 +74,7 @@ pub(super) struct Selection<'a> {
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
     /// Of them, the rows of other hours than these.
-    pub(super) known: &'a KnownHours,
+    pub(super) reused: &'a ReusedHours,
 }
 
 impl Ingestion<'_> {
@@ -118,7 +118,7 @@ impl Ingestion<'_> {
         let files = Ingest {
             plan: self.plan,
             words: &|set| words.of(set),
-            known: wanted.known,
+            reused: wanted.reused,
             sink: loader,
             rejects,
             progress: &progress,

@@ -11,7 +11,7 @@ use super::ingestion::{IngestOutput, Ingestion, Selection};
 use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::hours::KnownHours;
+use crate::ingest::hours::ReusedHours;
 use crate::ingest::{IngestedFile, Rejects};
 use crate::ledger::archive::{self, ArchivedPayload, Archives};
 use crate::ledger::difference::{self, DayDifference};
@@ -273,7 +273,7 @@ impl Task for ReplayTask<'_> {
             let wanted = Selection {
                 file: &|name| !taken.contains(name),
                 // What stages make of an hour now may be other than what they made of it.
-                known: &KnownHours::default(),
+                reused: &ReusedHours::default(),
             };
             let words = ingestion.words()?;
             let ingested = ingestion.payload(payload, &loader, &words, wanted, &rejects);

@@ -48,7 +48,7 @@ pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
 
 /// Records what a generation has of each file and what the files taught, puts what it
 /// rejected into quarantine within this time, and makes it count. `resolves` is that of
-/// [`quarantine::settle`]. Without a fingerprint no other upload may take it over.
+/// [`quarantine::settle`]. Without a fingerprint no other upload may reuse it.
 pub(super) async fn generation(
     connection: &mut PgConnection,
     upload: &UploadIds,
@@ -112,7 +112,7 @@ async fn one_file(
     .bind(file.started)
     .bind(file.rows_loaded as i64)
     .bind(file.rejected.rows() as i64)
-    .bind(file.rows_known as i64)
+    .bind(file.rows_reused as i64)
     .execute(&mut *connection)
     .await?;
     let Some(report) = report else {
