@@ -82,7 +82,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     let files = Ingest {
         plan,
         words: &words,
-        known: &ReusedHours::default(),
+        reused: &ReusedHours::default(),
         sink: &Loader::new(opened, 1, uuid, loadable, |_| ()),
         rejects: &rejects,
         progress: &progress,

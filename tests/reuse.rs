@@ -22,7 +22,7 @@ use crate::support::server::TestDatabase;
 /// What is known of a day and of its month, but not how it came to be known.
 const KNOWN: Compared = Compared {
     tables: "relname NOT LIKE '%\\_staging' AND relname NOT IN (
-        'gristmill_run', 'gristmill_run_book', 'gristmill_run_stage', 'gristmill_generation',
+        'gristmill_run', 'gristmill_run_account', 'gristmill_run_stage', 'gristmill_generation',
         'gristmill_coverage', 'gristmill_hour_read', 'gristmill_archive',
         'gristmill_archive_owner', 'gristmill_archive_pending', 'gristmill_quarantine',
         'reporting_common_costusagereportmanifest', 'reporting_common_costusagereportstatus',
@@ -188,7 +188,8 @@ fn hours_that_are_reused_are_as_if_they_had_been_loaded() {
     reads_like(&step_by_step, &at_once, "four uploads");
     // Each row was copied once, and no other is there.
     assert_eq!(rows(&step_by_step), rows(&at_once));
-    let copied = "SELECT sum(rows_loaded)::bigint::text, sum(rows_reused)::bigint > 0 FROM gristmill_run";
+    let copied =
+        "SELECT sum(rows_loaded)::bigint::text, sum(rows_reused)::bigint > 0 FROM gristmill_run";
     assert_eq!(
         step_by_step.query_rows(copied),
         [[Some(rows(&at_once)), Some("t".into())]]
@@ -232,7 +233,7 @@ fn reused_rows_are_counted_and_shown() {
     assert_eq!(
         database.query_rows(
             "SELECT stage, rows_in, rows_out, rows_reused
-            FROM gristmill_run_book
+            FROM gristmill_run_account
             WHERE run_id = 2 AND file = '2-pods.csv' AND position < 2
             ORDER BY position"
         ),

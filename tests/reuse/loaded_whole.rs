@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{STAGED, load, number, pods, reads_like, takes_over, reuses_by, usual, volumes};
+use super::{STAGED, load, number, pods, reads_like, reuses, reuses_by, usual, volumes};
 use crate::support::command::{file, gristmill, run, stages};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::TestDatabase;
@@ -18,7 +18,7 @@ fn hours_with_other_bytes_are_loaded() {
     };
     let text = pods(0..5).text().to_string();
     // One byte.
-    takes_over(
+    reuses(
         &[
             usual(1, 2),
             with_pods(&text.replacen(",3600,", ",3601,", 1)),
@@ -28,8 +28,8 @@ fn hours_with_other_bytes_are_loaded() {
     // A row less, and one more.
     let (header, rows) = text.split_once('\n').expect("a header");
     let (first, rest) = rows.split_once('\n').expect("a row");
-    takes_over(&[usual(1, 2), with_pods(&format!("{header}\n{rest}"))], 0);
-    takes_over(
+    reuses(&[usual(1, 2), with_pods(&format!("{header}\n{rest}"))], 0);
+    reuses(
         &[
             usual(1, 2),
             with_pods(&format!("{header}\n{first}\n{rows}")),
@@ -42,11 +42,11 @@ fn hours_with_other_bytes_are_loaded() {
         "pod_request_cpu_core_seconds,pod_usage_cpu_core_seconds",
     );
     assert_ne!(swapped, header);
-    takes_over(&[usual(1, 2), with_pods(&format!("{swapped}\n{rows}"))], 0);
+    reuses(&[usual(1, 2), with_pods(&format!("{swapped}\n{rows}"))], 0);
     let renamed = header.replace("pod_limit_memory_byte_seconds", "some_other_byte_seconds");
     let optional = header.replace("node_role", "some_role");
     assert_ne!(renamed, optional);
-    takes_over(&[usual(1, 2), with_pods(&format!("{optional}\n{rows}"))], 0);
+    reuses(&[usual(1, 2), with_pods(&format!("{optional}\n{rows}"))], 0);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn an_upload_that_lacks_what_an_earlier_one_had_is_loaded() {
     let later_hours = Payload::numbered(2)
         .file("pods.csv", pods(1..5).text())
         .file("volumes.csv", volumes(5).text());
-    takes_over(&[usual(1, 2), later_hours], 0);
+    reuses(&[usual(1, 2), later_hours], 0);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn an_additive_upload_neither_reuses_nor_is_reused() {
 #[test]
 fn an_upload_reuses_nothing_of_a_later_one() {
     // It has more hours and wins the day, but the other may come to be asked for again.
-    takes_over(&[usual(2, 2), usual(1, 5)], 0);
+    reuses(&[usual(2, 2), usual(1, 5)], 0);
     // It loses the day.
     let folder = tempfile::tempdir().expect("a folder");
     let database = TestDatabase::migrated();

@@ -60,8 +60,8 @@ pub struct IngestedFile {
     pub rows_loaded: u64,
     /// Rows of reused hours, which were not handed on.
     pub rows_reused: u64,
-    /// What went into each stage and what came of it, in the order of the chain.
-    pub books: Vec<StageAccount>,
+    /// The row accounting of each stage, in the order of the chain.
+    pub accounts: Vec<StageAccount>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
     /// What was read of each hour, handed on or not; `None` when that cannot be said.
@@ -262,9 +262,9 @@ impl Ingest<'_> {
 }
 
 impl IngestedFile {
-    /// What went into each stage and what came of it, with the load at the end.
-    pub fn book(&self) -> FileAccount {
-        let mut stages = self.books.clone();
+    /// The row accounting of the file, with the load at the end.
+    pub fn account(&self) -> FileAccount {
+        let mut stages = self.accounts.clone();
         if let Some(last) = stages.last() {
             stages.push(StageAccount {
                 rows_in: last.rows_out,
@@ -311,7 +311,7 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         rows_filtered: 0,
         rows_loaded: 0,
         rows_reused: 0,
-        books: Vec::new(),
+        accounts: Vec::new(),
         hours: BTreeMap::new(),
         read: Some(FileRead::default()),
         rejected: RejectTally::default(),

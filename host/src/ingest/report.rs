@@ -24,7 +24,7 @@ use crate::diagnostics::log_line::LogLine;
 use crate::ingest::chain::{Breaks, Chain, ChainError, LearnedFacts, Read, Reader, Reject};
 use crate::ingest::hours;
 use crate::ingest::log_book;
-use crate::ingest::row_accounting::{LOAD_STAGE, StageAccount};
+use crate::ingest::row_accounting::{LOAD_STAGE, StageAccount, imbalance};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::Batch;
 
@@ -44,7 +44,7 @@ pub(super) fn ingest(
     chunks: &Receiver<Chunk>,
 ) -> Result<IngestedFile> {
     let mut file = unread(name, FileKind::Report(kind.clone()), 0);
-    file.books = load
+    file.accounts = load
         .stages()
         .map(|stage| StageAccount::of(&stage.name))
         .collect();
@@ -113,7 +113,7 @@ struct WorkerResult {
     /// What was logged of each batch that had something to say.
     log: Vec<(u64, Vec<(String, LogLine)>)>,
     /// One for each transform, or none before the first batch.
-    books: Vec<StageAccount>,
+    accounts: Vec<StageAccount>,
     learned: LearnedFacts,
     loaded: Option<LoadTally>,
     rows_filtered: u64,
@@ -164,7 +164,7 @@ impl<'a> Report<'a> {
                 Err(error) => return Ok(self.failed(number, chain_failure(&error)).into()),
             };
             file.rows_read += read.records;
-            file.books[0].add(read.records, read.batch.rows, read.rejects.len());
+            file.accounts[0].add(read.records, read.batch.rows, read.rejects.len());
             // They need not wait for a worker, and there may be many.
             if let Err(why) = self.reject(number, std::mem::take(&mut read.rejects)) {
                 self.failed_at.fetch_min(number, Ordering::Relaxed);
@@ -268,9 +268,9 @@ impl<'a> Report<'a> {
         if !output.log.is_empty() {
             worked.log.push((number, output.log));
         }
-        match worked.books.is_empty() {
-            true => worked.books = output.books,
-            false => merge(&mut worked.books, &output.books),
+        match worked.accounts.is_empty() {
+            true => worked.accounts = output.accounts,
+            false => merge(&mut worked.accounts, &output.accounts),
         }
         for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
             self.tell(0, &transform.stage, time);
@@ -328,7 +328,7 @@ impl<'a> Report<'a> {
         let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
         for mut worker in worked {
             logged.extend(worker.log);
-            merge(&mut file.books[1..], &worker.books);
+            merge(&mut file.accounts[1..], &worker.accounts);
             failures.extend(worker.failure);
             file.rows_filtered += worker.rows_filtered;
             file.rows_reused += worker.rows_reused;
@@ -348,7 +348,7 @@ impl<'a> Report<'a> {
                 add(&mut file.hours, loaded.hours);
             }
         }
-        file.books[0].reuse(file.rows_reused);
+        file.accounts[0].reuse(file.rows_reused);
         file.read = read.zip(ended.heading).map(|(mut read, heading)| {
             let hours = read.new.values_mut().chain(read.reused.values_mut());
             hours.for_each(|hour| *hour = hour.below(&heading));
@@ -424,19 +424,16 @@ impl<'scope, 'env> Workers<'scope, 'env, '_> {
     }
 }
 
-/// No row was lost or made up on the way.
+/// Checks that no row was lost or made up on the way.
 fn balance(file: &IngestedFile) -> Result<()> {
-    file.book()
-        .balance(file.rows_read, file.rejected.rows())
-        .map_err(|imbalance| {
-            Failure::run("the books do not balance").because(anyhow::anyhow!(imbalance))
-        })
+    let balance = file.account().balance(file.rows_read, file.rejected.rows());
+    balance.map_err(imbalance)
 }
 
-/// Adds other parts of the books of the same stages.
-fn merge(books: &mut [StageAccount], more: &[StageAccount]) {
-    for (book, more) in books.iter_mut().zip(more) {
-        book.merge(more);
+/// Adds other parts of the row accounting of the same stages.
+fn merge(accounts: &mut [StageAccount], more: &[StageAccount]) {
+    for (account, more) in accounts.iter_mut().zip(more) {
+        account.merge(more);
     }
 }
 

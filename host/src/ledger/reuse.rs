@@ -142,14 +142,12 @@ impl Reuse {
             return Ok(());
         }
         let generations = self.generations();
-        let given = sqlx::query(include_str!(
-            "../../../sql/gristmill_generation.reuse.sql"
-        ))
-        .bind(manifest_id)
-        .bind(&generations)
-        .execute(connection)
-        .await
-        .map_err(|error| SqlError(error).failure("cannot publish"))?;
+        let given = sqlx::query(include_str!("../../../sql/gristmill_generation.reuse.sql"))
+            .bind(manifest_id)
+            .bind(&generations)
+            .execute(connection)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot publish"))?;
         // The source is locked, so that nobody removes one; a day without it would lose rows.
         if given.rows_affected() != generations.len() as u64 {
             return Err(

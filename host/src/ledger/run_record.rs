@@ -193,30 +193,40 @@ pub async fn write(
         .map(drop)
 }
 
-/// Records the books of a file.
+/// Records the row accounting of a file.
 ///
 /// # Errors
 /// The database fails.
-pub async fn keep_book(
+pub async fn keep_account(
     connection: &mut PgConnection,
     run_id: i64,
-    book: &FileAccount,
+    account: &FileAccount,
 ) -> Result<(), sqlx::Error> {
     let sums = |sum: fn(&StageAccount) -> u64| -> Vec<i64> {
-        book.stages.iter().map(|book| sum(book) as i64).collect()
+        account
+            .stages
+            .iter()
+            .map(|account| sum(account) as i64)
+            .collect()
     };
-    let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
-    sqlx::query(include_str!("../../../sql/gristmill_run_book.insert.sql"))
-        .bind(run_id)
-        .bind(&book.file)
-        .bind(stages)
-        .bind(sums(|book| book.rows_in))
-        .bind(sums(|book| book.rows_repeated))
-        .bind(sums(|book| book.rows_out))
-        .bind(sums(|book| book.rows_filtered))
-        .bind(sums(|book| book.rows_rejected))
-        .bind(sums(|book| book.rows_reused))
-        .execute(connection)
-        .await
-        .map(drop)
+    let stages: Vec<&str> = account
+        .stages
+        .iter()
+        .map(|account| account.stage.as_str())
+        .collect();
+    sqlx::query(include_str!(
+        "../../../sql/gristmill_run_account.insert.sql"
+    ))
+    .bind(run_id)
+    .bind(&account.file)
+    .bind(stages)
+    .bind(sums(|account| account.rows_in))
+    .bind(sums(|account| account.rows_repeated))
+    .bind(sums(|account| account.rows_out))
+    .bind(sums(|account| account.rows_filtered))
+    .bind(sums(|account| account.rows_rejected))
+    .bind(sums(|account| account.rows_reused))
+    .execute(connection)
+    .await
+    .map(drop)
 }

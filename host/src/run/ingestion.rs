@@ -157,7 +157,7 @@ impl Ingestion<'_> {
     /// A failure; when there were too many rejected rows, those before are kept.
     pub(super) fn with_allowed_kept(
         &self,
-        mut failure: Failure,
+        failure: Failure,
         rejects: &Rejects<'_>,
         rejecting: RejectOrigin,
     ) -> Failure {
@@ -171,10 +171,7 @@ impl Ingestion<'_> {
                 grouped(rejects.rows()),
                 rejecting.run_id
             )),
-            Err(also) => {
-                failure.causes.push(also.to_string());
-                failure
-            }
+            Err(also) => failure.followed_by(&also),
         }
     }
 

@@ -43,8 +43,8 @@ pub struct PayloadResult {
     pub rows_reused: u64,
     pub rows_filtered: u64,
     pub rows_rejected: u64,
-    /// What went into each stage of each file, and what came of it.
-    books: Vec<FileAccount>,
+    /// How many rows went into each stage of each file, and what became of them.
+    row_accounting: Vec<FileAccount>,
     bytes_read: u64,
     /// Columns of the files that the pipeline does not want, by report kind.
     ignored_columns: BTreeMap<String, BTreeSet<String>>,
@@ -78,7 +78,7 @@ impl PayloadResult {
             rows_reused: 0,
             rows_filtered: 0,
             rows_rejected: 0,
-            books: Vec::new(),
+            row_accounting: Vec::new(),
             bytes_read: 0,
             ignored_columns: BTreeMap::new(),
             summary_rows_inserted: 0,
@@ -98,7 +98,7 @@ impl PayloadResult {
             self.rows_filtered += file.rows_filtered;
             self.rows_rejected += file.rejected.rows();
             if matches!(file.kind, FileKind::Report(_)) {
-                self.books.push(file.book());
+                self.row_accounting.push(file.account());
             }
             if let FileKind::Report(kind) = &file.kind
                 && !file.learned.ignored_columns.is_empty()

@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::ingestion::{IngestOutput, Ingestion, Selection};
-use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
+use super::task::{self, End, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::ReusedHours;
@@ -112,7 +112,7 @@ impl Replay<'_> {
                 summarize::restore_all_tags_values(self.ingestion.database, &terminal::say)
         {
             failure = Some(match failure {
-                Some(failure) => with_cause(failure, &also),
+                Some(failure) => failure.followed_by(&also),
                 None => also,
             });
         }

@@ -2,7 +2,7 @@
 //! whole payload shows whether it repeats them, so loading may take several attempts.
 
 use super::ingestion::{IngestOutput, Selection, Words};
-use super::task::{OpenUpload, with_cause};
+use super::task::OpenUpload;
 use crate::diagnostics::failure::Result;
 use crate::ingest::Rejects;
 use crate::ledger::quarantine::RejectWriter;
@@ -67,7 +67,7 @@ pub(super) fn ingest(
             }
         };
         open.upload.begin_again().map_err(|also| match failure {
-            Some(failure) => with_cause(failure, &also),
+            Some(failure) => failure.followed_by(&also),
             None => also,
         })?;
     }

@@ -135,7 +135,7 @@ impl<'a> Copies<'a> {
             let files = Ingest {
                 plan: self.plan,
                 words: &words,
-                known: &ReusedHours::default(),
+                reused: &ReusedHours::default(),
                 sink: &loader,
                 rejects: &Rejects::new(&self.plan.budget, &Nowhere),
                 progress: &progress,

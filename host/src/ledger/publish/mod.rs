@@ -401,15 +401,15 @@ impl Upload {
 
     /// Ends an upload after a failure, and takes back what was loaded. Returns what there
     /// is to say: whatever a lost lock made fail, that it is lost.
-    async fn failed(mut self, mut failure: Failure, here: &[String]) -> Failure {
+    async fn failed(mut self, failure: Failure, here: &[String]) -> Failure {
         // Another connection may be what was lost.
         if failure.hindrance == Some(Hindrance::Lost) && self.held_still().await.is_err() {
             return source_lock::lost(&self.source, failure);
         }
-        if let Err(also) = self.take_back(here).await {
-            failure.causes.push(also.to_string());
+        match self.take_back(here).await {
+            Ok(()) => failure,
+            Err(also) => failure.followed_by(&also),
         }
-        failure
     }
 
     /// Takes back what was loaded.

@@ -1,5 +1,5 @@
-//! What the ledger is told of a generation: its files, their hours and books, the rows
-//! that were refused, and what the stages learned.
+//! Records a generation in the ledger: its files with their hours and row accounting, the
+//! rejected rows, and the words that stages learned.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -135,7 +135,7 @@ async fn one_file(
         .execute(&mut *connection)
         .await?;
     }
-    run_record::keep_book(connection, upload.run_id, &file.book()).await
+    run_record::keep_account(connection, upload.run_id, &file.account()).await
 }
 
 /// Makes the tag keys known that the stages saw.

@@ -1,12 +1,11 @@
--- The books of a run: what went into each stage and what came of it. They
--- balance: rows_in + rows_repeated = rows_out + rows_reused + rows_filtered +
--- rows_rejected, and what comes out of a stage goes into the next one. Sums that do not abort the
--- payload.
+-- The row accounting of a run: how many rows went into each stage, and what became of
+-- them: rows_in + rows_repeated = rows_out + rows_reused + rows_filtered + rows_rejected. The
+-- rows that come out of a stage go into the next one. A payload whose sums differ is refused.
 --
 -- Grain: one row per run, file and position in its chain of stages. Position 0 is
 -- the parser, into which the records of the file go; the last is the load.
 
-CREATE TABLE gristmill_run_book (
+CREATE TABLE gristmill_run_account (
     run_id bigint NOT NULL REFERENCES gristmill_run (id) ON DELETE CASCADE,
     file text NOT NULL,
     position integer NOT NULL,
@@ -21,9 +20,9 @@ CREATE TABLE gristmill_run_book (
     CHECK (rows_in + rows_repeated = rows_out + rows_reused + rows_filtered + rows_rejected)
 );
 
-COMMENT ON COLUMN gristmill_run_book.rows_repeated IS 'Rows made besides the first of each row that went in';
-COMMENT ON COLUMN gristmill_run_book.rows_out IS 'Of the load: rows that Postgres reports';
-COMMENT ON COLUMN gristmill_run_book.rows_reused
+COMMENT ON COLUMN gristmill_run_account.rows_repeated IS 'Rows made besides the first of each row that went in';
+COMMENT ON COLUMN gristmill_run_account.rows_out IS 'Of the load: rows that Postgres reports';
+COMMENT ON COLUMN gristmill_run_account.rows_reused
     IS 'Rows of hours that an earlier upload had brought, which are not handed on; of the parser alone';
-COMMENT ON COLUMN gristmill_run_book.rows_filtered IS 'Left out on purpose';
-COMMENT ON COLUMN gristmill_run_book.rows_rejected IS 'Gone to quarantine';
+COMMENT ON COLUMN gristmill_run_account.rows_filtered IS 'Left out on purpose';
+COMMENT ON COLUMN gristmill_run_account.rows_rejected IS 'Gone to quarantine';

@@ -1,6 +1,6 @@
--- Records the books of one file.
+-- Records the row accounting of one file, stage by stage.
 --
--- Writes  gristmill_run_book  one row per stage of the file
+-- Writes  gristmill_run_account  one row per stage of the file
 --
 -- $1  run_id         bigint    the run
 -- $2  file           text      the file's name
@@ -12,7 +12,7 @@
 -- $8  rows_rejected  bigint[]  rows gone to quarantine
 -- $9  reused         bigint[]  rows of reused hours, which are not handed on
 
-INSERT INTO gristmill_run_book (
+INSERT INTO gristmill_run_account (
     run_id,
     file,
     position,
@@ -27,14 +27,14 @@ INSERT INTO gristmill_run_book (
 SELECT
     $1,
     $2,
-    books.position - 1,
-    books.stage,
-    books.rows_in,
-    books.rows_repeated,
-    books.rows_out,
-    books.rows_filtered,
-    books.rows_rejected,
-    books.rows_reused
+    accounts.position - 1,
+    accounts.stage,
+    accounts.rows_in,
+    accounts.rows_repeated,
+    accounts.rows_out,
+    accounts.rows_filtered,
+    accounts.rows_rejected,
+    accounts.rows_reused
 FROM unnest(
     $3::text[],
     $4::bigint[],
@@ -44,6 +44,6 @@ FROM unnest(
     $8::bigint[],
     $9::bigint[]
 ) WITH ORDINALITY
-    AS books (
+    AS accounts (
         stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_reused, position
     );

@@ -1,13 +1,13 @@
--- Removes the row accounts of runs that are past retention.
+-- Removes the row accounting of runs that are past retention.
 --
--- Reads   gristmill_run       one row per run
--- Writes  gristmill_run_book  one row per run, file and stage
+-- Reads   gristmill_run          one row per run
+-- Writes  gristmill_run_account  one row per run, file and stage
 --
 -- $1  days      integer  those of runs that began within so many days stay
 -- $2  runs_max  bigint   those of so many runs at most; null for all
 -- $3  dry_run   boolean  only count them
 --
--- Returns of how many runs there were any.
+-- Returns the number of runs whose accounting it removes.
 
 WITH old_runs AS MATERIALIZED (
     SELECT run.id
@@ -17,17 +17,17 @@ WITH old_runs AS MATERIALIZED (
         AND run.state <> 'running'
         AND EXISTS (
             SELECT
-            FROM gristmill_run_book AS book
-            WHERE book.run_id = run.id
+            FROM gristmill_run_account AS account
+            WHERE account.run_id = run.id
         )
     ORDER BY run.started_at
     LIMIT $2
 ),
 removed AS (
-    DELETE FROM gristmill_run_book AS book
+    DELETE FROM gristmill_run_account AS account
     USING old_runs AS old
     WHERE
-        book.run_id = old.id
+        account.run_id = old.id
         AND NOT $3
 )
 SELECT count(*)
