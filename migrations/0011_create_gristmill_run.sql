@@ -13,7 +13,7 @@ CREATE TABLE gristmill_run (
     finished_at timestamptz,
     rows_read bigint NOT NULL DEFAULT 0,
     rows_loaded bigint NOT NULL DEFAULT 0,
-    rows_taken_over bigint NOT NULL DEFAULT 0,
+    rows_reused bigint NOT NULL DEFAULT 0,
     rows_filtered bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
     error text
@@ -31,5 +31,5 @@ CREATE INDEX gristmill_run_running_index ON gristmill_run (id) WHERE state = 'ru
 
 COMMENT ON COLUMN gristmill_run.state
     IS 'loaded: waits for the other parts of a split payload; unchanged: everything in it was known';
-COMMENT ON COLUMN gristmill_run.rows_taken_over IS 'Rows of hours that an earlier upload had brought, as they were read';
+COMMENT ON COLUMN gristmill_run.rows_reused IS 'Rows of hours that an earlier upload had brought, as they were read';
 COMMENT ON COLUMN gristmill_run.error IS 'Why it failed, as the user was told';

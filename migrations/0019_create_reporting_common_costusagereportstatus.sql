@@ -14,7 +14,7 @@ CREATE TABLE reporting_common_costusagereportstatus (
     started_datetime timestamptz,
     completed_datetime timestamptz,
     rows_loaded bigint NOT NULL DEFAULT 0,
-    rows_taken_over bigint NOT NULL DEFAULT 0,
+    rows_reused bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
     UNIQUE (manifest_id, report_name)
 );
@@ -32,5 +32,5 @@ COMMENT ON COLUMN reporting_common_costusagereportstatus.status
 COMMENT ON COLUMN reporting_common_costusagereportstatus.failed_status IS 'The status in which it failed';
 COMMENT ON COLUMN reporting_common_costusagereportstatus.completed_datetime
     IS 'Set when done; a file that has it is not loaded again';
-COMMENT ON COLUMN reporting_common_costusagereportstatus.rows_taken_over
+COMMENT ON COLUMN reporting_common_costusagereportstatus.rows_reused
     IS 'Rows of the file that were not loaded with it, since an earlier upload had brought them';

@@ -3,7 +3,7 @@
 -- Writes  gristmill_generation  one row per generation
 --
 -- $1  generation   bigint  the generation
--- $2  fingerprint  text    the way on which it was loaded; null when no other upload may take it over
+-- $2  fingerprint  text    the way on which it was loaded; null when no other upload may reuse it
 
 UPDATE gristmill_generation
 SET

@@ -1,11 +1,11 @@
 -- Creates the partitions of the summaries for the months that a manifest is about to
 -- publish, before the transaction that does: locks of new partitions are held to its end.
 --
--- Reads   gristmill_generation, gristmill_coverage  what the manifest has already, and what it takes over
+-- Reads   gristmill_generation, gristmill_coverage  what the manifest has already, and what it reuses
 -- Writes  as ensure_summaries does
 --
 -- $1  manifest_id  integer  the manifest
--- $2  generations  bigint[] generations of others that it takes over
+-- $2  generations  bigint[] generations of others that it reuses
 -- $3  days         date[]   the days that it is about to get
 
 WITH months AS (

@@ -1,4 +1,4 @@
--- Removes the row accounts of runs that are past retention.
+-- Removes the row accounting of runs that are past retention.
 --
 -- Reads   gristmill_run          one row per run
 -- Writes  gristmill_row_account  one row per run, file and stage
@@ -7,7 +7,7 @@
 -- $2  runs_max  bigint   those of so many runs at most; null for all
 -- $3  dry_run   boolean  only count them
 --
--- Returns of how many runs there were any.
+-- Returns the number of runs whose accounting it removes.
 
 WITH old_runs AS MATERIALIZED (
     SELECT run.id

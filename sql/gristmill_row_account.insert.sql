@@ -1,4 +1,4 @@
--- Records the row accounting of one file.
+-- Records the row accounting of one file, stage by stage.
 --
 -- Writes  gristmill_row_account  one row per stage of the file
 --
@@ -10,7 +10,7 @@
 -- $6  rows_out       bigint[]  rows that came out
 -- $7  rows_filtered  bigint[]  rows left out on purpose
 -- $8  rows_rejected  bigint[]  rows gone to quarantine
--- $9  taken_over     bigint[]  rows not handed on, since an earlier upload had brought them
+-- $9  reused         bigint[]  rows of reused hours, which are not handed on
 
 INSERT INTO gristmill_row_account (
     run_id,
@@ -22,7 +22,7 @@ INSERT INTO gristmill_row_account (
     rows_out,
     rows_filtered,
     rows_rejected,
-    rows_taken_over
+    rows_reused
 )
 SELECT
     $1,
@@ -34,7 +34,7 @@ SELECT
     accounts.rows_out,
     accounts.rows_filtered,
     accounts.rows_rejected,
-    accounts.rows_taken_over
+    accounts.rows_reused
 FROM unnest(
     $3::text[],
     $4::bigint[],
@@ -45,5 +45,5 @@ FROM unnest(
     $9::bigint[]
 ) WITH ORDINALITY
     AS accounts (
-        stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_taken_over, position
+        stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected, rows_reused, position
     );

@@ -30,7 +30,7 @@ SELECT
     rows_loaded,
     rows_filtered,
     rows_rejected,
-    rows_taken_over,
+    rows_reused,
     error
 FROM ranked_runs
 WHERE rank <= $1

@@ -10,7 +10,7 @@
 -- $6  rows_filtered  bigint   rows that stages left out on purpose
 -- $7  rows_rejected  bigint   rows that went to quarantine
 -- $8  error          text     what went wrong, for failed runs
--- $9  taken_over     bigint   rows that an earlier upload had brought
+-- $9  reused         bigint   rows of hours that an earlier upload had brought
 
 UPDATE gristmill_run
 SET
@@ -22,5 +22,5 @@ SET
     rows_filtered = $6,
     rows_rejected = $7,
     error = $8,
-    rows_taken_over = $9
+    rows_reused = $9
 WHERE id = $1;

@@ -9,7 +9,7 @@
 -- $5  started        timestamptz  when loading began
 -- $6  rows_loaded    bigint
 -- $7  rows_rejected  bigint
--- $8  taken_over     bigint       rows that an earlier upload had brought
+-- $8  reused         bigint       rows of hours that an earlier upload had brought
 
 UPDATE reporting_common_costusagereportstatus
 SET
@@ -21,7 +21,7 @@ SET
     completed_datetime = clock_timestamp(),
     rows_loaded = $6,
     rows_rejected = $7,
-    rows_taken_over = $8
+    rows_reused = $8
 WHERE
     manifest_id = $1
     AND report_name = $2;

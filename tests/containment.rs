@@ -102,18 +102,18 @@ fn which_rows_are_to_blame_does_not_depend_on_batches() {
         );
         assert_eq!(lines.as_deref(), Some("2,3,201,335,336,601"), "{chunk}");
         scene.has_usage("297");
-        let books = scene.database.query_rows(
+        let accounts = scene.database.query_rows(
             "SELECT stage, rows_in, rows_out, rows_filtered, rows_rejected, rows_repeated
             FROM gristmill_row_account
             WHERE run_id = 2
             ORDER BY position",
         );
-        let books: Vec<String> = books
+        let accounts: Vec<String> = accounts
             .into_iter()
             .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
             .collect();
         assert_eq!(
-            books,
+            accounts,
             [
                 "csv-parse 600 600 0 0 0",
                 "clumsy 600 594 0 6 0",
@@ -128,7 +128,7 @@ fn which_rows_are_to_blame_does_not_depend_on_batches() {
 }
 
 #[test]
-fn the_books_are_in_the_result() {
+fn row_accounting_is_in_the_result() {
     let folder = tempfile::tempdir().expect("a folder");
     let scene = Scene::new();
     let payload = write(folder.path(), "p.tar.gz", &later(&with_bad(10, &[])));
@@ -137,22 +137,22 @@ fn the_books_are_in_the_result() {
         .succeeds()
         .json();
     // The payload of the scene had the first three hours.
-    let books = &shown[0]["books"];
-    assert_eq!(books[0]["file"], "pods.csv");
+    let accounts = &shown[0]["row_accounting"];
+    assert_eq!(accounts[0]["file"], "pods.csv");
     assert_eq!(
-        books[0]["stages"][0],
+        accounts[0]["stages"][0],
         serde_json::json!({
             "stage": "csv-parse",
             "rows_in": 10,
             "rows_repeated": 0,
             "rows_out": 7,
-            "rows_taken_over": 3,
+            "rows_reused": 3,
             "rows_filtered": 0,
             "rows_rejected": 0,
         })
     );
-    assert_eq!(books[0]["stages"][4]["stage"], "load");
-    assert_eq!(books[0]["stages"][4]["rows_out"], 7);
+    assert_eq!(accounts[0]["stages"][4]["stage"], "load");
+    assert_eq!(accounts[0]["stages"][4]["rows_out"], 7);
 }
 
 #[test]

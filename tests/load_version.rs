@@ -1,4 +1,4 @@
-//! The version of the load. Hours that an earlier upload brought are taken over when both
+//! The version of the load. Hours that an earlier upload brought are reused when both
 //! were loaded on the same way; the host's own part of that way has a version, which
 //! somebody has to raise. This notices when nobody did.
 
@@ -27,7 +27,7 @@ const VERSIONS: &[(u32, &str)] = &[(
     "854bcfba514a75eff3b99f10de075ff5ab1831d60b804337a686f151e7785c4f",
 )];
 
-/// All that a load leaves of a report's bytes and that an upload may take over, without
+/// All that a load leaves of a report's bytes and that an upload may reuse, without
 /// what differs from one load to the next.
 const STAGED: &str = "
     SELECT 'pod', (to_jsonb(staged) - ARRAY['generation', 'source_uuid', 'report_period_id', 'processed'])::text

@@ -104,6 +104,8 @@ mod replay;
 mod replication;
 /// Partitions, and what goes when a month is over for long.
 mod retention;
+/// Uploads that reuse hours of earlier ones.
+mod reuse;
 /// Stages that break, lie or take too much.
 mod sandbox;
 /// What nobody else may see.
@@ -130,8 +132,6 @@ mod tables;
 mod tag_values;
 /// Which label keys become tags.
 mod tags;
-/// Uploads that repeat hours of earlier ones.
-mod takeover;
 /// What a tenant's schema may be called.
 mod tenants;
 /// What people are shown of the text of others.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use gristmill::database::{Database, Target};
 use gristmill::diagnostics::failure::Failure;
-use gristmill::ingest::hours::KnownHours;
+use gristmill::ingest::hours::ReusedHours;
 use gristmill::ingest::{
     FoundReject, Ingest, IngestedFile, Progress, RejectSink, Rejects, connections,
 };
@@ -82,7 +82,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
     let files = Ingest {
         plan,
         words: &words,
-        known: &KnownHours::default(),
+        reused: &ReusedHours::default(),
         sink: &Loader::new(opened, 1, uuid, loadable, |_| ()),
         rejects: &rejects,
         progress: &progress,

@@ -82,8 +82,8 @@ const REFUSING: [Failpoint; 8] = [
     RunClosed,
 ];
 
-/// What `run` passes besides when an earlier upload is taken over.
-const TAKING_OVER: [Failpoint; 1] = [GenerationsTakenOver];
+/// What `run` passes besides when an earlier upload is reused.
+const REUSING: [Failpoint; 1] = [GenerationsReused];
 
 /// What it passes besides when it turns out that one is not.
 const BEGINNING_AGAIN: [Failpoint; 2] = [GenerationMarked, GenerationForgotten];
@@ -221,7 +221,7 @@ fn every_step_is_one_of_a_scene() {
         &LOADING,
         &NAMING,
         &PUBLISHING,
-        &TAKING_OVER,
+        &REUSING,
         &REPLAYING,
         &REFUSING,
         &SUMMARIZING,
@@ -276,7 +276,7 @@ fn cumulative(number: u32, hours: u32) -> Payload {
 }
 
 #[test]
-fn a_payload_that_takes_over_an_earlier_one() {
+fn a_payload_that_reuses_an_earlier_one() {
     let site = Site::new();
     let payloads = site.write(&[payload(1, &DAYS, 2), cumulative(2, 3)]);
     site.run(&payloads[..1]).succeeds();
@@ -286,7 +286,7 @@ fn a_payload_that_takes_over_an_earlier_one() {
         &LOADING,
         &NAMING,
         &PUBLISHING,
-        &TAKING_OVER,
+        &REUSING,
     ]);
 }
 

@@ -83,7 +83,7 @@ fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
 
 fn show(results: &[PayloadResult]) {
     // Most payloads repeat nothing, and a table has no room to spare.
-    let takes_over = results.iter().any(|run| run.rows_taken_over > 0);
+    let reuses = results.iter().any(|run| run.rows_reused > 0);
     let rows: Vec<Vec<String>> = results
         .iter()
         .map(|run| {
@@ -106,7 +106,7 @@ fn show(results: &[PayloadResult]) {
                 grouped(run.rows_read),
                 grouped(run.rows_loaded),
             ];
-            cells.extend(takes_over.then(|| grouped(run.rows_taken_over)));
+            cells.extend(reuses.then(|| grouped(run.rows_reused)));
             cells.extend([
                 grouped(run.rows_filtered),
                 grouped(run.rows_rejected),
@@ -120,7 +120,7 @@ fn show(results: &[PayloadResult]) {
         })
         .collect();
     let mut names = vec!["payload", "state", "days won", "rows read", "loaded"];
-    names.extend(takes_over.then_some("taken over"));
+    names.extend(reuses.then_some("reused"));
     names.extend(["left out", "quarantined", "summary rows", "time"]);
     let numbers: Vec<usize> = (3..names.len()).collect();
     terminal::table(&names, &numbers, &rows);

@@ -72,7 +72,7 @@ failpoints! {
     ArchiveDiscarded = "archive-discarded",
     /// The next seven are inside of the transaction that publishes.
     GenerationRecorded = "generation-recorded",
-    GenerationsTakenOver = "generations-taken-over",
+    GenerationsReused = "generations-reused",
     DaysClaimed = "days-claimed",
     DaysReplaced = "days-replaced",
     DaysSummarized = "days-summarized",

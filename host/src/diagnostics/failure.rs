@@ -48,6 +48,15 @@ impl Failure {
         Self::new(Exit::Environment, message)
     }
 
+    /// A failure that gristmill alone can cause, with the way to report it.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::run(message).hint(concat!(
+            "this is a bug of gristmill: please report it at ",
+            env!("CARGO_PKG_REPOSITORY"),
+            "/issues with this message, the output of `gristmill --version` and what was run"
+        ))
+    }
+
     fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -100,6 +109,19 @@ impl Failure {
         self
     }
 
+    /// Adds a failure that came after this one, unless both tell of the same lost
+    /// connection.
+    #[must_use]
+    pub fn followed_by(mut self, also: &Self) -> Self {
+        let both_lost = [&self, also]
+            .iter()
+            .all(|failure| failure.hindrance == Some(Hindrance::Lost));
+        if !both_lost {
+            self.causes.push(also.to_string());
+        }
+        self
+    }
+
     /// Puts a sentence on top: what the caller was doing when this happened.
     #[must_use]
     pub fn within(mut self, message: impl Into<String>) -> Self {
@@ -118,5 +140,22 @@ impl fmt::Display for Failure {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_is_told_once() {
+        let lost = |message: &str| Failure::hindered(Some(Hindrance::Lost), message);
+        let failure = lost("cannot load").followed_by(&lost("cannot take back what was loaded"));
+        assert_eq!(failure.to_string(), "cannot load");
+        let failure = Failure::run("cannot load").followed_by(&lost("cannot close the record"));
+        assert_eq!(
+            failure.to_string(),
+            "cannot load\n  cannot close the record"
+        );
     }
 }

@@ -30,9 +30,9 @@ pub struct HourRead {
 /// What was read of each hour, by its first instant in microseconds since the epoch.
 pub type HoursRead = BTreeMap<i64, HourRead>;
 
-/// Hours that may have been loaded before, by report kind.
+/// Hours whose rows are reused instead of loaded, by report kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownHours(pub BTreeMap<String, BTreeSet<i64>>);
+pub struct ReusedHours(pub BTreeMap<String, BTreeSet<i64>>);
 
 impl HourRead {
     pub fn add(&mut self, more: Self) {
@@ -65,10 +65,9 @@ pub fn hour_of(instant: i64) -> i64 {
     instant - instant.rem_euclid(HOUR_MICROSECONDS)
 }
 
-/// What a batch has of each hour, in two parts: of the hours that are not `known`, and
-/// of those that are. The rows of the latter are named besides. `None` when a row does
-/// not say of which hour it is.
-pub fn of_batch(batch: &Batch, known: Option<&BTreeSet<i64>>) -> Option<Split> {
+/// Splits a batch by its hours into those that are `reused` and the others. `None` when
+/// a row does not say of which hour it is.
+pub fn of_batch(batch: &Batch, reused: Option<&BTreeSet<i64>>) -> Option<Split> {
     let Some(Values::Timestamp(starts)) = batch.column(PARTITION_COLUMN).and_then(Values::of)
     else {
         return None;
@@ -101,27 +100,27 @@ pub fn of_batch(batch: &Batch, known: Option<&BTreeSet<i64>>) -> Option<Split> {
                 digest: digest(places.raw.pieces(start, end)),
             });
         }
-        let is_known = known.is_some_and(|known| known.contains(&hour));
-        let hours = match is_known {
-            true => &mut split.known,
+        let is_reused = reused.is_some_and(|reused| reused.contains(&hour));
+        let hours = match is_reused {
+            true => &mut split.reused,
             false => &mut split.new,
         };
         hours.entry(hour).or_default().add(read);
-        if is_known {
-            split.known_rows.extend(rows.clone().map(|row| row as u32));
+        if is_reused {
+            split.reused_rows.extend(rows.clone().map(|row| row as u32));
         }
         row = rows.end;
     }
     Some(split)
 }
 
-/// A batch by what of it is known.
+/// The hours of a batch: new ones, and those that are reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     pub new: HoursRead,
-    pub known: HoursRead,
-    /// The rows of known hours, in order.
-    pub known_rows: Vec<u32>,
+    pub reused: HoursRead,
+    /// The rows of reused hours, in order.
+    pub reused_rows: Vec<u32>,
 }
 
 fn digest(pieces: [&[u8]; 2]) -> u128 {
@@ -200,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_known_hours_are_named() {
+    fn rows_of_reused_hours_are_named() {
         let instants = [Some(0), Some(HOUR), Some(2 * HOUR), Some(HOUR)];
-        let known = BTreeSet::from([HOUR]);
-        let split = of_batch(&batch("aabbccdd", &instants, 0), Some(&known)).unwrap();
-        assert_eq!(split.known_rows, [1, 3]);
-        assert_eq!(split.known[&HOUR].rows, 2);
+        let reused = BTreeSet::from([HOUR]);
+        let split = of_batch(&batch("aabbccdd", &instants, 0), Some(&reused)).unwrap();
+        assert_eq!(split.reused_rows, [1, 3]);
+        assert_eq!(split.reused[&HOUR].rows, 2);
         assert_eq!(split.new.keys().copied().collect::<Vec<_>>(), [0, 2 * HOUR]);
     }
 

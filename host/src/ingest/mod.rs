@@ -29,7 +29,7 @@ pub use self::sink::{LoadTally, Sink, SinkWriter};
 use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::chain::{Capture, LearnedFacts, Reject};
-use crate::ingest::hours::{HoursRead, KnownHours};
+use crate::ingest::hours::{HoursRead, ReusedHours};
 use crate::ingest::log_book::LogBook;
 use crate::ingest::row_accounting::{FileAccount, LOAD_STAGE, StageAccount};
 use crate::payload::Payload;
@@ -58,10 +58,10 @@ pub struct IngestedFile {
     /// Rows that a stage left out on purpose.
     pub rows_filtered: u64,
     pub rows_loaded: u64,
-    /// Rows of known hours, which were not handed on.
-    pub rows_known: u64,
-    /// What went into each stage and what came of it, in the order of the chain.
-    pub books: Vec<StageAccount>,
+    /// Rows of reused hours, which were not handed on.
+    pub rows_reused: u64,
+    /// The row accounting of each stage, in the order of the chain.
+    pub accounts: Vec<StageAccount>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
     /// What was read of each hour, handed on or not; `None` when that cannot be said.
@@ -85,8 +85,8 @@ pub enum FileKind {
 pub struct FileRead {
     /// Of hours that were handed on.
     pub new: HoursRead,
-    /// Of known hours.
-    pub known: HoursRead,
+    /// Of reused hours.
+    pub reused: HoursRead,
 }
 
 /// What is going on, for whoever watches.
@@ -104,7 +104,7 @@ pub struct Ingest<'a> {
     /// The words of the sets bound to stages.
     pub words: &'a (dyn Fn(BoundSet) -> Vec<String> + Sync),
     /// Rows of these hours go no further than the parser.
-    pub known: &'a KnownHours,
+    pub reused: &'a ReusedHours,
     pub sink: &'a dyn Sink,
     /// What is rejected of the payload.
     pub rejects: &'a Rejects<'a>,
@@ -262,9 +262,9 @@ impl Ingest<'_> {
 }
 
 impl IngestedFile {
-    /// What went into each stage and what came of it, with the load at the end.
-    pub fn book(&self) -> FileAccount {
-        let mut stages = self.books.clone();
+    /// The row accounting of the file, with the load at the end.
+    pub fn account(&self) -> FileAccount {
+        let mut stages = self.accounts.clone();
         if let Some(last) = stages.last() {
             stages.push(StageAccount {
                 rows_in: last.rows_out,
@@ -311,8 +311,8 @@ fn unread(name: &str, kind: FileKind, bytes: u64) -> IngestedFile {
         rows_read: 0,
         rows_filtered: 0,
         rows_loaded: 0,
-        rows_known: 0,
-        books: Vec::new(),
+        rows_reused: 0,
+        accounts: Vec::new(),
         hours: BTreeMap::new(),
         read: Some(FileRead::default()),
         rejected: RejectTally::default(),

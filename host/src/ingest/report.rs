@@ -26,7 +26,7 @@ use crate::ingest::chain::{
 };
 use crate::ingest::hours;
 use crate::ingest::log_book;
-use crate::ingest::row_accounting::StageAccount;
+use crate::ingest::row_accounting::{StageAccount, imbalance};
 use crate::pipeline::plan::{LoadPlan, StagePlan};
 use crate::rows::batch::Batch;
 
@@ -46,7 +46,7 @@ pub(super) fn ingest(
     chunks: &Receiver<Chunk>,
 ) -> Result<IngestedFile> {
     let mut file = unread(name, FileKind::Report(kind.clone()), 0);
-    file.books = load
+    file.accounts = load
         .stages()
         .map(|stage| StageAccount::of(&stage.name))
         .collect();
@@ -56,7 +56,7 @@ pub(super) fn ingest(
         kind: &kind,
         load,
         breaks: Breaks::of(load),
-        known: ingest.known.0.get(&kind),
+        reused: ingest.reused.0.get(&kind),
         learned,
         failed_at: AtomicU64::new(NONE),
         rejected: Mutex::default(),
@@ -89,7 +89,7 @@ struct Report<'a> {
     /// What the stages of all workers broke at so far.
     breaks: Breaks,
     /// The hours whose rows go no further than the parser.
-    known: Option<&'a BTreeSet<i64>>,
+    reused: Option<&'a BTreeSet<i64>>,
     /// The words of the payload.
     learned: &'a LearnedWords,
     /// The first batch that failed, as far as is known.
@@ -109,13 +109,13 @@ struct Workers<'scope, 'env, 'a> {
 #[derive(Default)]
 struct WorkerResult {
     read: FileRead,
-    rows_known: u64,
+    rows_reused: u64,
     /// A batch had rows of no hour.
     is_timeless: bool,
     /// What was logged of each batch that had something to say.
     log: Vec<(u64, Vec<(String, LogLine)>)>,
     /// One for each transform, or none before the first batch.
-    books: Vec<StageAccount>,
+    accounts: Vec<StageAccount>,
     learned: LearnedFacts,
     loaded: Option<LoadTally>,
     rows_filtered: u64,
@@ -166,7 +166,7 @@ impl<'a> Report<'a> {
                 Err(error) => return Ok(self.failed(number, chain_failure(&error)).into()),
             };
             file.rows_read += read.records;
-            file.books[0].add(read.records, read.batch.rows, read.rejects.len());
+            file.accounts[0].add(read.records, read.batch.rows, read.rejects.len());
             // They need not wait for a worker, and there may be many.
             if let Err(why) = self.reject(number, std::mem::take(&mut read.rejects)) {
                 self.failed_at.fetch_min(number, Ordering::Relaxed);
@@ -269,9 +269,9 @@ impl<'a> Report<'a> {
         if !output.log.is_empty() {
             worked.log.push((number, output.log));
         }
-        match worked.books.is_empty() {
-            true => worked.books = output.books,
-            false => merge(&mut worked.books, &output.books),
+        match worked.accounts.is_empty() {
+            true => worked.accounts = output.accounts,
+            false => merge(&mut worked.accounts, &output.accounts),
         }
         for (transform, time) in self.load.transforms.iter().zip(output.stage_time) {
             self.tell(0, &transform.stage, time);
@@ -295,21 +295,21 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Notes what was read of each hour, and leaves out rows of known hours.
+    /// Notes what was read of each hour, and leaves out the rows of reused hours.
     fn hold_back(&self, read: &mut Read, worked: &mut WorkerResult) -> Result<()> {
-        let Some(split) = hours::of_batch(&read.batch, self.known) else {
+        let Some(split) = hours::of_batch(&read.batch, self.reused) else {
             worked.is_timeless = true;
             return Ok(());
         };
         hours::unite(&mut worked.read.new, &split.new);
-        hours::unite(&mut worked.read.known, &split.known);
-        if split.known_rows.is_empty() {
+        hours::unite(&mut worked.read.reused, &split.reused);
+        if split.reused_rows.is_empty() {
             return Ok(());
         }
-        worked.rows_known += split.known_rows.len() as u64;
+        worked.rows_reused += split.reused_rows.len() as u64;
         read.batch = read
             .batch
-            .without(&split.known_rows)
+            .without(&split.reused_rows)
             .and_then(Batch::compact)
             .map_err(|error| Failure::run("cannot leave rows out of a batch").because(error))?;
         Ok(())
@@ -329,13 +329,13 @@ impl<'a> Report<'a> {
         let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
         for mut worker in worked {
             logged.extend(worker.log);
-            merge(&mut file.books[1..], &worker.books);
+            merge(&mut file.accounts[1..], &worker.accounts);
             failures.extend(worker.failure);
             file.rows_filtered += worker.rows_filtered;
-            file.rows_known += worker.rows_known;
+            file.rows_reused += worker.rows_reused;
             read = read.filter(|_| !worker.is_timeless).map(|mut read| {
                 hours::unite(&mut read.new, &worker.read.new);
-                hours::unite(&mut read.known, &worker.read.known);
+                hours::unite(&mut read.reused, &worker.read.reused);
                 read
             });
             let learned = self.learned.leave_new(self.kind, &mut worker.learned);
@@ -349,9 +349,9 @@ impl<'a> Report<'a> {
                 add(&mut file.hours, loaded.hours);
             }
         }
-        file.books[0].take_over(file.rows_known);
+        file.accounts[0].reuse(file.rows_reused);
         file.read = read.zip(ended.heading).map(|(mut read, heading)| {
-            let hours = read.new.values_mut().chain(read.known.values_mut());
+            let hours = read.new.values_mut().chain(read.reused.values_mut());
             hours.for_each(|hour| *hour = hour.below(&heading));
             read
         });
@@ -425,19 +425,16 @@ impl<'scope, 'env> Workers<'scope, 'env, '_> {
     }
 }
 
-/// No row was lost or made up on the way.
+/// Checks that no row was lost or made up on the way.
 fn balance(file: &IngestedFile) -> Result<()> {
-    file.book()
-        .balance(file.rows_read, file.rejected.rows())
-        .map_err(|imbalance| {
-            Failure::run("the books do not balance").because(anyhow::anyhow!(imbalance))
-        })
+    let balance = file.account().balance(file.rows_read, file.rejected.rows());
+    balance.map_err(imbalance)
 }
 
-/// Adds other parts of the books of the same stages.
-fn merge(books: &mut [StageAccount], more: &[StageAccount]) {
-    for (book, more) in books.iter_mut().zip(more) {
-        book.merge(more);
+/// Adds other parts of the row accounting of the same stages.
+fn merge(accounts: &mut [StageAccount], more: &[StageAccount]) {
+    for (account, more) in accounts.iter_mut().zip(more) {
+        account.merge(more);
     }
 }
 

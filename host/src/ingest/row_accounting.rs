@@ -1,9 +1,11 @@
-//! The books of a file: what went into each of its stages and what came of it. Sums
-//! that do not balance abort the payload.
+//! Row accounting of a file: how many rows went into each stage, and what became of them.
+//! A payload whose sums differ is refused.
 
 use serde::Serialize;
 
-/// Where rows go after the last stage, as books and quarantine name it.
+use crate::diagnostics::failure::Failure;
+
+/// The last stage of every chain, as row accounting and quarantine name it.
 pub const LOAD_STAGE: &str = "load";
 
 /// What went into one stage and what came of it. For the parser, what goes in are
@@ -16,15 +18,15 @@ pub struct StageAccount {
     /// Rows made besides the first of each row that went in.
     pub rows_repeated: u64,
     pub rows_out: u64,
-    /// Not handed on, since an earlier upload brought them: of the parser alone.
-    pub rows_taken_over: u64,
+    /// Rows of reused hours, which the parser read and did not hand on.
+    pub rows_reused: u64,
     /// Left out on purpose.
     pub rows_filtered: u64,
     /// Gone to quarantine.
     pub rows_rejected: u64,
 }
 
-/// The books of one file, stage by stage.
+/// The row accounting of one file, stage by stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileAccount {
     pub file: String,
@@ -46,25 +48,25 @@ impl StageAccount {
         self.rows_rejected += rows_rejected as u64;
     }
 
-    /// Takes back rows that came out, since they are taken over.
-    pub fn take_over(&mut self, rows: u64) {
+    /// Counts rows that came out as reused.
+    pub fn reuse(&mut self, rows: u64) {
         self.rows_out -= rows;
-        self.rows_taken_over += rows;
+        self.rows_reused += rows;
     }
 
-    /// Adds another part of the same stage's book.
+    /// Adds another part of the accounting of the same stage.
     pub fn merge(&mut self, more: &Self) {
         self.rows_in += more.rows_in;
         self.rows_repeated += more.rows_repeated;
         self.rows_out += more.rows_out;
-        self.rows_taken_over += more.rows_taken_over;
+        self.rows_reused += more.rows_reused;
         self.rows_filtered += more.rows_filtered;
         self.rows_rejected += more.rows_rejected;
     }
 
     fn balances(&self) -> bool {
         self.rows_in + self.rows_repeated
-            == self.rows_out + self.rows_taken_over + self.rows_filtered + self.rows_rejected
+            == self.rows_out + self.rows_reused + self.rows_filtered + self.rows_rejected
     }
 }
 
@@ -78,31 +80,35 @@ impl FileAccount {
     pub fn balance(&self, rows_read: u64, rows_rejected: u64) -> Result<(), String> {
         let mut before = rows_read;
         let mut from = "the file";
-        for book in &self.stages {
+        for account in &self.stages {
             let StageAccount {
                 stage,
                 rows_in,
                 rows_repeated,
                 rows_out,
-                rows_taken_over,
+                rows_reused,
                 rows_filtered,
                 rows_rejected,
-            } = book;
+            } = account;
             if *rows_in != before {
                 return Err(format!(
                     "{before} rows came from {from}, but {rows_in} went into stage `{stage}`"
                 ));
             }
-            if !book.balances() {
+            if !account.balances() {
                 return Err(format!(
                     "{rows_in} rows went into stage `{stage}` and {rows_repeated} were repeated, \
-                     but {rows_out} came out, {rows_taken_over} were taken over, {rows_filtered} left out \
+                     but {rows_out} came out, {rows_reused} were reused, {rows_filtered} left out \
                      and {rows_rejected} rejected"
                 ));
             }
             (before, from) = (*rows_out, stage);
         }
-        let counted: u64 = self.stages.iter().map(|book| book.rows_rejected).sum();
+        let counted: u64 = self
+            .stages
+            .iter()
+            .map(|account| account.rows_rejected)
+            .sum();
         if counted != rows_rejected {
             return Err(format!(
                 "stages rejected {counted} rows, but {rows_rejected} would go to quarantine"
@@ -112,6 +118,11 @@ impl FileAccount {
     }
 }
 
+/// Refuses a payload whose sums differ. Neither payloads nor stages can cause that.
+pub fn imbalance(sums: String) -> Failure {
+    Failure::bug("the row accounting does not add up").because(anyhow::anyhow!(sums))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,32 +130,33 @@ mod tests {
     /// Ten records: one is no row, one is left out, one is repeated, one does not
     /// fit the table.
     fn balanced() -> FileAccount {
-        let book = |stage: &str, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected| {
-            StageAccount {
-                stage: stage.into(),
-                rows_in,
-                rows_repeated,
-                rows_out,
-                rows_taken_over: 0,
-                rows_filtered,
-                rows_rejected,
-            }
-        };
+        let account =
+            |stage: &str, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected| {
+                StageAccount {
+                    stage: stage.into(),
+                    rows_in,
+                    rows_repeated,
+                    rows_out,
+                    rows_reused: 0,
+                    rows_filtered,
+                    rows_rejected,
+                }
+            };
         FileAccount {
             file: "pods.csv".into(),
             stages: vec![
-                book("csv-parse", 10, 0, 9, 0, 1),
-                book("discount", 9, 1, 9, 1, 0),
-                book(LOAD_STAGE, 9, 0, 8, 0, 1),
+                account("csv-parse", 10, 0, 9, 0, 1),
+                account("discount", 9, 1, 9, 1, 0),
+                account(LOAD_STAGE, 9, 0, 8, 0, 1),
             ],
         }
     }
 
     #[track_caller]
     fn aborts(wrong: impl FnOnce(&mut FileAccount), words: &str) {
-        let mut book = balanced();
-        wrong(&mut book);
-        assert_eq!(book.balance(10, 2), Err(words.into()));
+        let mut account = balanced();
+        wrong(&mut account);
+        assert_eq!(account.balance(10, 2), Err(words.into()));
     }
 
     #[test]
@@ -155,57 +167,77 @@ mod tests {
     #[test]
     fn every_wrong_sum_aborts() {
         aborts(
-            |book| book.stages[1].rows_out = 8,
+            |account| account.stages[1].rows_out = 8,
             "9 rows went into stage `discount` and 1 were repeated, \
-             but 8 came out, 0 were taken over, 1 left out and 0 rejected",
+             but 8 came out, 0 were reused, 1 left out and 0 rejected",
         );
         aborts(
-            |book| book.stages[1].rows_filtered = 2,
+            |account| account.stages[1].rows_filtered = 2,
             "9 rows went into stage `discount` and 1 were repeated, \
-             but 9 came out, 0 were taken over, 2 left out and 0 rejected",
+             but 9 came out, 0 were reused, 2 left out and 0 rejected",
         );
         aborts(
-            |book| book.stages[1].rows_repeated = 0,
+            |account| account.stages[1].rows_repeated = 0,
             "9 rows went into stage `discount` and 0 were repeated, \
-             but 9 came out, 0 were taken over, 1 left out and 0 rejected",
+             but 9 came out, 0 were reused, 1 left out and 0 rejected",
         );
         // The file holds more than the parser took.
         aborts(
-            |book| {
-                book.stages[0].rows_in = 9;
-                book.stages[0].rows_rejected = 0;
+            |account| {
+                account.stages[0].rows_in = 9;
+                account.stages[0].rows_rejected = 0;
             },
             "10 rows came from the file, but 9 went into stage `csv-parse`",
         );
         // Postgres counts other rows than were sent.
         aborts(
-            |book| book.stages[2].rows_out = 7,
+            |account| account.stages[2].rows_out = 7,
             "9 rows went into stage `load` and 0 were repeated, \
-             but 7 came out, 0 were taken over, 0 left out and 1 rejected",
+             but 7 came out, 0 were reused, 0 left out and 1 rejected",
         );
         // Rows vanish between two stages.
         aborts(
-            |book| {
-                book.stages[2].rows_in = 8;
-                book.stages[2].rows_out = 7;
+            |account| {
+                account.stages[2].rows_in = 8;
+                account.stages[2].rows_out = 7;
             },
             "9 rows came from discount, but 8 went into stage `load`",
         );
     }
 
     #[test]
-    fn rows_that_are_taken_over_are_not_lost() {
-        let mut book = balanced();
-        book.stages[0].take_over(4);
-        book.stages[1].rows_in -= 4;
-        book.stages[1].rows_out -= 4;
-        book.stages[2].rows_in -= 4;
-        book.stages[2].rows_out -= 4;
-        assert_eq!(book.balance(10, 2), Ok(()));
+    fn sums_that_differ_are_a_bug_to_report() {
+        let mut account = balanced();
+        account.stages[2].rows_out = 7;
+        let failure = imbalance(account.balance(10, 2).unwrap_err());
+        assert_eq!(
+            failure.to_string(),
+            "the row accounting does not add up\n  9 rows went into stage `load` and 0 were \
+             repeated, but 7 came out, 0 were reused, 0 left out and 1 rejected"
+        );
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some(
+                "this is a bug of gristmill: please report it at \
+                 https://github.com/gristmill/gristmill/issues with this message, the output of \
+                 `gristmill --version` and what was run"
+            )
+        );
+    }
+
+    #[test]
+    fn rows_that_are_reused_are_not_lost() {
+        let mut account = balanced();
+        account.stages[0].reuse(4);
+        account.stages[1].rows_in -= 4;
+        account.stages[1].rows_out -= 4;
+        account.stages[2].rows_in -= 4;
+        account.stages[2].rows_out -= 4;
+        assert_eq!(account.balance(10, 2), Ok(()));
         aborts(
-            |book| book.stages[0].rows_taken_over = 4,
+            |account| account.stages[0].rows_reused = 4,
             "10 rows went into stage `csv-parse` and 0 were repeated, \
-             but 9 came out, 4 were taken over, 0 left out and 1 rejected",
+             but 9 came out, 4 were reused, 0 left out and 1 rejected",
         );
     }
 

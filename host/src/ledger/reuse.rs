@@ -1,32 +1,35 @@
-//! What earlier uploads brought already of an upload that repeats them: its rows need not
-//! be loaded again, and their generations become those of the upload.
+//! Reuse: an upload that repeats hours of earlier uploads takes their generations instead
+//! of loading these hours again.
 //!
-//! Which generations may be taken over is decided in SQL, by how they were loaded; here
-//! it is whether the upload really repeats what was read for them: every hour of every
-//! report, byte by byte. Earlier uploads are taken over whole or not at all.
+//! SQL decides which generations may be reused, by how they were loaded. This file decides
+//! whether the upload repeats what was read for them: every hour of every report, byte by
+//! byte. An earlier upload is reused whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
-use crate::ingest::hours::{self, HourRead, HoursRead, KnownHours, hour_of};
+use crate::database::SqlError;
+use crate::diagnostics::failpoint::{self, Failpoint};
+use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::hours::{self, HourRead, HoursRead, ReusedHours, hour_of};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::payload::Manifest;
 
-/// The earlier uploads that one may take over.
+/// The earlier uploads that an upload reuses, or may reuse.
 #[derive(Debug, Default)]
-pub struct Earlier(Vec<EarlierUpload>);
+pub struct Reuse(Vec<ReusedUpload>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct EarlierUpload {
+struct ReusedUpload {
     manifest_id: i32,
     generations: BTreeSet<i64>,
     /// What was read for them, by report kind.
     read: BTreeMap<String, HoursRead>,
 }
 
-/// One row of `gristmill_generation.select_earlier.sql`.
+/// One row of `gristmill_generation.select_reusable.sql`.
 #[derive(FromRow)]
 struct Hour {
     generation: i64,
@@ -37,7 +40,7 @@ struct Hour {
     digest: Option<[u8; 16]>,
 }
 
-impl Earlier {
+impl Reuse {
     /// Finds the uploads before this one that were loaded as it is about to be. The
     /// manifest's window says where to look, and need not be right.
     pub(crate) async fn find(
@@ -51,7 +54,7 @@ impl Earlier {
         let first = manifest.start.unwrap_or(midnight);
         let first = hour_of(first.timestamp_micros());
         let hours: Vec<Hour> = sqlx::query_as(include_str!(
-            "../../../sql/gristmill_generation.select_earlier.sql"
+            "../../../sql/gristmill_generation.select_reusable.sql"
         ))
         .bind(manifest_id)
         .bind(fingerprint)
@@ -63,7 +66,7 @@ impl Earlier {
     }
 
     fn of(hours: Vec<Hour>) -> Self {
-        let mut uploads: BTreeMap<i32, EarlierUpload> = BTreeMap::new();
+        let mut uploads: BTreeMap<i32, ReusedUpload> = BTreeMap::new();
         for hour in hours {
             let upload = uploads.entry(hour.manifest_id).or_default();
             upload.manifest_id = hour.manifest_id;
@@ -81,27 +84,27 @@ impl Earlier {
     }
 
     /// The hours that were read for them.
-    pub fn hours(&self) -> KnownHours {
-        let mut known = KnownHours::default();
+    pub fn hours(&self) -> ReusedHours {
+        let mut reused = ReusedHours::default();
         for (report, hours) in self.0.iter().flat_map(|upload| &upload.read) {
             let hours = hours.keys().copied();
-            known.0.entry(report.clone()).or_default().extend(hours);
+            reused.0.entry(report.clone()).or_default().extend(hours);
         }
-        known
+        reused
     }
 
     /// Drops the uploads of which an hour is not in the files, or not as it was read for
-    /// them; says whether there were any. The files were ingested with `hours` as known.
-    pub fn drop_others(&mut self, files: &[IngestedFile]) -> bool {
+    /// them; says whether there were any. The files were ingested without [`Reuse::hours`].
+    pub fn drop_unlike(&mut self, files: &[IngestedFile]) -> bool {
         let mut found: BTreeMap<&str, HoursRead> = BTreeMap::new();
-        // Of a report of which that cannot be said nothing is repeated.
+        // Nothing of a report is reused when its rows do not tell their hours.
         let mut unknown = BTreeSet::new();
         for file in files {
             let FileKind::Report(report) = &file.kind else {
                 continue;
             };
             match &file.read {
-                Some(read) => hours::unite(found.entry(report).or_default(), &read.known),
+                Some(read) => hours::unite(found.entry(report).or_default(), &read.reused),
                 None => {
                     unknown.insert(report.as_str());
                 }
@@ -120,10 +123,40 @@ impl Earlier {
         self.0.len() < before
     }
 
-    /// What becomes the upload's.
+    /// The generations that become the upload's.
     pub fn generations(&self) -> Vec<i64> {
         let generations = self.0.iter().flat_map(|upload| &upload.generations);
         generations.copied().collect()
+    }
+
+    /// Gives the generations to the manifest of the upload.
+    ///
+    /// # Errors
+    /// The database fails, or one of the generations is gone.
+    pub(super) async fn give_to(
+        &self,
+        connection: &mut PgConnection,
+        manifest_id: i32,
+    ) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let generations = self.generations();
+        let given = sqlx::query(include_str!("../../../sql/gristmill_generation.reuse.sql"))
+            .bind(manifest_id)
+            .bind(&generations)
+            .execute(connection)
+            .await
+            .map_err(|error| SqlError(error).failure("cannot publish"))?;
+        // The source is locked, so that nobody removes one; a day without it would lose rows.
+        if given.rows_affected() != generations.len() as u64 {
+            return Err(
+                Failure::run("the generations that the upload was to reuse are gone")
+                    .hint("run the payload again: it is loaded whole then"),
+            );
+        }
+        failpoint::passed(Failpoint::GenerationsReused);
+        Ok(())
     }
 }
 
@@ -137,8 +170,8 @@ impl Hour {
     }
 }
 
-/// What was read of the files that may be taken over later, by report kind; `None` when
-/// that cannot be said of all of them.
+/// The hours read of the files, by report kind, for uploads that may reuse them later;
+/// `None` when the rows of a file do not tell their hours.
 pub(crate) fn read_of(files: &[IngestedFile]) -> Option<BTreeMap<&str, HoursRead>> {
     let mut read: BTreeMap<&str, HoursRead> = BTreeMap::new();
     for file in files {

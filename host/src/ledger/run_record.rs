@@ -39,8 +39,8 @@ impl RunState {
 pub struct RunSums {
     pub rows_read: u64,
     pub rows_loaded: u64,
-    /// Rows that an earlier upload had brought.
-    pub rows_taken_over: u64,
+    /// Rows of hours that an earlier upload had brought.
+    pub rows_reused: u64,
     pub rows_filtered: u64,
     pub rows_rejected: u64,
 }
@@ -52,7 +52,7 @@ impl RunSums {
         for file in files {
             sums.rows_read += file.rows_read;
             sums.rows_loaded += file.rows_loaded;
-            sums.rows_taken_over += file.rows_known;
+            sums.rows_reused += file.rows_reused;
             sums.rows_filtered += file.rows_filtered;
             sums.rows_rejected += file.rejected.rows();
         }
@@ -187,37 +187,45 @@ pub async fn write(
         .bind(sums.rows_filtered as i64)
         .bind(sums.rows_rejected as i64)
         .bind(error.map(|error| error.replace('\0', "\u{fffd}")))
-        .bind(sums.rows_taken_over as i64)
+        .bind(sums.rows_reused as i64)
         .execute(connection)
         .await
         .map(drop)
 }
 
-/// Records the books of a file.
+/// Records the row accounting of a file.
 ///
 /// # Errors
 /// The database fails.
-pub async fn keep_book(
+pub async fn keep_account(
     connection: &mut PgConnection,
     run_id: i64,
-    book: &FileAccount,
+    account: &FileAccount,
 ) -> Result<(), sqlx::Error> {
     let sums = |sum: fn(&StageAccount) -> u64| -> Vec<i64> {
-        book.stages.iter().map(|book| sum(book) as i64).collect()
+        account
+            .stages
+            .iter()
+            .map(|account| sum(account) as i64)
+            .collect()
     };
-    let stages: Vec<&str> = book.stages.iter().map(|book| book.stage.as_str()).collect();
+    let stages: Vec<&str> = account
+        .stages
+        .iter()
+        .map(|account| account.stage.as_str())
+        .collect();
     sqlx::query(include_str!(
         "../../../sql/gristmill_row_account.insert.sql"
     ))
     .bind(run_id)
-    .bind(&book.file)
+    .bind(&account.file)
     .bind(stages)
-    .bind(sums(|book| book.rows_in))
-    .bind(sums(|book| book.rows_repeated))
-    .bind(sums(|book| book.rows_out))
-    .bind(sums(|book| book.rows_filtered))
-    .bind(sums(|book| book.rows_rejected))
-    .bind(sums(|book| book.rows_taken_over))
+    .bind(sums(|account| account.rows_in))
+    .bind(sums(|account| account.rows_repeated))
+    .bind(sums(|account| account.rows_out))
+    .bind(sums(|account| account.rows_filtered))
+    .bind(sums(|account| account.rows_rejected))
+    .bind(sums(|account| account.rows_reused))
     .execute(connection)
     .await
     .map(drop)

@@ -104,7 +104,7 @@ pub struct LastRun {
     pub rows_filtered: i64,
     pub rows_rejected: i64,
     /// Rows that an earlier upload had brought.
-    pub rows_taken_over: i64,
+    pub rows_reused: i64,
     pub error: Option<String>,
 }
 

@@ -5,10 +5,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::task::with_cause;
 use crate::database::Database;
-use crate::diagnostics::failure::{Failure, Result};
-use crate::diagnostics::hindrance::Hindrance;
+use crate::diagnostics::failure::Result;
 use crate::ledger::archive::{Archive, ArchiveWrite, ArchivedPayload, FileCondition, WrittenFile};
 use crate::ledger::publish::{ArchiveEntry, Upload};
 use crate::payload::Payload;
@@ -126,17 +124,9 @@ impl Archival {
         match (result, upload.discard(keeping)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
-            // A lost session is told of once.
-            (Err(failure), Err(also)) if both_lost(&failure, &also) => Err(failure),
-            (Err(failure), Err(also)) => Err(with_cause(failure, &also)),
+            (Err(failure), Err(also)) => Err(failure.followed_by(&also)),
         }
     }
-}
-
-fn both_lost(one: &Failure, other: &Failure) -> bool {
-    [one, other]
-        .iter()
-        .all(|failure| failure.hindrance == Some(Hindrance::Lost))
 }
 
 /// What was done about an archived payload that was not what was put there.

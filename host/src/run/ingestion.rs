@@ -10,7 +10,7 @@ use crate::authoring::capture;
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
-use crate::ingest::hours::KnownHours;
+use crate::ingest::hours::ReusedHours;
 use crate::ingest::log_book::LogBook;
 use crate::ingest::{Ingest, IngestedFile, Progress, RejectTally, Rejects, describe};
 use crate::ledger::publish;
@@ -74,7 +74,7 @@ pub(super) struct Selection<'a> {
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
     /// Of them, the rows of other hours than these.
-    pub(super) known: &'a KnownHours,
+    pub(super) reused: &'a ReusedHours,
 }
 
 impl Ingestion<'_> {
@@ -118,7 +118,7 @@ impl Ingestion<'_> {
         let files = Ingest {
             plan: self.plan,
             words: &|set| words.of(set),
-            known: wanted.known,
+            reused: wanted.reused,
             sink: loader,
             rejects,
             progress: &progress,
@@ -157,7 +157,7 @@ impl Ingestion<'_> {
     /// A failure; when there were too many rejected rows, those before are kept.
     pub(super) fn with_allowed_kept(
         &self,
-        mut failure: Failure,
+        failure: Failure,
         rejects: &Rejects<'_>,
         rejecting: RejectOrigin,
     ) -> Failure {
@@ -171,10 +171,7 @@ impl Ingestion<'_> {
                 grouped(rejects.rows()),
                 rejecting.run_id
             )),
-            Err(also) => {
-                failure.causes.push(also.to_string());
-                failure
-            }
+            Err(also) => failure.followed_by(&also),
         }
     }
 

@@ -6,6 +6,7 @@ mod ingestion;
 mod payload;
 mod quarantine;
 mod replay;
+mod reuse;
 mod task;
 
 use std::path::Path;

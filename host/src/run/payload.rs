@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use super::archival::Archival;
 use super::ingestion::{IngestOutput, Ingestion, Selection, Words};
-use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
+use super::reuse;
+use super::task::{self, End, OpenUpload, Opening, Task};
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::hours::ReusedHours;
 use crate::ingest::row_accounting::FileAccount;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::archive::Archive;
 use crate::ledger::publish::{self, Completion, CompletionTerms, DayOutcome, Outcome, Upload};
 use crate::ledger::quarantine::RejectWriter;
-use crate::ledger::reuse::Earlier;
+use crate::ledger::reuse::Reuse;
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::{self, Source};
 use crate::load::LoadableMonths;
@@ -37,12 +39,12 @@ pub struct PayloadResult {
     waiting_for: Vec<String>,
     pub rows_read: u64,
     pub rows_loaded: u64,
-    /// Rows that an earlier upload had brought.
-    pub rows_taken_over: u64,
+    /// Rows of hours that an earlier upload had brought.
+    pub rows_reused: u64,
     pub rows_filtered: u64,
     pub rows_rejected: u64,
-    /// What went into each stage of each file, and what came of it.
-    books: Vec<FileAccount>,
+    /// How many rows went into each stage of each file, and what became of them.
+    row_accounting: Vec<FileAccount>,
     bytes_read: u64,
     /// Columns of the files that the pipeline does not want, by report kind.
     ignored_columns: BTreeMap<String, BTreeSet<String>>,
@@ -73,10 +75,10 @@ impl PayloadResult {
             waiting_for: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,
-            rows_taken_over: 0,
+            rows_reused: 0,
             rows_filtered: 0,
             rows_rejected: 0,
-            books: Vec::new(),
+            row_accounting: Vec::new(),
             bytes_read: 0,
             ignored_columns: BTreeMap::new(),
             summary_rows_inserted: 0,
@@ -92,11 +94,11 @@ impl PayloadResult {
             self.bytes_read += file.bytes;
             self.rows_read += file.rows_read;
             self.rows_loaded += file.rows_loaded;
-            self.rows_taken_over += file.rows_known;
+            self.rows_reused += file.rows_reused;
             self.rows_filtered += file.rows_filtered;
             self.rows_rejected += file.rejected.rows();
             if matches!(file.kind, FileKind::Report(_)) {
-                self.books.push(file.book());
+                self.row_accounting.push(file.account());
             }
             if let FileKind::Report(kind) = &file.kind
                 && !file.learned.ignored_columns.is_empty()
@@ -139,7 +141,7 @@ impl PayloadResult {
         RunSums {
             rows_read: self.rows_read,
             rows_loaded: self.rows_loaded,
-            rows_taken_over: self.rows_taken_over,
+            rows_reused: self.rows_reused,
             rows_filtered: self.rows_filtered,
             rows_rejected: self.rows_rejected,
         }
@@ -160,8 +162,8 @@ pub(super) struct PayloadWork {
     here: Vec<String>,
     /// Of the plan, with the words that stages are bound to.
     fingerprint: String,
-    /// The earlier uploads that it repeats.
-    earlier: Earlier,
+    /// The earlier uploads whose hours it reuses.
+    reuse: Reuse,
 }
 
 impl<'a> PayloadTask<'a> {
@@ -227,7 +229,7 @@ impl Task for PayloadTask<'_> {
                 archival: Archival::default(),
                 here: Vec::new(),
                 fingerprint: String::new(),
-                earlier: Earlier::default(),
+                reuse: Reuse::default(),
             },
         })
     }
@@ -241,17 +243,16 @@ impl Task for PayloadTask<'_> {
         work.archival = Archival::begin(self.archive, &work.payload, &mut open.upload)?;
         let words = ingestion.words()?;
         work.fingerprint = ingestion.plan.fingerprint(&|set| words.of(set));
-        // Whoever looks for what stages break at wants them to see everything.
-        if ingestion.capture.is_none() {
-            let manifest = &work.payload.manifest;
-            work.earlier = open.upload.earlier(manifest, &work.fingerprint)?;
-        }
+        work.reuse = reuse::find(open, &work.payload, &work.fingerprint)?;
         let IngestOutput {
             files,
             here,
             stage_seconds,
         } = work.archival.beside(&work.payload, || {
-            self.ingest_new(&work.payload, &words, open, &mut work.earlier)
+            match reuse::ingest(open, &work.payload, &words, &mut work.reuse)? {
+                Some(ingested) => Ok(ingested),
+                None => self.ingest_whole(&work.payload, &words, open),
+            }
         })?;
         work.here = here;
         self.result.stage_seconds = stage_seconds;
@@ -291,7 +292,7 @@ impl Task for PayloadTask<'_> {
             sums: self.result.sums(),
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
-            earlier: &work.earlier,
+            reuse: &work.reuse,
         };
         let completed = upload.complete(files, &completing, archived.as_ref(), &terminal::say)?;
         if is_new {
@@ -320,59 +321,26 @@ impl Task for PayloadTask<'_> {
 }
 
 impl PayloadTask<'_> {
-    /// Loads the payload but for what earlier uploads brought already, which are those
-    /// that are left in `earlier`.
-    fn ingest_new(
+    /// Loads all files of the payload that its upload lacks.
+    fn ingest_whole(
         &mut self,
         payload: &Payload,
         words: &Words,
-        open: &mut OpenUpload<'_>,
-        earlier: &mut Earlier,
+        open: &OpenUpload<'_>,
     ) -> Result<IngestOutput> {
         let ingestion = open.ingestion;
-        let open_files = open.upload.open_files.clone();
-        let file = |name: &str| open_files.iter().any(|open| open == name);
-        loop {
-            let known = earlier.hours();
-            let wanted = Selection {
-                file: &file,
-                known: &known,
-            };
-            let loader = open.loader();
-            let sink = RejectWriter::of(ingestion.database, open.upload.generation);
-            let rejects = Rejects::new(&ingestion.plan.budget, &sink);
-            if earlier.is_empty() {
-                let ingested = ingestion.payload(payload, &loader, words, wanted, &rejects);
-                return ingested.map_err(|failure| {
-                    self.result.rows_rejected = rejects.rows();
-                    ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
-                });
-            }
-            // Whether it repeats them is known once all of it was read.
-            let (log, ingested) = ingestion.attempt(payload, &loader, words, wanted, &rejects);
-            let failure = match ingested {
-                Ok(ingested) if open.upload.is_whole(&ingested.files) => {
-                    if !earlier.drop_others(&ingested.files) {
-                        terminal::log(&log);
-                        return Ok(ingested);
-                    }
-                    None
-                }
-                Ok(_) => {
-                    *earlier = Earlier::default();
-                    None
-                }
-                // What is wrong with a payload is told as if there had been no other.
-                Err(failure) => {
-                    *earlier = Earlier::default();
-                    Some(failure)
-                }
-            };
-            open.upload.begin_again().map_err(|also| match failure {
-                Some(failure) => with_cause(failure, &also),
-                None => also,
-            })?;
-        }
+        let loader = open.loader();
+        let sink = RejectWriter::of(ingestion.database, open.upload.generation);
+        let rejects = Rejects::new(&ingestion.plan.budget, &sink);
+        let selection = Selection {
+            file: &|name| open.upload.is_open(name),
+            reused: &ReusedHours::default(),
+        };
+        let ingested = ingestion.payload(payload, &loader, words, selection, &rejects);
+        ingested.map_err(|failure| {
+            self.result.rows_rejected = rejects.rows();
+            ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+        })
     }
 
     /// Nothing of the payload was new: says what is known of its upload.

@@ -8,10 +8,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::ingestion::{IngestOutput, Ingestion, Selection};
-use super::task::{self, End, OpenUpload, Opening, Task, with_cause};
+use super::task::{self, End, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::hours::KnownHours;
+use crate::ingest::hours::ReusedHours;
 use crate::ingest::{IngestedFile, Rejects};
 use crate::ledger::archive::{self, ArchivedPayload, Archives};
 use crate::ledger::difference::{self, DayDifference};
@@ -112,7 +112,7 @@ impl Replay<'_> {
                 summarize::restore_all_tags_values(self.ingestion.database, &terminal::say)
         {
             failure = Some(match failure {
-                Some(failure) => with_cause(failure, &also),
+                Some(failure) => failure.followed_by(&also),
                 None => also,
             });
         }
@@ -273,7 +273,7 @@ impl Task for ReplayTask<'_> {
             let wanted = Selection {
                 file: &|name| !taken.contains(name),
                 // What stages make of an hour now may be other than what they made of it.
-                known: &KnownHours::default(),
+                reused: &ReusedHours::default(),
             };
             let words = ingestion.words()?;
             let ingested = ingestion.payload(payload, &loader, &words, wanted, &rejects);

@@ -1,7 +1,7 @@
 //! The skeleton of every run: its record, its upload, what is ingested, the threshold for
 //! rejected rows, and the end, at which all of it counts or nothing does.
 
-use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::failure::Result;
 use crate::ingest::IngestedFile;
 use crate::ledger::publish::Upload;
 use crate::ledger::quarantine::{self, RejectOrigin};
@@ -129,15 +129,15 @@ impl OpenUpload<'_> {
 
     /// Refuses a payload of which too many rows were rejected, and keeps these rows.
     fn check_threshold(&mut self, files: &[IngestedFile]) -> Result<()> {
-        let Err(mut failure) = self.ingestion.within_threshold(files, self.run_id) else {
+        let Err(failure) = self.ingestion.within_threshold(files, self.run_id) else {
             return Ok(());
         };
         self.upload.check_lock()?;
         let kept = quarantine::keep(self.ingestion.database, self.rejecting(), files);
-        if let Err(also) = kept {
-            failure.causes.push(also.to_string());
-        }
-        Err(failure)
+        Err(match kept {
+            Ok(()) => failure,
+            Err(also) => failure.followed_by(&also),
+        })
     }
 }
 
@@ -220,10 +220,4 @@ fn load<T: Task>(
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
     task.complete(work, open, &files)
-}
-
-/// A failure that another one followed.
-pub(super) fn with_cause(mut failure: Failure, also: &Failure) -> Failure {
-    failure.causes.push(also.to_string());
-    failure
 }

@@ -54,7 +54,7 @@ fn use_all(array: &arrow_array::ArrayRef, rows: usize) {
     }
 }
 
-/// Books that are accepted do balance.
+/// Row accounting that is accepted adds up.
 fn rows_are_accounted(source: &mut Source<'_>, rows: usize) {
     let rejects: Vec<Reject> = source
         .words()

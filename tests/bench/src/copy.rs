@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
 use gristmill::diagnostics::failure::Failure;
-use gristmill::ingest::hours::KnownHours;
+use gristmill::ingest::hours::ReusedHours;
 use gristmill::ingest::{
     FoundReject, Ingest, Progress, RejectSink, Rejects, connections, describe,
 };
@@ -135,7 +135,7 @@ impl<'a> Copies<'a> {
             let files = Ingest {
                 plan: self.plan,
                 words: &words,
-                known: &KnownHours::default(),
+                reused: &ReusedHours::default(),
                 sink: &loader,
                 rejects: &Rejects::new(&self.plan.budget, &Nowhere),
                 progress: &progress,

@@ -292,12 +292,12 @@ impl Watch<'_> {
             [day] => format!(" {day}"),
             [first, .., last] => format!(" {} days, {first} to {last}", won.len()),
         };
-        let taken_over = match result.rows_taken_over {
+        let reused = match result.rows_reused {
             0 => String::new(),
-            rows => format!("{} taken over, ", grouped(rows)),
+            rows => format!("{} reused, ", grouped(rows)),
         };
         terminal::text(&format!(
-            "{}: {}{days}, {} rows loaded, {taken_over}{} quarantined, {:.2} s",
+            "{}: {}{days}, {} rows loaded, {reused}{} quarantined, {:.2} s",
             printable::line(&result.payload),
             result.state,
             grouped(result.rows_loaded),

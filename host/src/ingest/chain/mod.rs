@@ -167,7 +167,7 @@ pub struct Output {
     pub log: Vec<(String, LogLine)>,
     pub rows_filtered: u64,
     /// What went into each transform and what came of it, in the order of the chain.
-    pub books: Vec<StageAccount>,
+    pub accounts: Vec<StageAccount>,
     /// Time in each transform, in the order of the chain.
     pub stage_time: Vec<Duration>,
 }
@@ -386,7 +386,7 @@ impl<'p> Chain<'p> {
         let mut log = read.log;
         let mut rejects = read.rejects;
         let mut rows_filtered = 0;
-        let mut books = Vec::with_capacity(self.transforms.len());
+        let mut accounts = Vec::with_capacity(self.transforms.len());
         let mut stage_time = Vec::with_capacity(self.transforms.len());
         let mut batch = read.batch;
         for (position, transform) in self.transforms.iter_mut().enumerate() {
@@ -413,15 +413,15 @@ impl<'p> Chain<'p> {
                     ..at_file(stage)(stop.error)
                 }
             })?;
-            let mut book = StageAccount::of(&stage.name);
-            book.add(
+            let mut account = StageAccount::of(&stage.name);
+            account.add(
                 batch.rows as u64,
                 processed.batch.rows,
                 processed.rejects.len(),
             );
-            book.rows_filtered = processed.filtered;
-            book.rows_repeated = processed.repeated;
-            books.push(book);
+            account.rows_filtered = processed.filtered;
+            account.rows_repeated = processed.repeated;
+            accounts.push(account);
             rejects.extend(labelled_rejects(stage, processed.rejects));
             rows_filtered += processed.filtered;
             batch = processed.batch;
@@ -431,7 +431,7 @@ impl<'p> Chain<'p> {
             rejects,
             log,
             rows_filtered,
-            books,
+            accounts,
             stage_time,
         })
     }

@@ -1,12 +1,11 @@
-//! A manifest and its generations in the ledger: written down, taken over, taken back.
+//! Writes a manifest and its generations into the ledger, and takes generations back.
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use sqlx::PgConnection;
 
 use crate::database::SqlError;
 use crate::diagnostics::failpoint::{self, Failpoint};
-use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::reuse::Earlier;
+use crate::diagnostics::failure::Result;
 use crate::ledger::source::Source;
 use crate::ledger::staged_rows;
 use crate::payload::Manifest;
@@ -77,32 +76,6 @@ pub(super) async fn open_generation(
     Ok(generation)
 }
 
-/// Makes what earlier uploads brought the manifest's.
-pub(super) async fn take_over(
-    connection: &mut PgConnection,
-    manifest_id: i32,
-    earlier: &Earlier,
-) -> Result<()> {
-    let generations = earlier.generations();
-    let taken = sqlx::query(include_str!(
-        "../../../../sql/gristmill_generation.take_over.sql"
-    ))
-    .bind(manifest_id)
-    .bind(&generations)
-    .execute(connection)
-    .await
-    .map_err(|error| SqlError(error).failure("cannot publish"))?;
-    // The source is locked, so that nobody removes one; a day without it would lose rows.
-    if taken.rows_affected() != generations.len() as u64 {
-        return Err(
-            Failure::run("what an earlier upload brought of the day is gone")
-                .hint("run the payload again: it is loaded whole then"),
-        );
-    }
-    failpoint::passed(Failpoint::GenerationsTakenOver);
-    Ok(())
-}
-
 /// Takes a generation back.
 pub(super) async fn forget(
     connection: &mut PgConnection,
@@ -114,18 +87,18 @@ pub(super) async fn forget(
 }
 
 /// Makes the summaries' partitions for the months of these days and for those of what the
-/// manifest has and takes over, before the transaction that publishes.
+/// manifest has and reuses, before the transaction that publishes.
 pub(super) async fn ensure_summaries(
     connection: &mut PgConnection,
     manifest_id: i32,
-    taken_over: &[i64],
+    reused: &[i64],
     days: &[NaiveDate],
 ) -> Result<()> {
     sqlx::query(include_str!(
         "../../../../sql/gristmill_generation.ensure_summaries.sql"
     ))
     .bind(manifest_id)
-    .bind(taken_over)
+    .bind(reused)
     .bind(days)
     .execute(connection)
     .await

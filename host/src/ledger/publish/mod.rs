@@ -22,14 +22,14 @@ use uuid::Uuid;
 pub use self::archival::ArchiveEntry;
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
-use self::generations::{ensure_summaries, forget, insert_manifest, open_generation, take_over};
+use self::generations::{ensure_summaries, forget, insert_manifest, open_generation};
 use self::recording::UploadIds;
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
 use crate::ingest::IngestedFile;
-use crate::ledger::reuse::Earlier;
+use crate::ledger::reuse::Reuse;
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::ledger::summarize::SummaryCounts;
@@ -63,8 +63,8 @@ pub struct CompletionTerms<'a> {
     pub quarantine_time: Duration,
     /// Of the plan by which it was loaded.
     pub fingerprint: &'a str,
-    /// What it takes over.
-    pub earlier: &'a Earlier,
+    /// The earlier uploads whose generations it gets.
+    pub reuse: &'a Reuse,
 }
 
 /// What completing a generation did.
@@ -157,18 +157,18 @@ impl Upload {
         })
     }
 
-    /// The uploads before this one that it may take over, if nothing of it is loaded.
-    /// `fingerprint` is that of the plan.
+    /// Finds the earlier uploads that this one may reuse; none when a part of it is loaded
+    /// already. `fingerprint` is that of the plan.
     ///
     /// # Errors
     /// The database fails.
-    pub fn earlier(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Earlier> {
+    pub fn reusable(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Reuse> {
         let database = self.database.clone();
         database.wait(async {
             if self.open_files.len() < self.known_files.len() {
-                return Ok(Earlier::default());
+                return Ok(Reuse::default());
             }
-            Earlier::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
+            Reuse::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
                 .await
                 .map_err(|error| SqlError(error).failure("cannot look for earlier uploads"))
         })
@@ -192,6 +192,11 @@ impl Upload {
         })
     }
 
+    /// Whether a file of the manifest is not loaded yet.
+    pub fn is_open(&self, name: &str) -> bool {
+        self.open_files.iter().any(|open| open == name)
+    }
+
     /// Whether these are all the files of the manifest.
     pub fn is_whole(&self, files: &[IngestedFile]) -> bool {
         let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
@@ -200,7 +205,7 @@ impl Upload {
     }
 
     /// Makes the generation count, and publishes when nothing is missing, together with
-    /// what is taken over. `archived` is the payload in the archive, if it is new there:
+    /// what it reuses. `archived` is the payload in the archive, if it is new there:
     /// nothing is waited for while others wait for us. A transaction that meets another
     /// one is tried again; what waits for others says so.
     ///
@@ -230,8 +235,8 @@ impl Upload {
         let missing = self.missing(files);
         match missing.is_empty() {
             true => {
-                let taken_over = completing.earlier.generations();
-                self.prepare(&taken_over, recording::days(files)).await?;
+                let reused = completing.reuse.generations();
+                self.prepare(&reused, recording::days(files)).await?;
             }
             false => self.held_still().await?,
         }
@@ -257,7 +262,7 @@ impl Upload {
             sums,
             quarantine_time,
             fingerprint,
-            earlier,
+            reuse,
         } = *completing;
         let failed = |error| SqlError(error).failure("cannot publish");
         let ids = self.ids();
@@ -272,9 +277,7 @@ impl Upload {
             fingerprint,
         )
         .await?;
-        if !earlier.is_empty() {
-            take_over(&mut transaction, self.manifest_id, earlier).await?;
-        }
+        reuse.give_to(&mut transaction, self.manifest_id).await?;
         let completed = if missing.is_empty() {
             let published =
                 claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
@@ -318,12 +321,12 @@ impl Upload {
 
     /// Looks whether the source is still locked, and makes the summaries' partitions for
     /// what is about to be published.
-    async fn prepare(&mut self, taken_over: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
+    async fn prepare(&mut self, reused: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
         self.held_still().await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
-            match ensure_summaries(&mut self.lock, self.manifest_id, taken_over, &days).await {
+            match ensure_summaries(&mut self.lock, self.manifest_id, reused, &days).await {
                 Err(failure) if tries.again(&failure).await => {}
                 ensured => return ensured,
             }
@@ -398,15 +401,15 @@ impl Upload {
 
     /// Ends an upload after a failure, and takes back what was loaded. Returns what there
     /// is to say: whatever a lost lock made fail, that it is lost.
-    async fn failed(mut self, mut failure: Failure, here: &[String]) -> Failure {
+    async fn failed(mut self, failure: Failure, here: &[String]) -> Failure {
         // Another connection may be what was lost.
         if failure.hindrance == Some(Hindrance::Lost) && self.held_still().await.is_err() {
             return source_lock::lost(&self.source, failure);
         }
-        if let Err(also) = self.take_back(here).await {
-            failure.causes.push(also.to_string());
+        match self.take_back(here).await {
+            Ok(()) => failure,
+            Err(also) => failure.followed_by(&also),
         }
-        failure
     }
 
     /// Takes back what was loaded.

@@ -1,5 +1,5 @@
-//! What the ledger is told of a generation: its files, their hours and books, the rows
-//! that were refused, and what the stages learned.
+//! Records a generation in the ledger: its files with their hours and row accounting, the
+//! rejected rows, and the words that stages learned.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
 
 /// Records what a generation has of each file and what the files taught, puts what it
 /// rejected into quarantine within this time, and makes it count. `resolves` is that of
-/// [`quarantine::settle`]. Without a fingerprint no other upload may take it over.
+/// [`quarantine::settle`]. Without a fingerprint no other upload may reuse it.
 pub(super) async fn generation(
     connection: &mut PgConnection,
     upload: &UploadIds,
@@ -112,7 +112,7 @@ async fn one_file(
     .bind(file.started)
     .bind(file.rows_loaded as i64)
     .bind(file.rejected.rows() as i64)
-    .bind(file.rows_known as i64)
+    .bind(file.rows_reused as i64)
     .execute(&mut *connection)
     .await?;
     let Some(report) = report else {
@@ -135,7 +135,7 @@ async fn one_file(
         .execute(&mut *connection)
         .await?;
     }
-    run_record::keep_book(connection, upload.run_id, &file.book()).await
+    run_record::keep_account(connection, upload.run_id, &file.account()).await
 }
 
 /// Makes the tag keys known that the stages saw.

@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ingest::row_accounting::imbalance;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::run_record;
 
@@ -56,8 +57,8 @@ pub async fn settle(
     Ok(())
 }
 
-/// Keeps the rejected rows and the books of a payload that has too many of them, under
-/// its run.
+/// Keeps the rejected rows and the row accounting of a payload that has too many of them,
+/// under its run.
 ///
 /// # Errors
 /// As `settle`.
@@ -68,7 +69,7 @@ pub fn keep(database: &Database, rejecting: RejectOrigin, files: &[IngestedFile]
         let mut transaction = connection.begin().await.map_err(unkept)?;
         for file in files {
             if let FileKind::Report(_) = &file.kind {
-                run_record::keep_book(&mut transaction, rejecting.run_id, &file.book())
+                run_record::keep_account(&mut transaction, rejecting.run_id, &file.account())
                     .await
                     .map_err(unkept)?;
             }
@@ -126,11 +127,9 @@ async fn insert(
     if inserted.unsigned_abs() == rejected {
         return Ok(());
     }
-    Err(
-        Failure::run("the books do not balance").because(anyhow::anyhow!(
-            "{rejected} rows were rejected, but {inserted} would go to quarantine"
-        )),
-    )
+    Err(imbalance(format!(
+        "{rejected} rows were rejected, but {inserted} would go to quarantine"
+    )))
 }
 
 /// Bounds the time of what follows in the transaction; returns the bound before.

@@ -1,7 +1,7 @@
 //! The version of the load: of all that decides, on the host's side, what becomes of a
 //! report's bytes on their way to staging, and how what was read is told apart.
 //!
-//! Hours that were loaded by another version are not taken over but loaded again
+//! Hours that were loaded by another version are not reused but loaded again
 //! (`plan/fingerprint`). Stages and their configuration are no part of it: their digests
 //! are in the fingerprint themselves.
 

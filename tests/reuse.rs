@@ -3,7 +3,7 @@
 
 /// Replayed, summarized and cleaned.
 mod afterwards;
-/// What is not taken over.
+/// Uploads that are loaded whole.
 mod loaded_whole;
 
 use std::fs;
@@ -165,7 +165,7 @@ fn reads_like(found: &TestDatabase, expected: &TestDatabase, after: &str) {
 }
 
 #[test]
-fn hours_that_are_taken_over_are_as_if_they_had_been_loaded() {
+fn hours_that_are_reused_are_as_if_they_had_been_loaded() {
     let day = Shipped::small();
     let at_once = day.set.database();
     let whole = load(&at_once, "pipelines/ocp-max.toml", &[day.as_it_is(24)]);
@@ -179,16 +179,17 @@ fn hours_that_are_taken_over_are_as_if_they_had_been_loaded() {
             "pipelines/ocp-max.toml",
             &[day.as_it_is(hours)],
         );
-        assert_eq!(number(&result, "rows_taken_over"), read, "{hours} hours");
+        assert_eq!(number(&result, "rows_reused"), read, "{hours} hours");
         read = number(&result, "rows_read");
-        let loaded = number(&result, "rows_loaded") + number(&result, "rows_taken_over");
+        let loaded = number(&result, "rows_loaded") + number(&result, "rows_reused");
         assert_eq!(loaded, read, "{hours} hours");
     }
     assert_eq!(read, number(&whole, "rows_read"));
     reads_like(&step_by_step, &at_once, "four uploads");
     // Each row was copied once, and no other is there.
     assert_eq!(rows(&step_by_step), rows(&at_once));
-    let copied = "SELECT sum(rows_loaded)::bigint::text, sum(rows_taken_over)::bigint > 0 FROM gristmill_run";
+    let copied =
+        "SELECT sum(rows_loaded)::bigint::text, sum(rows_reused)::bigint > 0 FROM gristmill_run";
     assert_eq!(
         step_by_step.query_rows(copied),
         [[Some(rows(&at_once)), Some("t".into())]]
@@ -209,13 +210,13 @@ fn hours_that_are_taken_over_are_as_if_they_had_been_loaded() {
         load(&loaded_whole, "pipelines/ocp-max.toml", &[other]);
     }
     let result = load(&loaded_whole, "pipelines/ocp-max.toml", &[day.as_it_is(24)]);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     reads_like(&loaded_whole, &at_once, "uploads that repeat nothing");
     assert_ne!(rows(&loaded_whole), rows(&at_once));
 }
 
 #[test]
-fn what_is_taken_over_is_said() {
+fn reused_rows_are_counted_and_shown() {
     let database = TestDatabase::migrated();
     let folder = tempfile::tempdir().expect("a folder");
     let paths: Vec<PathBuf> = [usual(1, 2), usual(2, 5)]
@@ -224,14 +225,14 @@ fn what_is_taken_over_is_said() {
         .map(|(number, payload)| payload.write(folder.path(), &format!("{number}.tar.gz")))
         .collect();
     let ended: Ended = run(&database, "pipelines/ocp.toml", &paths).succeeds();
-    assert!(ended.stdout.contains("   taken over   "), "{ended}");
+    assert!(ended.stdout.contains("   reused   "), "{ended}");
     let last = ended.stdout.lines().find(|line| line.contains("1.tar.gz"));
     let words: Vec<&str> = last.expect("a line").split_whitespace().collect();
-    // Read, loaded, taken over.
+    // Read, loaded, reused.
     assert_eq!(words[4..7], ["15", "9", "6"], "{ended}");
     assert_eq!(
         database.query_rows(
-            "SELECT stage, rows_in, rows_out, rows_taken_over
+            "SELECT stage, rows_in, rows_out, rows_reused
             FROM gristmill_row_account
             WHERE run_id = 2 AND file = '2-pods.csv' AND position < 2
             ORDER BY position"
@@ -244,7 +245,7 @@ fn what_is_taken_over_is_said() {
     );
     assert_eq!(
         database.query_rows(
-            "SELECT report_name, rows_loaded, rows_taken_over
+            "SELECT report_name, rows_loaded, rows_reused
             FROM reporting_common_costusagereportstatus
             ORDER BY 1"
         ),
@@ -278,11 +279,11 @@ fn volumes(hours: u32) -> Report {
     Report::volumes().hours(0..hours)
 }
 
-/// Loads uploads; the last is said to take over so many rows, and the tables are as if
+/// Loads uploads; the last reuses so many rows, and the tables are as if
 /// it had come alone.
 #[track_caller]
-fn takes_over(uploads: &[Payload], rows: u64) {
-    takes_over_by(
+fn reuses(uploads: &[Payload], rows: u64) {
+    reuses_by(
         &file("pipelines/ocp.toml"),
         &file("pipelines/ocp.toml"),
         uploads,
@@ -290,9 +291,9 @@ fn takes_over(uploads: &[Payload], rows: u64) {
     );
 }
 
-/// As `takes_over`, with another pipeline for the last.
+/// As `reuses`, with another pipeline for the last.
 #[track_caller]
-fn takes_over_by(before: &Path, pipeline: &Path, uploads: &[Payload], rows: u64) {
+fn reuses_by(before: &Path, pipeline: &Path, uploads: &[Payload], rows: u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let paths: Vec<PathBuf> = uploads
         .iter()
@@ -303,16 +304,16 @@ fn takes_over_by(before: &Path, pipeline: &Path, uploads: &[Payload], rows: u64)
     let (database, alone) = (TestDatabase::migrated(), TestDatabase::migrated());
     load(&database, before, first);
     let result = load(&database, pipeline, std::slice::from_ref(last));
-    assert_eq!(number(&result, "rows_taken_over"), rows, "{result}");
+    assert_eq!(number(&result, "rows_reused"), rows, "{result}");
     load(&alone, pipeline, std::slice::from_ref(last));
     reads_like(&database, &alone, "uploads of a day");
 }
 
 #[test]
-fn repeated_hours_are_taken_over_however_they_stand() {
-    takes_over(&[usual(1, 2), usual(2, 5)], 6);
+fn repeated_hours_are_reused_however_they_stand() {
+    reuses(&[usual(1, 2), usual(2, 5)], 6);
     // Nothing is new.
-    takes_over(&[usual(1, 2), usual(2, 2)], 6);
+    reuses(&[usual(1, 2), usual(2, 2)], 6);
     // In another order, and in two files of which one has the half of an hour.
     let header = Report::pods().text().to_string();
     let text = pods(0..3).text().to_string();
@@ -323,7 +324,7 @@ fn repeated_hours_are_taken_over_however_they_stand() {
         .file("a.csv", &part(&lines[..3]))
         .file("b.csv", &part(&lines[3..]))
         .file("volumes.csv", volumes(3).text());
-    takes_over(&[usual(1, 2), reversed], 6);
-    // What was taken over once is taken over again.
-    takes_over(&[usual(1, 2), usual(2, 3), usual(3, 5)], 9);
+    reuses(&[usual(1, 2), reversed], 6);
+    // Hours that were reused once are reused again.
+    reuses(&[usual(1, 2), usual(2, 3), usual(3, 5)], 9);
 }

@@ -1,4 +1,4 @@
-//! What was taken over, afterwards: replayed, summarized and cleaned as one upload.
+//! A reused upload is replayed, summarized and cleaned together with the one that reuses it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ fn site() -> (Site, Vec<PathBuf>) {
     let site = Site::new();
     let paths = site.write(&[usual(1, 2), usual(2, 5)]);
     site.run(&paths).succeeds();
-    let taken = "SELECT rows_taken_over FROM gristmill_run ORDER BY id DESC LIMIT 1";
+    let taken = "SELECT rows_reused FROM gristmill_run ORDER BY id DESC LIMIT 1";
     assert_eq!(site.database.query_value(taken).as_deref(), Some("6"));
     (site, paths)
 }
@@ -26,13 +26,13 @@ fn replay(site: &Site, pipeline: &str) {
 }
 
 #[test]
-fn what_was_taken_over_is_replayed_as_one_upload() {
+fn a_reused_upload_is_replayed_with_the_one_that_reuses_it() {
     let (site, paths) = site();
     let alone = Site::new();
     alone.run(&paths[1..]).succeeds();
-    reads_like(&site.database, &alone.database, "a takeover");
+    reads_like(&site.database, &alone.database, "reuse");
 
-    // The first upload is known, and stays what it is.
+    // The first upload stays as it is.
     site.run(&paths[..1]).succeeds().stderr_is(
         "[FOLDER]/payload-0.tar.gz: nothing to do, all of it was loaded before, by pipeline `ocp`",
     );
@@ -46,12 +46,12 @@ fn what_was_taken_over_is_replayed_as_one_upload() {
         assert_eq!(rows.as_deref(), Some("15"), "staged rows after {pipeline}");
     }
 
-    // What was replayed is loaded when it comes again, and that is taken over.
+    // A replayed upload is loaded when it comes again, and that one is reused.
     let more = site.write(&[usual(3, 6), usual(4, 7)]);
     let result = load(&site.database, "pipelines/ocp-max.toml", &more[..1]);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     let result = load(&site.database, "pipelines/ocp-max.toml", &more[1..]);
-    assert_eq!(number(&result, "rows_taken_over"), 18);
+    assert_eq!(number(&result, "rows_reused"), 18);
 }
 
 /// The first day of a month that is not over yet, and of the one behind it.
@@ -76,7 +76,7 @@ fn to_come(number: u32, hours: u32) -> Payload {
 }
 
 #[test]
-fn what_was_taken_over_is_not_superseded() {
+fn a_reused_upload_is_not_superseded() {
     let day = months_to_come()[0].format("%Y-%m-10").to_string();
     let (site, alone) = (Site::new(), Site::new());
     let payloads = site.write(&[to_come(1, 2), to_come(2, 5)]);
@@ -96,7 +96,7 @@ fn what_was_taken_over_is_not_superseded() {
 }
 
 #[test]
-fn what_was_taken_over_is_cleaned_as_one_upload() {
+fn a_reused_upload_is_cleaned_with_the_one_that_reuses_it() {
     let (site, paths) = site();
     let alone = Site::new();
     alone.run(&paths[1..]).succeeds();
@@ -107,9 +107,9 @@ fn what_was_taken_over_is_cleaned_as_one_upload() {
     }
     reads_like(&site.database, &alone.database, "a clean-up");
     site.is_in_order("a clean-up");
-    // What has no staged rows any more is not taken over.
+    // An upload without staged rows is not reused.
     let more = site.write(&[usual(3, 6)]);
     let result = load(&site.database, "pipelines/ocp.toml", &more);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(number(&result, "rows_loaded"), 18);
 }

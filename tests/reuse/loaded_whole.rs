@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{STAGED, load, number, pods, reads_like, takes_over, takes_over_by, usual, volumes};
+use super::{STAGED, load, number, pods, reads_like, reuses, reuses_by, usual, volumes};
 use crate::support::command::{file, gristmill, run, stages};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::TestDatabase;
@@ -18,7 +18,7 @@ fn hours_with_other_bytes_are_loaded() {
     };
     let text = pods(0..5).text().to_string();
     // One byte.
-    takes_over(
+    reuses(
         &[
             usual(1, 2),
             with_pods(&text.replacen(",3600,", ",3601,", 1)),
@@ -28,8 +28,8 @@ fn hours_with_other_bytes_are_loaded() {
     // A row less, and one more.
     let (header, rows) = text.split_once('\n').expect("a header");
     let (first, rest) = rows.split_once('\n').expect("a row");
-    takes_over(&[usual(1, 2), with_pods(&format!("{header}\n{rest}"))], 0);
-    takes_over(
+    reuses(&[usual(1, 2), with_pods(&format!("{header}\n{rest}"))], 0);
+    reuses(
         &[
             usual(1, 2),
             with_pods(&format!("{header}\n{first}\n{rows}")),
@@ -42,11 +42,11 @@ fn hours_with_other_bytes_are_loaded() {
         "pod_request_cpu_core_seconds,pod_usage_cpu_core_seconds",
     );
     assert_ne!(swapped, header);
-    takes_over(&[usual(1, 2), with_pods(&format!("{swapped}\n{rows}"))], 0);
+    reuses(&[usual(1, 2), with_pods(&format!("{swapped}\n{rows}"))], 0);
     let renamed = header.replace("pod_limit_memory_byte_seconds", "some_other_byte_seconds");
     let optional = header.replace("node_role", "some_role");
     assert_ne!(renamed, optional);
-    takes_over(&[usual(1, 2), with_pods(&format!("{optional}\n{rows}"))], 0);
+    reuses(&[usual(1, 2), with_pods(&format!("{optional}\n{rows}"))], 0);
 }
 
 #[test]
@@ -60,19 +60,19 @@ fn an_upload_that_lacks_what_an_earlier_one_had_is_loaded() {
         pods_alone.write(folder.path(), "2.tar.gz"),
     ];
     let result = load(&database, "pipelines/ocp.toml", &paths);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(number(&result, "rows_loaded"), 10);
     // An hour.
     let later_hours = Payload::numbered(2)
         .file("pods.csv", pods(1..5).text())
         .file("volumes.csv", volumes(5).text());
-    takes_over(&[usual(1, 2), later_hours], 0);
+    reuses(&[usual(1, 2), later_hours], 0);
 }
 
 #[test]
 fn hours_that_went_another_way_are_loaded() {
     let (ocp, max) = (file("pipelines/ocp.toml"), file("pipelines/ocp-max.toml"));
-    takes_over_by(&ocp, &max, &[usual(1, 2), usual(2, 5)], 0);
+    reuses_by(&ocp, &max, &[usual(1, 2), usual(2, 5)], 0);
 
     // The same stage in other bytes: with a section that says nothing.
     let folder = tempfile::tempdir().expect("a folder");
@@ -81,14 +81,14 @@ fn hours_that_went_another_way_are_loaded() {
     write(folder.path(), "other.wasm", &component);
     let text = format!("extends = {ocp:?}\n[stages.effective-usage]\ncomponent = \"other.wasm\"\n");
     let other = write(folder.path(), "other.toml", text.as_bytes());
-    takes_over_by(&ocp, &other, &[usual(1, 2), usual(2, 5)], 0);
+    reuses_by(&ocp, &other, &[usual(1, 2), usual(2, 5)], 0);
 
     // Of another name and with other thresholds it is the same way.
     let text = format!(
         "extends = {ocp:?}\n[pipeline]\nname = \"named\"\n[limits]\nrejected-rows = \"2 %\"\n"
     );
     let named = write(folder.path(), "named.toml", text.as_bytes());
-    takes_over_by(&ocp, &named, &[usual(1, 2), usual(2, 5)], 6);
+    reuses_by(&ocp, &named, &[usual(1, 2), usual(2, 5)], 6);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn hours_are_loaded_when_other_tags_are_enabled() {
         "pipelines/ocp.toml",
         &path(usual(2, 5), "2.tar.gz"),
     );
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     let tagged = "SELECT DISTINCT pod_labels ->> 'app'
         FROM reporting_ocpusagelineitem_daily_summary WHERE pod_labels ? 'app'";
     assert_eq!(database.query_value(tagged).as_deref(), Some("shop"));
@@ -118,7 +118,7 @@ fn hours_are_loaded_when_other_tags_are_enabled() {
         "pipelines/ocp.toml",
         &path(usual(3, 6), "3.tar.gz"),
     );
-    assert_eq!(number(&result, "rows_taken_over"), 15);
+    assert_eq!(number(&result, "rows_reused"), 15);
     assert_eq!(database.query_value(tagged).as_deref(), Some("shop"));
 }
 
@@ -139,7 +139,7 @@ fn hours_with_rows_in_quarantine_are_loaded() {
             .file(&format!("{number}.csv"), pods.text())
             .file(&format!("{number}-volumes.csv"), volumes(hours).text())
     };
-    takes_over_by(
+    reuses_by(
         &patient,
         &patient,
         &[with_bad_row(1, 2), with_bad_row(2, 5)],
@@ -152,7 +152,7 @@ fn hours_with_rows_in_quarantine_are_loaded() {
         with_bad_row(2, 5).write(folder.path(), "2.tar.gz"),
     ];
     let result = load(&database, &patient, &paths);
-    assert_eq!(number(&result, "rows_taken_over"), 6);
+    assert_eq!(number(&result, "rows_reused"), 6);
     assert_eq!(number(&result, "rows_rejected"), 1);
     let quarantined = "SELECT count(*) FROM gristmill_quarantine";
     assert_eq!(database.query_value(quarantined).as_deref(), Some("1"));
@@ -160,7 +160,7 @@ fn hours_with_rows_in_quarantine_are_loaded() {
     database.execute("DELETE FROM gristmill_quarantine");
     let path = with_bad_row(3, 6).write(folder.path(), "3.tar.gz");
     let result = load(&database, &patient, &[path]);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(database.query_value(quarantined).as_deref(), Some("1"));
 }
 
@@ -178,7 +178,7 @@ fn a_row_of_no_hour_leaves_what_is_read_unknown() {
         odd.write(folder.path(), "2.tar.gz"),
     ];
     let result = load(&database, &patient, &paths);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(number(&result, "rows_loaded"), 15);
     assert_eq!(number(&result, "rows_rejected"), 1);
 }
@@ -200,7 +200,7 @@ fn a_split_upload_is_loaded() {
     let result = load(&database, "pipelines/ocp.toml", &first);
     assert_eq!(
         (
-            number(&result, "rows_taken_over"),
+            number(&result, "rows_reused"),
             number(&result, "rows_loaded")
         ),
         (0, 10)
@@ -209,15 +209,15 @@ fn a_split_upload_is_loaded() {
     let result = load(&database, "pipelines/ocp.toml", &second);
     assert_eq!(
         (
-            number(&result, "rows_taken_over"),
+            number(&result, "rows_reused"),
             number(&result, "rows_loaded")
         ),
         (0, 5)
     );
-    // What came in parts is taken over as a whole.
+    // An upload that came in parts is reused whole.
     let third = [usual(3, 6).write(folder.path(), "3.tar.gz")];
     let result = load(&database, "pipelines/ocp.toml", &third);
-    assert_eq!(number(&result, "rows_taken_over"), 15);
+    assert_eq!(number(&result, "rows_reused"), 15);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn an_upload_of_which_a_file_is_elsewhere_is_loaded() {
             "pipelines/ocp.toml",
             std::slice::from_ref(parts[0]),
         );
-        assert_eq!(number(&result, "rows_taken_over"), 0, "{result}");
+        assert_eq!(number(&result, "rows_reused"), 0, "{result}");
         assert_eq!(result["state"], "loaded");
         assert_eq!(database.digests_of_summaries(), published);
         let result = load(
@@ -262,14 +262,14 @@ fn an_upload_of_which_a_file_is_elsewhere_is_loaded() {
             "pipelines/ocp.toml",
             std::slice::from_ref(parts[1]),
         );
-        assert_eq!(number(&result, "rows_taken_over"), 0, "{result}");
+        assert_eq!(number(&result, "rows_reused"), 0, "{result}");
         assert_eq!(result["state"], "published");
         reads_like(&database, &alone, "two parts");
     }
 }
 
 #[test]
-fn an_additive_upload_neither_takes_over_nor_is_taken_over() {
+fn an_additive_upload_neither_reuses_nor_is_reused() {
     let additive = |number, hours| usual(number, hours).manifest("daily_reports", false);
     for uploads in [
         [additive(1, 2), additive(2, 5)],
@@ -283,15 +283,15 @@ fn an_additive_upload_neither_takes_over_nor_is_taken_over() {
             uploads[1].write(folder.path(), "2.tar.gz"),
         ];
         let result = load(&database, "pipelines/ocp.toml", &paths);
-        assert_eq!(number(&result, "rows_taken_over"), 0, "{result}");
+        assert_eq!(number(&result, "rows_reused"), 0, "{result}");
         assert_eq!(number(&result, "rows_loaded"), 15, "{result}");
     }
 }
 
 #[test]
-fn an_upload_takes_nothing_over_of_a_later_one() {
+fn an_upload_reuses_nothing_of_a_later_one() {
     // It has more hours and wins the day, but the other may come to be asked for again.
-    takes_over(&[usual(2, 2), usual(1, 5)], 0);
+    reuses(&[usual(2, 2), usual(1, 5)], 0);
     // It loses the day.
     let folder = tempfile::tempdir().expect("a folder");
     let database = TestDatabase::migrated();
@@ -301,11 +301,11 @@ fn an_upload_takes_nothing_over_of_a_later_one() {
     ];
     let result = load(&database, "pipelines/ocp.toml", &paths);
     assert_eq!(result["days"][0]["outcome"], "lost");
-    assert_eq!(number(&result, "rows_taken_over"), 0);
-    // What lost its day is not taken over either, though it is earlier.
+    assert_eq!(number(&result, "rows_reused"), 0);
+    // An upload that lost its day is not reused either, though it is earlier.
     let third = [usual(3, 6).write(folder.path(), "3.tar.gz")];
     let result = load(&database, "pipelines/ocp.toml", &third);
-    assert_eq!(number(&result, "rows_taken_over"), 15);
+    assert_eq!(number(&result, "rows_reused"), 15);
 }
 
 #[test]
@@ -330,14 +330,14 @@ fn an_upload_whose_hours_count_by_another_report_is_loaded() {
     run(&database, &strict, std::slice::from_ref(&second)).ends_with(1);
     let patient = pipeline("patient.toml", "[limits]\nrejected-rows = \"50 %\"\n");
     let result = load(&database, &patient, &[second]);
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(result["days"][0]["outcome"], "lost");
     // The day can be made again from what the first one staged.
     assert_eq!(database.query_rows(STAGED).len(), 6);
 }
 
 #[test]
-fn an_upload_that_lost_one_of_its_days_is_not_taken_over() {
+fn an_upload_that_lost_one_of_its_days_is_not_reused() {
     let next_day = |report: Report, hour: u32| {
         let start = format!("2026-01-11 {hour:02}:00:00 +0000 UTC");
         report.row(hour, &[("interval_start", &start)])
@@ -370,7 +370,7 @@ fn an_upload_that_lost_one_of_its_days_is_not_taken_over() {
         "pipelines/ocp.toml",
         &path(two_days(3, 5), "3.tar.gz"),
     );
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
     assert_eq!(number(&result, "rows_loaded"), 12);
     // The two together hold both days alone, and the last has the rows of one of them.
     let result = load(
@@ -378,7 +378,7 @@ fn an_upload_that_lost_one_of_its_days_is_not_taken_over() {
         "pipelines/ocp.toml",
         &path(two_days(4, 6), "4.tar.gz"),
     );
-    assert_eq!(number(&result, "rows_taken_over"), 0);
+    assert_eq!(number(&result, "rows_reused"), 0);
 }
 
 #[test]
@@ -407,7 +407,7 @@ fn a_payload_that_fails_says_what_it_would_say_alone() {
     // A better one comes.
     let good = usual(3, 5).write(folder.path(), "3.tar.gz");
     let result = load(&database, "pipelines/ocp.toml", &[good]);
-    assert_eq!(number(&result, "rows_taken_over"), 6);
+    assert_eq!(number(&result, "rows_reused"), 6);
 }
 
 #[test]
@@ -422,5 +422,5 @@ fn a_run_that_captures_loads_everything() {
         .argument("--capture")
         .argument(folder.path())
         .succeeds();
-    assert_eq!(ended.json()[0]["rows_taken_over"], 0);
+    assert_eq!(ended.json()[0]["rows_reused"], 0);
 }

@@ -1,4 +1,4 @@
--- Finds the generations that an upload may take over if it repeats what was read for
+-- Finds the generations that an upload may reuse if it repeats what was read for
 -- them: those of earlier daily uploads of its source which hold all of their days by
 -- themselves, went the same way, and left nothing in quarantine.
 --
