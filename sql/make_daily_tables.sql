@@ -7,26 +7,21 @@
 -- Writes  pg_temp.daily_nodes       one row per node with pods, the blank one included
 -- Writes  pg_temp.daily_namespaces  one row per namespace
 --
--- Measures are fixed-point integers, as in staging. The tables last to the next call or
--- the end of the transaction.
+-- Measures are fixed-point integers, as in staging. What is in the tables lasts to the next
+-- call, the tables to the end of the transaction: new ones for each day would stay locked so
+-- long, with all that belongs to them, and the table of locks has room for some thousands.
 
 CREATE OR REPLACE FUNCTION make_daily_tables()
 RETURNS void
 LANGUAGE plpgsql
--- They are not there when this is the transaction's first day.
+-- They are there when this is not the transaction's first day.
 SET client_min_messages = warning
 AS $$
 BEGIN
-    DROP TABLE IF EXISTS
-        pg_temp.daily_pods,
-        pg_temp.daily_volumes,
-        pg_temp.daily_nodes,
-        pg_temp.daily_namespaces;
-
     -- A pod has one machine, but that of a node may change or be unknown for hours:
     -- whoever wants one a pod takes the last. Sums are bigint, which are added up faster;
     -- collect_daily_pods makes them numeric on a day that has more than 64 bits of one.
-    CREATE TEMPORARY TABLE daily_pods (
+    CREATE TEMPORARY TABLE IF NOT EXISTS daily_pods (
         namespace varchar(253),
         node varchar(253),
         pod text,
@@ -44,7 +39,7 @@ BEGIN
         pod_effective_usage_memory_gigabyte_hours_e12 bigint
     ) ON COMMIT DROP;
 
-    CREATE TEMPORARY TABLE daily_volumes (
+    CREATE TEMPORARY TABLE IF NOT EXISTS daily_volumes (
         namespace varchar(253),
         pod text,
         persistentvolumeclaim varchar(253),
@@ -60,7 +55,7 @@ BEGIN
     ) ON COMMIT DROP;
 
     -- Labels are those of the node's last hour.
-    CREATE TEMPORARY TABLE daily_nodes (
+    CREATE TEMPORARY TABLE IF NOT EXISTS daily_nodes (
         node text,
         cpu_core_hours_e12 numeric,
         memory_gigabyte_hours_e12 numeric,
@@ -71,10 +66,16 @@ BEGIN
     ) ON COMMIT DROP;
 
     -- Labels are those of the namespace's last hour.
-    CREATE TEMPORARY TABLE daily_namespaces (
+    CREATE TEMPORARY TABLE IF NOT EXISTS daily_namespaces (
         namespace varchar(253),
         labels jsonb,
         cost_category_id integer
     ) ON COMMIT DROP;
+
+    TRUNCATE
+        pg_temp.daily_pods,
+        pg_temp.daily_volumes,
+        pg_temp.daily_nodes,
+        pg_temp.daily_namespaces;
 END
 $$;

@@ -464,7 +464,7 @@ fn replaceables_digest() -> String {
     }
     format!(
         "gristmill functions sha256:{}",
-        hex::encode(&digest.finalize())
+        hex::encode(digest.finalize())
     )
 }
 

@@ -124,7 +124,7 @@ impl Bytes<'_> {
     /// The file cannot be read.
     pub fn digest(mut self) -> io::Result<String> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(hex::encode(&self.hasher.finalize()))
+        Ok(hex::encode(self.hasher.finalize()))
     }
 
     /// What the system said when it did not give any bytes. Libraries in between wrap
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(text, "firstfirst");
         assert!(opened.is_unchanged().unwrap());
         let digest = one.digest().unwrap();
-        assert_eq!(digest, hex::encode(&Sha256::digest("first")));
+        assert_eq!(digest, hex::encode(Sha256::digest("first")));
         let now = OpenFile::new(File::open(&path).unwrap()).unwrap();
         assert!(!now.look().is_same_file(opened.look()));
     }

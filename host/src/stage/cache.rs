@@ -191,7 +191,7 @@ mod tests {
         fn keep(&self, export: &str) -> String {
             let text = format!(r#"(component (instance $i) (export "{export}" (instance $i)))"#);
             let bytes = wat::parse_str(text).unwrap();
-            let digest = hex::encode(&Sha256::digest(&bytes));
+            let digest = hex::encode(Sha256::digest(&bytes));
             let compiled = self.engine.precompile_component(&bytes).unwrap();
             self.cache.keep(&self.engine, &digest, &compiled);
             digest

@@ -130,7 +130,7 @@ impl Engine {
         if !bytes.starts_with(b"\0asm") {
             return Err(not_webassembly(path));
         }
-        let digest = hex::encode(&Sha256::digest(&bytes));
+        let digest = hex::encode(Sha256::digest(&bytes));
         if let Some(pin) = pin
             && *pin != digest
         {

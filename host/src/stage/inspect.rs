@@ -65,7 +65,7 @@ impl Engine {
         let bytes = component::read(path)?;
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,
-            digest: hex::encode(&Sha256::digest(&bytes)),
+            digest: hex::encode(Sha256::digest(&bytes)),
             compile_time: None,
             world: None,
             version: None,

@@ -96,7 +96,7 @@ impl ArchiveWrite {
             .map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         failpoint::passed(Failpoint::ArchiveWritten);
-        let digest = hex::encode(&writer.hasher.finalize());
+        let digest = hex::encode(writer.hasher.finalize());
         Ok(WrittenFile {
             digest: Digest::parse(&digest).ok_or_else(|| io::Error::other("no digest"))?,
             bytes: writer.bytes,

@@ -32,7 +32,7 @@ impl Plan {
             "months": [self.months.back, self.months.ahead],
             "reports": reports,
         });
-        hex::encode(&Sha256::digest(plan.to_string()))
+        hex::encode(Sha256::digest(plan.to_string()))
     }
 }
 

@@ -308,7 +308,7 @@ impl Root {
                 read => hasher.update(&buffer[..read]),
             }
         }
-        let found = hex::encode(&hasher.finalize());
+        let found = hex::encode(hasher.finalize());
         Ok(match found == digest.0 {
             true => FileCondition::Whole,
             false => FileCondition::Damaged(format!("its SHA-256 is {found}")),

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn digest_of(bytes: &[u8]) -> Digest {
-    Digest::parse(&hex::encode(&Sha256::digest(bytes))).unwrap()
+    Digest::parse(&hex::encode(Sha256::digest(bytes))).unwrap()
 }
 
 fn kept(root: &Root, bytes: &[u8]) -> Digest {
