@@ -74,6 +74,16 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// A file of SQL in which a statement failed.
+    pub(super) fn sql_file(file: String, sql: &str, error: sqlx::Error) -> Self {
+        let source = SqlError(error);
+        Self::SqlFile {
+            file,
+            line: line_of(sql, &source),
+            source,
+        }
+    }
+
     pub(super) fn statement(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> DatabaseError {
         let doing = doing.into();
         move |error| DatabaseError::Statement {

@@ -5,39 +5,22 @@
 //! comment. A schema that is up to date costs one query. Everything else happens
 //! under an advisory lock, on a connection that its caller closes afterwards and
 //! whose search path is the schema and nobody else's.
-//!
-//! Functions keep the settings with which they were installed: see [`SETTLED`].
 
-use sha2::{Digest, Sha256};
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{DatabaseError, SqlError, line_of, sql_state};
+use super::error::{DatabaseError, sql_state};
 use super::schema_name::SchemaName;
-use super::session::MEANING;
-use super::set_aside;
+use super::{migration_lock, replaceables, set_aside};
 use crate::diagnostics::failpoint::{self, Failpoint};
 
-/// How long to wait for the lock, and a migration for a table that others use.
-pub(super) const LOCK_SECONDS_MAX: u64 = 60;
-
-const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+pub(super) const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// The first migration of the numbering before the baseline, which every schema of that
 /// numbering has.
 const BEFORE_BASELINE: &str = "0c5c994cbb1aaff1f4d710fc33fd0c3368f2659a3993e47e693b1fb3197e746589c58a047afd2a5019ce0677adc0b767";
-
-/// A function or view of `sql/`, which a newer text replaces.
-struct Replaceable {
-    name: &'static str,
-    is_view: bool,
-    file: &'static str,
-    sql: &'static str,
-}
-
-include!(concat!(env!("OUT_DIR"), "/replaceables.rs"));
 
 /// What was done to bring a schema up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,13 +44,13 @@ pub(super) async fn bring_up_to_date(
     say: &dyn Fn(&str),
 ) -> Result<MigrationCounts, DatabaseError> {
     let embedded = MIGRATOR.iter().as_slice();
-    let digest = replaceables_digest();
+    let digest = replaceables::digest();
     let recorded = AppliedMigrations::read(connection).await?;
     if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_replaceables(&digest) {
         return Ok(MigrationCounts::default());
     }
 
-    lock(connection, schema, say).await?;
+    migration_lock::take(connection, schema, say).await?;
     create_schema(connection, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);
     connection
@@ -96,10 +79,10 @@ pub(super) async fn bring_up_to_date(
         say(&format!(
             "installing the functions and views of schema `{schema}`"
         ));
-        install_replaceables(connection, &digest).await?;
+        replaceables::install(connection, &digest).await?;
         failpoint::passed(Failpoint::FunctionsInstalled);
     }
-    unlock(connection, schema).await?;
+    migration_lock::release(connection, schema).await?;
     Ok(MigrationCounts {
         migrations: pending.iter().map(|migration| migration.version).collect(),
         functions,
@@ -150,7 +133,7 @@ impl AppliedMigrations {
                 ) AS replaceables_present
             FROM _sqlx_migrations";
 
-        let names: Vec<&str> = REPLACEABLES.iter().map(|object| object.name).collect();
+        let names: Vec<&str> = replaceables::names().collect();
         let read = sqlx::query_as(SQL).bind(names).fetch_one(connection).await;
         match read {
             Ok(recorded) => Ok(recorded),
@@ -166,7 +149,7 @@ impl AppliedMigrations {
 
     fn has_replaceables(&self, digest: &str) -> bool {
         self.replaceables_digest.as_deref() == Some(digest)
-            && self.replaceables_present == REPLACEABLES.len() as i64
+            && self.replaceables_present == replaceables::names().count() as i64
     }
 
     /// Whether the schema is of the numbering before the baseline.
@@ -284,20 +267,13 @@ fn migration_error(
         other => sqlx::Error::Migrate(Box::new(other)),
     };
     if sql_state(&source).as_deref() == Some("55P03") {
-        return waited(schema);
+        return migration_lock::waited(schema);
     }
     match migration {
-        Some(migration) => sql_file_error(file_of(migration), migration.sql.as_str(), source),
+        Some(migration) => {
+            DatabaseError::sql_file(file_of(migration), migration.sql.as_str(), source)
+        }
         None => DatabaseError::statement("create the table of applied migrations")(source),
-    }
-}
-
-fn sql_file_error(file: String, sql: &str, error: sqlx::Error) -> DatabaseError {
-    let source = SqlError(error);
-    DatabaseError::SqlFile {
-        file,
-        line: line_of(sql, &source),
-        source,
     }
 }
 
@@ -305,217 +281,6 @@ fn sql_file_error(file: String, sql: &str, error: sqlx::Error) -> DatabaseError 
 fn file_of(migration: &Migration) -> String {
     let description = migration.description.replace(' ', "_");
     format!("migrations/{:04}_{description}.sql", migration.version)
-}
-
-/// Installs every function and view in one transaction, with their digest.
-async fn install_replaceables(
-    connection: &mut PgConnection,
-    digest: &str,
-) -> Result<(), DatabaseError> {
-    let doing = "install the functions and views";
-    let mut transaction = connection
-        .begin()
-        .await
-        .map_err(DatabaseError::statement(doing))?;
-    for object in REPLACEABLES {
-        let installed = match object.is_view {
-            true => install_view(&mut transaction, object).await,
-            false => install_function(&mut transaction, object).await,
-        };
-        installed.map_err(|error| {
-            let file = format!("sql/{}", object.file);
-            sql_file_error(file, object.sql, error)
-        })?;
-    }
-    settle_functions(&mut transaction)
-        .await
-        .map_err(DatabaseError::statement(doing))?;
-    // COMMENT takes no parameters; a digest is hexadecimal.
-    let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{digest}'");
-    sqlx::raw_sql(AssertSqlSafe(record))
-        .execute(&mut *transaction)
-        .await
-        .map_err(DatabaseError::statement("record the functions and views"))?;
-    transaction
-        .commit()
-        .await
-        .map_err(DatabaseError::statement(doing))
-}
-
-/// The language of functions that others may call. Those in SQL are parts of them,
-/// which are put in place where they are called; a setting of their own would forbid
-/// that.
-const SETTLED: &str = "plpgsql";
-
-/// Functions that came with their triggers, in migrations.
-const TRIGGERS: [&str; 1] = ["limit_enabled_tag_keys"];
-
-/// Has the functions do the same in any session: find our tables and the system's
-/// functions and nothing else, whatever the caller's search path, and read and write
-/// text as our sessions do.
-async fn settle_functions(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
-    const SQL: &str = "
-        SELECT routine.oid::regprocedure::text
-        FROM pg_proc AS routine
-        JOIN pg_language AS language
-            ON language.oid = routine.prolang
-        WHERE
-            routine.pronamespace = current_schema()::regnamespace
-            AND routine.proname = ANY($1)
-            AND language.lanname = $2";
-
-    let functions = REPLACEABLES.iter().map(|object| object.name);
-    let names: Vec<&str> = functions.chain(TRIGGERS).collect();
-    let signatures: Vec<String> = sqlx::query_scalar(SQL)
-        .bind(names)
-        .bind(SETTLED)
-        .fetch_all(&mut *transaction)
-        .await?;
-    let settings: String = settled()
-        .map(|name| format!(" SET {name} FROM CURRENT"))
-        .collect();
-    let settle: String = signatures
-        .iter()
-        .map(|signature| format!("ALTER ROUTINE {signature}{settings};"))
-        .collect();
-    sqlx::raw_sql(AssertSqlSafe(settle))
-        .execute(transaction)
-        .await
-        .map(drop)
-}
-
-/// The settings that functions keep.
-fn settled() -> impl Iterator<Item = &'static str> {
-    std::iter::once("search_path").chain(MEANING.iter().map(|(name, _)| *name))
-}
-
-/// Replaces the view, or drops it first where columns of it have changed: Postgres takes
-/// new ones at the end and nothing else.
-async fn install_view(
-    transaction: &mut PgConnection,
-    view: &Replaceable,
-) -> Result<(), sqlx::Error> {
-    let mut attempt = transaction.begin().await?;
-    match sqlx::raw_sql(view.sql).execute(&mut *attempt).await {
-        Ok(_) => return attempt.commit().await,
-        Err(error) if sql_state(&error).as_deref() != Some("42P16") => return Err(error),
-        Err(_) => attempt.rollback().await?,
-    }
-    let sql = format!("DROP VIEW {}", view.name);
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::raw_sql(view.sql).execute(transaction).await.map(drop)
-}
-
-/// Replaces the function, or drops it first where its signature has changed:
-/// Postgres refuses other results, and takes other parameters for a second
-/// function of the same name.
-async fn install_function(
-    transaction: &mut PgConnection,
-    function: &Replaceable,
-) -> Result<(), sqlx::Error> {
-    let mut attempt = transaction.begin().await?;
-    let replaced = sqlx::raw_sql(function.sql).execute(&mut *attempt).await;
-    match replaced {
-        Ok(_) if overloads(&mut attempt, function).await?.len() == 1 => {
-            return attempt.commit().await;
-        }
-        Err(error) if sql_state(&error).as_deref() != Some("42P13") => return Err(error),
-        _ => attempt.rollback().await?,
-    }
-
-    for overload in overloads(transaction, function).await? {
-        let sql = format!("DROP ROUTINE {overload}");
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut *transaction)
-            .await?;
-    }
-    sqlx::raw_sql(function.sql).execute(transaction).await?;
-    Ok(())
-}
-
-/// The schema's functions of that name, each as Postgres writes its signature.
-async fn overloads(
-    connection: &mut PgConnection,
-    function: &Replaceable,
-) -> Result<Vec<String>, sqlx::Error> {
-    const SQL: &str = "
-        SELECT oid::regprocedure::text
-        FROM pg_proc
-        WHERE pronamespace = current_schema()::regnamespace AND proname = $1";
-
-    sqlx::query_scalar(SQL)
-        .bind(function.name)
-        .fetch_all(connection)
-        .await
-}
-
-fn replaceables_digest() -> String {
-    let mut digest = Sha256::new();
-    for object in REPLACEABLES {
-        // The separators keep text from moving unseen between a file and its name.
-        for part in [object.file, "\0", object.sql, "\0"] {
-            digest.update(part);
-        }
-    }
-    for (name, value) in MEANING {
-        digest.update(format!("{name} {value}\0"));
-    }
-    format!(
-        "gristmill functions sha256:{}",
-        hex::encode(digest.finalize())
-    )
-}
-
-pub(super) async fn lock(
-    connection: &mut PgConnection,
-    schema: &SchemaName,
-    say: &dyn Fn(&str),
-) -> Result<(), DatabaseError> {
-    const TRY: &str =
-        "SELECT pg_try_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))";
-
-    let locked: bool = sqlx::query_scalar(TRY)
-        .bind(schema.as_str())
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(DatabaseError::statement("take the migration lock"))?;
-    if locked {
-        return Ok(());
-    }
-    say(&format!(
-        "waiting for another process that migrates schema `{schema}`"
-    ));
-    let locked =
-        sqlx::query("SELECT pg_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))")
-            .bind(schema.as_str())
-            .execute(connection)
-            .await;
-    match locked {
-        Ok(_) => Ok(()),
-        Err(error) if sql_state(&error).as_deref() == Some("55P03") => Err(waited(schema)),
-        Err(error) => Err(DatabaseError::statement("take the migration lock")(error)),
-    }
-}
-
-pub(super) async fn unlock(
-    connection: &mut PgConnection,
-    schema: &SchemaName,
-) -> Result<(), DatabaseError> {
-    sqlx::query("SELECT pg_advisory_unlock(hashtextextended('gristmill migrate ' || $1, 0))")
-        .bind(schema.as_str())
-        .execute(connection)
-        .await
-        .map_err(DatabaseError::statement("release the migration lock"))?;
-    Ok(())
-}
-
-fn waited(schema: &SchemaName) -> DatabaseError {
-    DatabaseError::MigrationWaited {
-        schema: schema.to_string(),
-        seconds: LOCK_SECONDS_MAX,
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ mod connections;
 mod error;
 mod local;
 mod migrate;
+mod migration_lock;
 mod probe;
+mod replaceables;
 mod schema_name;
 mod session;
 mod set_aside;
@@ -386,7 +388,7 @@ impl Server {
         pool: &PgPool,
         session: &Session,
     ) -> Result<(), SessionError> {
-        let migrating = session.waiting(Duration::from_secs(migrate::LOCK_SECONDS_MAX));
+        let migrating = session.waiting(Duration::from_secs(migration_lock::SECONDS_MAX));
         if self.is_local {
             return migrating.begin(connection).await.map(drop);
         }

@@ -5,7 +5,8 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::DatabaseError;
-use super::migrate::{self, AppliedMigrations};
+use super::migrate::AppliedMigrations;
+use super::migration_lock;
 use super::schema_name::SchemaName;
 
 /// What a schema is called when it is set aside, as SQL text.
@@ -19,7 +20,7 @@ pub(super) async fn rename(
     schema: &SchemaName,
     say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
-    migrate::lock(connection, schema, say).await?;
+    migration_lock::take(connection, schema, say).await?;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
@@ -39,7 +40,7 @@ pub(super) async fn rename(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
         ));
     }
-    migrate::unlock(connection, schema).await
+    migration_lock::release(connection, schema).await
 }
 
 /// Gives the new schema the identity by which the archive knows the old one. A process
