@@ -5,3 +5,4 @@ pub mod case;
 pub mod harness;
 pub mod project;
 pub mod stage_folder;
+mod toml_text;
