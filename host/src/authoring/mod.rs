@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod case;
+pub mod changes;
 pub mod harness;
 pub mod project;
 pub mod stage_folder;
