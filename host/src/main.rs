@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     {
         return compile(arguments);
     }
+    terminal::show_log();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return terminal::refusal(&refusal, &without_passwords),

@@ -2,17 +2,18 @@
 //! becomes a test in one command.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::authoring::harness::table::Table;
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Table, Value};
+
+use crate::authoring::harness::table::Table as RowTable;
+use crate::authoring::toml_text;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::printable;
 use crate::ingest::chain::{Capture, CapturedInput};
-use crate::rows::batch::Batch;
 use crate::stage::WantedColumn;
 
 /// The cases of one stage.
@@ -43,16 +44,16 @@ pub fn write(directory: &Path, captures: &[Capture]) -> Result<Vec<CaseFolder>> 
             let failed = |error: io::Error| {
                 Failure::run(format!("cannot write cases to `{}`", path.display())).because(error)
             };
-            let mut text = String::new();
-            for (position, captured) in captures.iter().enumerate() {
-                text += &case_of(captured, position + 1)?;
-            }
+            let cases = captures.iter().zip(1..);
+            let cases = cases.map(|(captured, number)| case_of(captured, number));
+            let mut document = DocumentMut::new();
+            document["case"] = cases.collect::<Result<ArrayOfTables>>()?.into();
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(&path)
                 .map_err(failed)?;
-            private(&path.join("cases.toml"), text.as_bytes()).map_err(failed)?;
+            private(&path.join("cases.toml"), document.to_string().as_bytes()).map_err(failed)?;
             let component = captures[0].stage.component.path.as_path();
             let name = format!("{}.wasm", stage.replace('-', "_"));
             fs::read(component)
@@ -80,151 +81,104 @@ fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// One case, which expects nothing yet: it fails as the stage did.
-fn case_of(captured: &Capture, number: usize) -> Result<String> {
+fn case_of(captured: &Capture, number: usize) -> Result<Table> {
     let stage = &captured.stage;
-    let line = match captured.line {
-        Some(line) => format!(", line {line}"),
-        None => String::new(),
-    };
-    let mut text = String::from("[[case]]\n");
     let failed = |error: &dyn std::fmt::Display| {
         Failure::run(format!("cannot capture a case of stage `{}`", stage.name))
             .because(anyhow::anyhow!("{error}"))
     };
-    pair(
-        &mut text,
-        "name",
-        &string(&format!("captured {number}{line}")),
-    );
-    for said in printable::lines(&captured.error).lines() {
-        let _ = writeln!(text, "# {said}");
-    }
+    let line = match captured.line {
+        Some(line) => format!(", line {line}"),
+        None => String::new(),
+    };
+    let mut case = Table::new();
+    case["name"] = toml_text::one_line(&format!("captured {number}{line}")).into();
     let config: serde_json::Value =
         serde_json::from_str(&stage.config).map_err(|error| failed(&error))?;
-    pair(&mut text, "config", &inline(&config));
+    case["config"] = value_of(&config).into();
+    if let Some(mut key) = case.key_mut("config") {
+        let said = printable::lines(&captured.error);
+        let said: String = said.lines().map(|line| format!("# {line}\n")).collect();
+        key.leaf_decor_mut().set_prefix(said);
+    }
     let limits = &stage.limits;
-    pair(
-        &mut text,
-        "limits",
-        &format!(
-            "{{ memory = \"{} B\", time-per-batch = \"{} ms\", output-per-batch = \"{} B\", \
-            batch-memory = \"{} B\" }}",
-            limits.memory_bytes,
-            limits.time_per_batch.as_millis(),
-            limits.output_bytes,
-            limits.batch_bytes
+    let limits = [
+        ("memory", format!("{} B", limits.memory_bytes)),
+        (
+            "time-per-batch",
+            format!("{} ms", limits.time_per_batch.as_millis()),
         ),
-    );
+        ("output-per-batch", format!("{} B", limits.output_bytes)),
+        ("batch-memory", format!("{} B", limits.batch_bytes)),
+    ];
+    case["limits"] = table_of(limits.map(|(limit, value)| (limit, value.into()))).into();
     if !captured.sets.is_empty() {
-        let sets: serde_json::Map<String, serde_json::Value> = captured
-            .sets
-            .iter()
-            .map(|(name, words)| (name.clone(), serde_json::Value::from(words.clone())))
-            .collect();
-        pair(&mut text, "sets", &inline(&sets.into()));
+        let sets = captured.sets.iter().map(|(name, words)| {
+            let words = words.iter().map(|word| toml_text::one_line(word));
+            (name.as_str(), words.collect())
+        });
+        case["sets"] = table_of(sets).into();
     }
     match &captured.input {
-        CapturedInput::Rows(batch) => rows(&mut text, batch).map_err(|error| failed(&error))?,
+        CapturedInput::Rows(batch) => {
+            let fields = batch.schema.fields.iter();
+            case["types"] = table_of(
+                fields.map(|field| (field.name.as_str(), field.column_type.to_string().into())),
+            )
+            .into();
+            let mut rows = RowTable::new(batch.schema.names());
+            rows.add(batch);
+            let rows = rows.text().map_err(|error| failed(&error))?;
+            case["input"] = toml_text::text(&rows).into();
+        }
         CapturedInput::Bytes(bytes, columns) => {
             let input = std::str::from_utf8(bytes)
                 .map_err(|_| failed(&"the file is not UTF-8, which a case file cannot hold"))?;
-            pair(&mut text, "columns", &wanted(columns));
-            pair(&mut text, "input", &string(input));
+            case["columns"] = wanted(columns).into();
+            case["input"] = toml_text::text(input).into();
         }
     }
-    pair(&mut text, "output", "\"\"");
-    text.push('\n');
-    Ok(text)
+    case["output"] = "".into();
+    Ok(case)
 }
 
-fn rows(text: &mut String, batch: &Batch) -> Result<(), String> {
-    let types: Vec<String> = batch
-        .schema
-        .fields
-        .iter()
-        .map(|field| {
-            format!(
-                "{} = {}",
-                string(&field.name),
-                string(&field.column_type.to_string())
-            )
-        })
-        .collect();
-    pair(text, "types", &format!("{{ {} }}", types.join(", ")));
-    let mut table = Table::new(batch.schema.names());
-    table.add(batch);
-    pair(text, "input", &string(&table.text()?));
-    Ok(())
+fn wanted(columns: &[WantedColumn]) -> Value {
+    table_of(columns.iter().map(|column| {
+        let empty = if column.empty_is_null { "null" } else { "zero" };
+        let wanted = [
+            ("type", column.column_type.to_string().into()),
+            ("optional", (!column.required).into()),
+            ("empty", empty.into()),
+        ];
+        (column.name.as_str(), table_of(wanted))
+    }))
 }
 
-fn wanted(columns: &[WantedColumn]) -> String {
-    let columns: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            format!(
-                "{} = {{ type = {}, optional = {}, empty = {} }}",
-                string(&column.name),
-                string(&column.column_type.to_string()),
-                !column.required,
-                string(if column.empty_is_null { "null" } else { "zero" })
-            )
-        })
-        .collect();
-    format!("{{ {} }}", columns.join(", "))
-}
-
-fn pair(text: &mut String, key: &str, value: &str) {
-    // Writing to a text does not fail.
-    let _ = writeln!(text, "{key} = {value}");
-}
-
-/// A value of JSON as one of TOML. Nulls have no place in a configuration that
-/// came from TOML.
-fn inline(value: &serde_json::Value) -> String {
+/// A value of JSON that was one of TOML.
+fn value_of(value: &serde_json::Value) -> Value {
     match value {
-        serde_json::Value::String(text) => string(text),
-        serde_json::Value::Array(values) => {
-            format!(
-                "[{}]",
-                values.iter().map(inline).collect::<Vec<_>>().join(", ")
-            )
-        }
-        serde_json::Value::Object(table) => {
-            let pairs: Vec<String> = table
+        serde_json::Value::Null => f64::NAN.into(),
+        serde_json::Value::Bool(value) => (*value).into(),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => integer.into(),
+            None => number.as_f64().unwrap_or(f64::NAN).into(),
+        },
+        serde_json::Value::String(text) => toml_text::text(text),
+        serde_json::Value::Array(values) => values.iter().map(value_of).collect(),
+        serde_json::Value::Object(pairs) => table_of(
+            pairs
                 .iter()
-                .map(|(key, value)| format!("{} = {}", string(key), inline(value)))
-                .collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        plain => plain.to_string(),
+                .map(|(key, value)| (key.as_str(), value_of(value))),
+        ),
     }
 }
 
-/// A text of TOML: as it is where it has lines and nothing that needs an escape,
-/// else with escapes.
-fn string(text: &str) -> String {
-    let plain = |character: char| character == '\n' || !printable::is_hidden(character);
-    if text.contains('\n')
-        && text.chars().all(plain)
-        && !text.contains("'''")
-        && !text.ends_with('\'')
-    {
-        return format!("'''\n{text}'''");
+fn table_of<'k>(pairs: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
+    let mut table = InlineTable::new();
+    for (key, value) in pairs {
+        table.insert_formatted(&toml_text::key(key), value);
     }
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            hidden if printable::is_hidden(hidden) => {
-                let _ = write!(quoted, "\\U{:08X}", u32::from(hidden));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
+    table.into()
 }
 
 #[cfg(test)]
@@ -232,25 +186,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_text_comes_back() {
-        for text in [
-            "plain",
-            "a,b\n1,2\n",
-            "a \"quoted\" \\ one",
-            "'''\n",
-            "\r\n\u{1b}[2J\u{7f}\u{0}",
-            "\u{9b}31m\n\u{202e}nimda\u{2069}\u{e0041}",
-            "it's\n'",
-        ] {
-            let table: toml::Table = toml::from_str(&format!("x = {}", string(text))).unwrap();
-            assert_eq!(table["x"].as_str(), Some(text));
-        }
-    }
-
-    #[test]
     fn any_configuration_comes_back() {
-        let config = serde_json::json!({ "a.b": [1, 2.5, true, "x"], "deep": { "er": {} } });
-        let table: toml::Table = toml::from_str(&format!("x = {}", inline(&config))).unwrap();
+        let config = serde_json::json!({
+            "a.b": [1, 2.5, true, "x", "a\nb"],
+            "deep": { "er": {}, "\u{202e}": "\u{9b}" },
+        });
+        let mut document = DocumentMut::new();
+        document["x"] = value_of(&config).into();
+        let written = document.to_string();
+        assert!(
+            !written.contains(|c| c != '\n' && printable::is_hidden(c)),
+            "{written:?}"
+        );
+        let table: toml::Table = toml::from_str(&written).unwrap();
         assert_eq!(serde_json::to_value(&table["x"]).unwrap(), config);
     }
 }

@@ -119,11 +119,21 @@ impl StageFolder {
 
     /// The files that it is written in.
     pub fn sources(&self) -> Vec<PathBuf> {
+        self.sources_and_folders().0
+    }
+
+    /// The folders that such files are in, or may come to be.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.sources_and_folders().1
+    }
+
+    fn sources_and_folders(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let mut sources = Vec::new();
+        let mut seen = Vec::new();
         let mut folders = vec![(self.folder.clone(), 0)];
         while let Some((folder, depth)) = folders.pop() {
             // A folder that went away while it was read has no sources.
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
@@ -143,8 +153,9 @@ impl StageFolder {
                     _ => {}
                 }
             }
+            seen.push(folder);
         }
-        sources
+        (sources, seen)
     }
 }
 

@@ -153,9 +153,9 @@ fn target(arguments: &DatabaseArguments) -> Target {
         && url.holds_password()
         && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
-        terminal::say(
-            "warning: a password on the command line can be read by everybody on this machine; \
-             DATABASE_URL keeps it private",
+        tracing::warn!(
+            "a password on the command line can be read by everybody on this machine; \
+             DATABASE_URL keeps it private"
         );
     }
     Target {

@@ -3,17 +3,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use super::stage_folders;
 use super::stage_test::{cases_of, stage_folder};
+use crate::authoring::changes::Changes;
 use crate::authoring::stage_folder::{Snapshot, StageFolder};
 use crate::cli::StageTestArguments;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::terminal;
 
-/// How often files are looked at.
-const POLL: Duration = Duration::from_millis(200);
+/// How long a file is still being written that has just changed.
+const SETTLES: Duration = Duration::from_millis(200);
 
 /// A stage that is watched.
 struct WatchedStage {
@@ -37,6 +39,8 @@ pub(super) fn execute(
     let mut rounds_left = arguments.watch_rounds;
     let mut written = Snapshot::default();
     let mut built = Snapshot::default();
+    let mut changes = Changes::default();
+    let mut is_told = true;
     loop {
         // A folder may get its first component, or its build file, between rounds.
         let watched = arguments
@@ -61,20 +65,39 @@ pub(super) fn execute(
         terminal::say("waiting for a change; Ctrl-C ends this");
         let mut last = (written.clone(), built.clone());
         loop {
-            std::thread::sleep(POLL);
+            // First, since what is written after the look is told then. Folders may be new.
+            is_told = listen(&mut changes, &watched, is_told);
             let now = (
                 Snapshot::of(watched.iter().flat_map(WatchedStage::written), &last.0),
                 Snapshot::of(watched.iter().flat_map(WatchedStage::made), &last.1),
             );
             let changed = !now.0.is_same(&written) || !now.1.is_same(&built);
-            // A file that is still being written is not read yet.
             let settled = now.0.is_same(&last.0) && now.1.is_same(&last.1);
             last = now;
-            if changed && settled {
-                break;
+            match (changed, settled) {
+                (true, true) => break,
+                // A file that is still being written is not read yet, and all that is
+                // written at once is one change.
+                (true, false) => thread::sleep(SETTLES),
+                (false, _) => changes.wait(),
             }
         }
     }
+}
+
+/// Has the system tell of changes, and says once that it does not.
+fn listen(changes: &mut Changes, watched: &[WatchedStage], was_told: bool) -> bool {
+    let files = watched
+        .iter()
+        .flat_map(|stage| [stage.written(), stage.made()].concat());
+    let is_told = changes.watch(watched.iter().flat_map(WatchedStage::folders), files);
+    if was_told && !is_told {
+        tracing::warn!(
+            "the system has no room to watch more files (`fs.inotify`); \
+            they are looked at every 0.2 s",
+        );
+    }
+    is_told
 }
 
 impl WatchedStage {
@@ -119,6 +142,12 @@ impl WatchedStage {
     fn made(&self) -> Vec<PathBuf> {
         let own = self.folder.as_ref().and_then(StageFolder::component);
         own.into_iter().chain(self.components.clone()).collect()
+    }
+
+    /// Where people write.
+    fn folders(&self) -> Vec<PathBuf> {
+        let folder = self.folder.as_ref().filter(|_| self.builds);
+        folder.map(StageFolder::folders).unwrap_or_default()
     }
 
     fn build(&self) -> Result<()> {

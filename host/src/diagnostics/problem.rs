@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
 use crate::diagnostics::printable;
 
 /// The files of one definition.
@@ -109,31 +111,7 @@ impl Sources {
         if let Some(span) = &problem.span
             && let (Some(place), Some(source)) = (self.place(span), self.source(span))
         {
-            let position = source.position(span.start);
-            let line = source.text.lines().nth(position.line - 1).unwrap_or("");
-            let number = position.line.to_string();
-            let gutter = " ".repeat(number.len());
-            let marked = source.text[span.start - source.start..]
-                .get(..span.len())
-                .map_or(1, |marked| marked.chars().count());
-            // Columns are those of the file; below the line stands what is shown of it.
-            let before: String = line.chars().take(position.column - 1).collect();
-            let marked: String = line
-                .chars()
-                .skip(position.column - 1)
-                .take(marked)
-                .collect();
-            let (before, marked) = (printable::lines(&before), printable::lines(&marked));
-            let indent: String = before
-                .chars()
-                .map(|character| if character == '\t' { '\t' } else { ' ' })
-                .collect();
-            let carets = "^".repeat(marked.chars().count().max(1));
-            let line = printable::lines(line);
-            let _ = write!(
-                text,
-                "\n{gutter}--> {place}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{carets}"
-            );
+            let _ = write!(text, "\n{}", source.excerpt(span, &place));
         }
         if let Some(hint) = &problem.hint {
             let _ = write!(text, "\nhint: {hint}");
@@ -157,6 +135,30 @@ impl Sources {
 }
 
 impl Source {
+    /// A place, and its line with a mark below. Columns are those of the file; the mark
+    /// stands below what is shown of it.
+    fn excerpt(&self, span: &Span, place: &str) -> String {
+        let position = self.position(span.start);
+        let marked = self.text[span.start - self.start..]
+            .get(..span.len())
+            .map_or(1, |marked| marked.chars().count());
+        let line = self.text.lines().nth(position.line - 1).unwrap_or("");
+        let mut rest = line.chars();
+        let before: String = rest.by_ref().take(position.column - 1).collect();
+        let marked: String = rest.by_ref().take(marked).collect();
+        let [before, marked, after] = [&before, &marked, rest.as_str()].map(printable::lines);
+        let mark = AnnotationKind::Primary.span(before.len()..before.len() + marked.len());
+        let snippet = Snippet::source(before + &marked + &after)
+            .line_start(position.line)
+            .annotation(mark);
+        let group = Group::with_level(Level::ERROR).element(snippet);
+        let gutter = " ".repeat(position.line.to_string().len());
+        format!(
+            "{gutter}--> {place}\n{}",
+            Renderer::plain().render(&[group])
+        )
+    }
+
     fn position(&self, offset: usize) -> Position {
         let offset = (offset - self.start).min(self.text.len());
         let before = &self.text.as_bytes()[..offset];

@@ -5,6 +5,8 @@
 //! terminal, whoever it is from. So nobody else needs to know what text is of others.
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
+mod log;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +19,9 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+pub use self::log::{log, show_log};
 use crate::diagnostics::counters::Counters;
 use crate::diagnostics::failure::{Exit, Failure};
-use crate::diagnostics::log_line::{LogLevel, LogLine};
 use crate::diagnostics::printable;
 use crate::diagnostics::problem::{Problem, Sources};
 
@@ -45,9 +47,9 @@ fn write(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// One line of standard error: what is going on.
+/// A log line: what is going on.
 pub fn say(line: &str) {
-    tell(line);
+    tracing::info!("{line}");
 }
 
 /// Text to standard output, fit for a terminal.
@@ -139,19 +141,6 @@ pub fn show_panics() {
 pub fn problems(sources: &Sources, problems: &[Problem]) {
     for problem in problems {
         tell(&format!("error: {}\n", sources.render(problem)));
-    }
-}
-
-/// What stages logged.
-pub fn log(lines: &[(String, LogLine)]) {
-    for (stage, line) in lines {
-        let level = match line.level {
-            LogLevel::Debug => continue,
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warning",
-            LogLevel::Error => "error",
-        };
-        tell(&format!("{level}: stage `{stage}`: {}", line.message));
     }
 }
 

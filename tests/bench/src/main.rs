@@ -9,6 +9,7 @@ use gristmill::terminal;
 use gristmill_bench::{Options, run};
 
 fn main() -> ExitCode {
+    terminal::show_log();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [program, stages, rest @ ..] = &arguments[..] else {
         terminal::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain]");

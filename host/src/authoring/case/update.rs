@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
 use crate::authoring::harness::table::Table;
-use crate::diagnostics::printable;
+use crate::authoring::toml_text;
 
 /// What a case would have to expect.
 #[derive(Clone, Debug, Default)]
@@ -143,37 +143,10 @@ fn text_value(text: &str, old: Option<&Item>) -> Value {
             }
             _ => false,
         });
-    let literal = text.contains('\n')
-        && !text.contains("'''")
-        && !text
-            .chars()
-            .any(|c| printable::is_hidden(c) && c != '\n' && c != '\t')
-        && !was_one_line;
-    let written = match literal {
-        true => format!("'''\n{text}'''").parse::<Value>(),
-        false => escaped(text).parse::<Value>(),
-    };
-    written.unwrap_or_else(|_| Value::from(text))
-}
-
-/// A basic string on one line.
-fn escaped(text: &str) -> String {
-    let mut written = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => written.push_str("\\\""),
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            hidden if printable::is_hidden(hidden) => {
-                written.push_str(&format!("\\U{:08X}", u32::from(hidden)));
-            }
-            other => written.push(other),
-        }
+    match was_one_line {
+        true => toml_text::one_line(text),
+        false => toml_text::text(text),
     }
-    written.push('"');
-    written
 }
 
 fn write_facts(case: &mut dyn TableLike, facts: &BTreeMap<String, Vec<String>>) {
@@ -195,7 +168,7 @@ fn write_facts(case: &mut dyn TableLike, facts: &BTreeMap<String, Vec<String>>) 
                         .eq(words.iter().map(|word| Some(word.as_str())))
                 });
             if !same {
-                let words: Value = words.iter().map(String::as_str).collect();
+                let words: Value = words.iter().map(|word| toml_text::one_line(word)).collect();
                 set(table, topic, words);
             }
         }
@@ -203,8 +176,8 @@ fn write_facts(case: &mut dyn TableLike, facts: &BTreeMap<String, Vec<String>>) 
     }
     let mut table = InlineTable::new();
     for (topic, words) in facts {
-        let words: Value = words.iter().map(String::as_str).collect();
-        table.insert(topic, words);
+        let words: Value = words.iter().map(|word| toml_text::one_line(word)).collect();
+        table.insert_formatted(&toml_text::key(topic), words);
     }
     set(case, "facts", Value::InlineTable(table));
 }
@@ -212,6 +185,7 @@ fn write_facts(case: &mut dyn TableLike, facts: &BTreeMap<String, Vec<String>>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::printable;
 
     const FILE: &str = r#"# What the stage does.
 

@@ -153,7 +153,7 @@ impl Watch<'_> {
                 Ok(looked) => {
                     readable = true;
                     for line in &looked.passed_over {
-                        terminal::say(&format!("warning: {line}"));
+                        tracing::warn!("{line}");
                     }
                     let mut desk = self.desk();
                     desk.agenda.add(looked.ready);
