@@ -226,7 +226,7 @@ fn another_component_than_the_locked_one_is_refused_before_it_runs() {
         that lock `[SITE]/gristmill.lock` has\n \
         --> [SITE]/site.toml:3:13\n  |\n3 | component = \"effective_usage.wasm\"\n  \
         |             ^^^^^^^^^^^^^^^^^^^^^^\n\
-        hint: it is [DIGEST]; {AGAIN}\n\n\
+        hint: its digest is [DIGEST], and [DIGEST] is pinned; {AGAIN}\n\n\
         error: pipeline `[SITE]/site.toml` has a problem"
     );
     run().ends_with(2).stdout_is("").stderr_is(&refused);

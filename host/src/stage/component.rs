@@ -132,11 +132,11 @@ impl Engine {
             return Err(not_webassembly(path));
         }
         let digest = hexadecimal(&Sha256::digest(&bytes));
-        if pin.is_some_and(|pin| !pin.eq_ignore_ascii_case(&digest)) {
+        if let Some(pin) = pin.filter(|pin| !pin.eq_ignore_ascii_case(&digest)) {
             return Err(ComponentRefusal::new(format!(
-                "component `{shown}` has another digest than this"
+                "component `{shown}` is not the one that is pinned"
             ))
-            .hint(format!("it is {digest}"))
+            .hint(format!("its digest is {digest}, and {pin} is pinned"))
             .reason(Reason::Pin));
         }
         let size = bytes.len() as u64;
