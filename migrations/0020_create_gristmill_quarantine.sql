@@ -41,7 +41,7 @@ COMMENT ON COLUMN gristmill_quarantine.code IS 'Short and stable, for programs: 
 COMMENT ON COLUMN gristmill_quarantine.raw
     IS 'The row''s bytes as they were in the file, without the end of line';
 COMMENT ON COLUMN gristmill_quarantine.state
-    IS 'open: needs a person; resolved: came through in a later run; discarded: kept, and counts no more';
+    IS 'open: needs attention; resolved: came through in a later run; discarded: kept, and counts no more';
 COMMENT ON COLUMN gristmill_quarantine.changed_at IS 'When it was resolved or discarded';
 COMMENT ON COLUMN gristmill_quarantine.resolved_by_run IS 'The run in which the row came through';
 COMMENT ON COLUMN gristmill_quarantine.reason IS 'Why it was discarded, as the person said';

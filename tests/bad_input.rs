@@ -4,7 +4,7 @@
 
 use tar::EntryType;
 
-use crate::support::payload::{Payload, Report};
+use crate::support::payload::{DAY, Payload, Report};
 use crate::support::scene::{Scene, check_quarantine, later, loadable_months};
 
 #[test]
@@ -375,4 +375,54 @@ fn a_publish_that_fails_ends_and_leaves_nothing() {
         .execute("DROP TRIGGER fail ON reporting_ocpusagelineitem_daily_summary");
     let ended = scene.load(&Payload::usual(2).tarball());
     assert_eq!(ended.code, Some(0), "{ended}");
+}
+
+#[test]
+fn a_statement_that_fails_is_named_with_the_upload_and_its_days() {
+    let scene = Scene::new();
+    scene.database.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$",
+    );
+    for (event, statement) in [
+        ("INSERT ON gristmill_coverage", "record file `pods.csv`"),
+        (
+            "INSERT ON reporting_enabledtagkeys",
+            "record the tag keys of its rows",
+        ),
+        (
+            "INSERT ON gristmill_hour_read",
+            "record the hours that were read",
+        ),
+        (
+            "UPDATE OF fingerprint ON gristmill_generation",
+            "complete its generation",
+        ),
+        (
+            "UPDATE OF manifest_id ON gristmill_generation",
+            "reuse the generations of earlier uploads",
+        ),
+        ("INSERT ON gristmill_day_manifest", "claim its days"),
+        (
+            "UPDATE OF completed_datetime ON reporting_common_costusagereportmanifest",
+            "complete its manifest",
+        ),
+    ] {
+        scene.database.execute(&format!(
+            "CREATE TRIGGER fail BEFORE {event} FOR EACH STATEMENT EXECUTE FUNCTION fail()"
+        ));
+        scene.fails(
+            &Payload::usual(2).tarball(),
+            &format!(
+                "error: cannot publish upload 00000000-0000-4000-8000-000000000002 of {DAY}\n  \
+                cannot {statement}\n  the disk is full\n\n\
+                hint: nothing of the payload was published"
+            ),
+        );
+        let (_, table) = event.split_once(" ON ").expect("a table");
+        scene
+            .database
+            .execute(&format!("DROP TRIGGER fail ON {table}"));
+    }
+    scene.still_loads();
 }

@@ -58,7 +58,7 @@ pub enum Command {
     /// The label keys that become tags
     #[command(subcommand)]
     Tags(TagsCommand),
-    /// Show how every source stands; exit code 1 when something needs a person
+    /// Show how every source stands; exit code 1 when one needs attention
     Status(StatusArguments),
     /// The rows that stages or the tables refused
     #[command(subcommand)]

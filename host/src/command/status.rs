@@ -1,4 +1,4 @@
-//! `gristmill status`: how every source stands, and what needs a person.
+//! `gristmill status`: how every source stands, and which of them need attention.
 
 use chrono::{DateTime, Utc};
 use tokio::runtime::Runtime;
@@ -6,11 +6,11 @@ use tokio::runtime::Runtime;
 use super::open;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::status::{self, LastRun, SourceStatus, SourceSummary};
+use crate::ledger::status::{self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary};
 use crate::terminal::{self, grouped};
 
 /// # Errors
-/// Something needs a person, or the database cannot be reached.
+/// A source needs attention, or the database cannot be reached.
 pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
     let database = open(runtime, &arguments.database, 1)?;
     let status = status::status(&database, arguments.since)?;
@@ -60,13 +60,43 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
     if let [_] = &status.attention[..] {
         return Err(Failure::run(first.message.clone()));
     }
-    let mut failure = Failure::run(format!("{} things need a person", status.attention.len()));
+    let mut failure = Failure::run(format!("{} need attention", counted(&status.attention)));
     failure.causes = status
         .attention
         .into_iter()
         .map(|attention| attention.message)
         .collect();
     Err(failure)
+}
+
+/// `1 failed run, 2 clusters with missing hours`.
+fn counted(attention: &[Attention]) -> String {
+    let kinds = [
+        (AttentionKind::FailedRun, "failed run", "failed runs"),
+        (
+            AttentionKind::Quarantine,
+            "cluster with rows in quarantine",
+            "clusters with rows in quarantine",
+        ),
+        (
+            AttentionKind::Gap,
+            "cluster with missing hours",
+            "clusters with missing hours",
+        ),
+        (
+            AttentionKind::OverdueUpload,
+            "upload that waits for files",
+            "uploads that wait for files",
+        ),
+    ];
+    let counted = kinds.iter().filter_map(|(kind, one, many)| {
+        match attention.iter().filter(|of| of.kind == *kind).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {many}")),
+        }
+    });
+    counted.collect::<Vec<_>>().join(", ")
 }
 
 fn source(source: &SourceStatus) -> Vec<String> {

@@ -154,7 +154,7 @@ impl Ingest<'_> {
                 }
                 if lock(&done).iter().any(Result::is_err) {
                     worker_ended = true;
-                    return Err(Failure::run("the run stopped"));
+                    return Err(stop());
                 }
                 let mut source = Chunks::new(reader, self.plan.chunk_bytes, name);
                 let first = source.next()?;
@@ -177,12 +177,14 @@ impl Ingest<'_> {
                     let file = report::ingest(self, &name, kind, load, learned, &receiver);
                     // The sender must see the end before the slot is free.
                     drop(receiver);
-                    push(done, file.map_err(|failure| at_file(failure, &name)));
+                    if let Some(file) = file.transpose() {
+                        push(done, file.map_err(|failure| at_file(failure, &name)));
+                    }
                     drop(slot);
                 });
                 worker_ended = !self.send(source, first, &sender)?;
                 match worker_ended {
-                    true => Err(Failure::run("the run stopped")),
+                    true => Err(stop()),
                     false => Ok(()),
                 }
             })
@@ -194,7 +196,11 @@ impl Ingest<'_> {
         if !worker_ended {
             read?;
         }
-        done.into_iter().collect()
+        let files: Vec<IngestedFile> = done.into_iter().collect::<Result<_>>()?;
+        match worker_ended {
+            true => Err(stop()),
+            false => Ok(files),
+        }
     }
 
     /// Sends all chunks to the worker; false when the worker ended before.
@@ -278,6 +284,12 @@ impl IngestedFile {
             stages,
         }
     }
+}
+
+/// Ends the reading of a payload of which a report failed. That report says why; this is
+/// told only if it does not, which nothing but a bug can cause.
+fn stop() -> Failure {
+    Failure::bug("a report ended before its file, and does not say why")
 }
 
 fn at_file(failure: Failure, name: &str) -> Failure {

@@ -62,7 +62,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExceededLimit {
     Rows(u64),
-    Bytes(u64),
+    Bytes { total: u64, most: u64 },
 }
 
 impl fmt::Display for ExceededLimit {
@@ -72,13 +72,26 @@ impl fmt::Display for ExceededLimit {
                 formatter,
                 "more than {most} rows of the payload were rejected (`quarantine-rows` in `[limits]`)"
             ),
-            Self::Bytes(most) => write!(
-                formatter,
-                "rows of more than {most} bytes of the payload were rejected \
-                (`quarantine-bytes` in `[limits]`)"
-            ),
+            Self::Bytes { total, most } => {
+                let units = [(1 << 20, "MiB"), (1 << 10, "KiB")];
+                let unit = units.into_iter().find(|(bytes, _)| most >= bytes);
+                let (bytes, unit) = unit.unwrap_or((1, "B"));
+                // Rounded apart, so that the two never read the same.
+                let total = thousandths(*total, bytes, f64::ceil);
+                let most = thousandths(*most, bytes, f64::floor);
+                write!(
+                    formatter,
+                    "the rejected rows of the payload take {total} {unit}, more than \
+                     {most} {unit} (`quarantine-bytes` in `[limits]`)"
+                )
+            }
         }
     }
+}
+
+/// A number of units, to the thousandth.
+fn thousandths(bytes: u64, unit: u64, rounded: fn(f64) -> f64) -> f64 {
+    rounded(bytes as f64 * 1_000.0 / unit as f64) / 1_000.0
 }
 
 /// Why rows could not be taken.
@@ -113,7 +126,10 @@ impl<'s> Rejects<'s> {
             if state.rows == self.rows_max {
                 state.exceeded = Some(ExceededLimit::Rows(self.rows_max));
             } else if state.bytes + bytes > self.bytes_max {
-                state.exceeded = Some(ExceededLimit::Bytes(self.bytes_max));
+                state.exceeded = Some(ExceededLimit::Bytes {
+                    total: state.bytes + bytes,
+                    most: self.bytes_max,
+                });
             }
             if let Some(exceeded) = state.exceeded {
                 return Err(RejectRefusal::Exceeded(exceeded));
@@ -313,7 +329,10 @@ mod tests {
             (budget(7, 1 << 20), ExceededLimit::Rows(7)),
             (
                 budget(100, 7 * bytes + 1),
-                ExceededLimit::Bytes(7 * bytes + 1),
+                ExceededLimit::Bytes {
+                    total: 8 * bytes,
+                    most: 7 * bytes + 1,
+                },
             ),
         ] {
             let kept = Kept::default();
@@ -327,6 +346,19 @@ mod tests {
             assert_eq!(rejects.rows(), 7);
             assert_eq!(lock(&kept.0).concat(), [0, 1, 2, 3, 4, 5, 6]);
         }
+    }
+
+    #[test]
+    fn bytes_are_told_as_people_count_them() {
+        let words = |total, most| ExceededLimit::Bytes { total, most }.to_string();
+        assert_eq!(
+            words((64 << 20) + 1, 64 << 20),
+            "the rejected rows of the payload take 64.001 MiB, more than 64 MiB \
+             (`quarantine-bytes` in `[limits]`)"
+        );
+        assert!(words(3 << 19, 1 << 20).contains("take 1.5 MiB, more than 1 MiB "));
+        assert!(words(2049, 2048).contains("take 2.001 KiB, more than 2 KiB "));
+        assert!(words(9, 7).contains("take 9 B, more than 7 B "));
     }
 
     #[test]

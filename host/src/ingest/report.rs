@@ -36,7 +36,8 @@ const BATCHES_WAITING_MAX: usize = 1;
 /// Before any batch has failed.
 const NONE: u64 = u64::MAX;
 
-/// One report, from its chunks to the end of its COPYs.
+/// One report, from its chunks to the end of its COPYs; `None` when its chunks end early,
+/// since whoever reads the payload says why.
 pub(super) fn ingest(
     ingest: &Ingest<'_>,
     name: &str,
@@ -44,7 +45,7 @@ pub(super) fn ingest(
     load: &LoadPlan,
     learned: &LearnedWords,
     chunks: &Receiver<Chunk>,
-) -> Result<IngestedFile> {
+) -> Result<Option<IngestedFile>> {
     let mut file = unread(name, FileKind::Report(kind.clone()), 0);
     file.accounts = load
         .stages()
@@ -75,10 +76,13 @@ pub(super) fn ingest(
         drop(sender);
         (read, workers.join())
     });
-    report.collect(&mut file, read?, worked)?;
+    let Some(read) = read? else {
+        return Ok(None);
+    };
+    report.collect(&mut file, read, worked)?;
     lock(&ingest.progress.log).append(&mut file.learned.log);
     balance(&file)?;
-    Ok(file)
+    Ok(Some(file))
 }
 
 struct Report<'a> {
@@ -142,41 +146,44 @@ enum Why {
 }
 
 impl<'a> Report<'a> {
-    /// Reads all chunks and hands the batches to the workers.
+    /// Reads all chunks and hands the batches to the workers; `None` when the chunks end
+    /// early.
     fn read(
         &self,
         file: &mut IngestedFile,
         chunks: &Receiver<Chunk>,
         batches: &SyncSender<Read>,
         workers: &mut Workers<'_, '_, '_>,
-    ) -> Result<ReadEnd> {
+    ) -> Result<Option<ReadEnd>> {
         let mut reader =
             Reader::open(self.load, &self.ingest.words).map_err(|error| chain_failure(&error))?;
         if let Some(captures) = &self.ingest.progress.captures {
             reader.capture(captures);
         }
         loop {
-            let Chunk { bytes, last } = chunks
-                .recv()
-                .map_err(|_| Failure::run("the payload ended early"))?;
+            let Ok(Chunk { bytes, last }) = chunks.recv() else {
+                // No COPY of an unfinished report is to be committed.
+                self.failed_at.fetch_min(0, Ordering::Relaxed);
+                return Ok(None);
+            };
             file.bytes += bytes.len() as u64;
             let number = reader.next_number();
             let mut read = match reader.read(bytes, last) {
                 Ok(read) => read,
-                Err(error) => return Ok(self.failed(number, chain_failure(&error)).into()),
+                Err(error) => return Ok(Some(self.failed(number, chain_failure(&error)).into())),
             };
             file.rows_read += read.records;
             file.accounts[0].add(read.records, read.batch.rows, read.rejects.len());
             // They need not wait for a worker, and there may be many.
             if let Err(why) = self.reject(number, std::mem::take(&mut read.rejects)) {
                 self.failed_at.fetch_min(number, Ordering::Relaxed);
-                return Ok(ReportFailure { number, why }.into());
+                return Ok(Some(ReportFailure { number, why }.into()));
             }
             self.tell(read.records, &self.load.parser, read.stage_time);
             workers.start_another();
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
                 // A worker knows why.
-                return Ok(ReadEnd::default());
+                return Ok(Some(ReadEnd::default()));
             }
             if last {
                 break;
@@ -185,14 +192,15 @@ impl<'a> Report<'a> {
         match reader.finish() {
             Ok(learned) => {
                 file.learned = learned;
-                Ok(ReadEnd {
+                Ok(Some(ReadEnd {
                     failed: None,
                     heading: reader.heading().map(<[u8]>::to_vec),
-                })
+                }))
             }
-            Err(error) => Ok(self
-                .failed(reader.next_number(), chain_failure(&error))
-                .into()),
+            Err(error) => Ok(Some(
+                self.failed(reader.next_number(), chain_failure(&error))
+                    .into(),
+            )),
         }
     }
 

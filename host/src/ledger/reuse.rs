@@ -10,9 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
-use crate::database::SqlError;
 use crate::diagnostics::failpoint::{self, Failpoint};
-use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::{self, HourRead, HoursRead, ReusedHours, hour_of};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::payload::Manifest;
@@ -129,34 +127,24 @@ impl Reuse {
         generations.copied().collect()
     }
 
-    /// Gives the generations to the manifest of the upload.
-    ///
-    /// # Errors
-    /// The database fails, or one of the generations is gone.
+    /// Gives the generations to the manifest of the upload; returns whether all of them
+    /// were still there.
     pub(super) async fn give_to(
         &self,
         connection: &mut PgConnection,
         manifest_id: i32,
-    ) -> Result<()> {
+    ) -> Result<bool, sqlx::Error> {
         if self.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let generations = self.generations();
         let given = sqlx::query(include_str!("../../../sql/gristmill_generation.reuse.sql"))
             .bind(manifest_id)
             .bind(&generations)
             .execute(connection)
-            .await
-            .map_err(|error| SqlError(error).failure("cannot publish"))?;
-        // The source is locked, so that nobody removes one; a day without it would lose rows.
-        if given.rows_affected() != generations.len() as u64 {
-            return Err(
-                Failure::run("the generations that the upload was to reuse are gone")
-                    .hint("run the payload again: it is loaded whole then"),
-            );
-        }
+            .await?;
         failpoint::passed(Failpoint::GenerationsReused);
-        Ok(())
+        Ok(given.rows_affected() == generations.len() as u64)
     }
 }
 

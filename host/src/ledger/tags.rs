@@ -46,7 +46,7 @@ pub struct TagChange {
 /// The database fails.
 pub fn list(database: &Database) -> Result<Vec<Tag>> {
     database.wait(async {
-        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        let mut connection = database.pool().acquire().await.map_err(unread)?;
         select(&mut connection).await
     })
 }
@@ -80,6 +80,7 @@ pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Resul
             ))
             .hint("`gristmill tags disable KEY` makes room"));
         }
+        let failed = |error| SqlError(error).failure(format!("cannot enable {}", names(&change.changed)));
         sqlx::query(include_str!(
             "../../../sql/reporting_enabledtagkeys.enable.sql"
         ))
@@ -120,6 +121,8 @@ pub fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Resu
                 false => change.unchanged.push(key.clone()),
             }
         }
+        let failed =
+            |error| SqlError(error).failure(format!("cannot disable {}", names(&change.changed)));
         sqlx::query(include_str!(
             "../../../sql/reporting_enabledtagkeys.disable.sql"
         ))
@@ -169,6 +172,7 @@ pub fn map(database: &Database, child: &str, parent: &str, say: &dyn Fn(&str)) -
         if known(&tags, child)?.parent.as_deref() == Some(parent) {
             return Ok(false);
         }
+        let failed = |error| SqlError(error).failure(format!("cannot map `{child}` to `{parent}`"));
         sqlx::query(include_str!("../../../sql/reporting_tagmapping.upsert.sql"))
             .bind(child)
             .bind(parent)
@@ -194,6 +198,8 @@ pub fn unmap(database: &Database, children: &[String], say: &dyn Fn(&str)) -> Re
                 None => change.unchanged.push(key.clone()),
             }
         }
+        let failed =
+            |error| SqlError(error).failure(format!("cannot unmap {}", names(&change.changed)));
         sqlx::query(include_str!("../../../sql/reporting_tagmapping.delete.sql"))
             .bind(&change.changed)
             .execute(&mut *transaction)
@@ -204,28 +210,26 @@ pub fn unmap(database: &Database, children: &[String], say: &dyn Fn(&str)) -> Re
     })
 }
 
-fn failed(error: sqlx::Error) -> Failure {
-    SqlError(error).failure("cannot read or change the tag keys")
+fn unread(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot read the tag keys")
 }
 
-/// A transaction that nobody else changes tags beside, and what is known in it.
+fn unlocked(error: sqlx::Error) -> Failure {
+    SqlError(error).failure("cannot lock the tag keys and mappings against other sessions")
+}
+
+/// Begins a transaction beside which nobody else changes tags, and reads the tags.
 async fn begin(
     database: &Database,
     say: &dyn Fn(&str),
 ) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
-    let mut transaction = database.pool().begin().await.map_err(failed)?;
+    let mut transaction = database.pool().begin().await.map_err(unlocked)?;
     let alone = sqlx::query(include_str!(
         "../../../sql/reporting_enabledtagkeys.lock.sql"
     ))
     .execute(&mut *transaction);
     let words = || "waiting for another session at work on tag keys and mappings".to_string();
-    waiting::or_say(words, say, alone)
-        .await
-        .map_err(failed)
-        .map_err(|failure| match failure.hindrance {
-            Some(_) => failure.within("cannot be alone at changing tag keys and mappings"),
-            None => failure,
-        })?;
+    waiting::or_say(words, say, alone).await.map_err(unlocked)?;
     let tags = select(&mut transaction).await?;
     Ok((transaction, tags))
 }
@@ -236,7 +240,7 @@ async fn select(connection: &mut PgConnection) -> Result<Vec<Tag>> {
     ))
     .fetch_all(connection)
     .await
-    .map_err(failed)
+    .map_err(unread)
 }
 
 fn check(key: &str) -> Result<()> {

@@ -92,7 +92,8 @@ impl CopyOf {
             copy.send(buffer).await?;
         }
         if !complete {
-            copy.abort("the run stopped").await?;
+            // Postgres writes this into its log, and nobody else is told.
+            copy.abort("gristmill gives this load up").await?;
             return Ok(0);
         }
         failpoint::passed(Failpoint::CopyEnding);

@@ -288,10 +288,10 @@ impl ReportLoad<'_> {
             &mut |piece| copy.buffers.blocking_send(piece).is_ok(),
         );
         if !sent {
-            // It ended early, and says why.
+            // The COPY ended early, and its result says why.
             self.end_copy()?;
-            return Err(Failure::run(format!(
-                "the load into `{}` ended early",
+            return Err(Failure::bug(format!(
+                "the load into `{}` ended before its rows, and does not say why",
                 self.plan.table
             )));
         }
@@ -336,7 +336,7 @@ impl ReportLoad<'_> {
             .loader
             .database
             .wait(copy.task)
-            .map_err(|error| Failure::run("the load stopped").because(error))?
+            .map_err(|error| Failure::bug(self.doing()).because(error))?
             .map_err(|error| error.failure(self.doing()))?;
         if rows != copy.sent {
             return Err(Failure::run(format!(

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use sqlx::{PgConnection, Row};
 
+use super::recording::UploadIds;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -54,11 +55,11 @@ pub fn held_days(database: &Database, manifest_id: i32) -> Result<Vec<DayOutcome
 /// Claims the days of a manifest.
 pub(super) async fn claim(
     connection: &mut PgConnection,
-    manifest_id: i32,
+    upload: &UploadIds,
 ) -> Result<Vec<DayOutcome>> {
-    let failed = |error| SqlError(error).failure("cannot publish");
+    let failed = |error| upload.name.failed("claim its days")(error);
     let rows = sqlx::query(include_str!("../../../../sql/gristmill_day.claim.sql"))
-        .bind(manifest_id)
+        .bind(upload.manifest_id)
         .fetch_all(connection)
         .await
         .map_err(failed)?;
@@ -90,11 +91,10 @@ pub(super) async fn claim(
 pub(super) async fn publish(
     connection: &mut PgConnection,
     source: &Source,
-    manifest_id: i32,
+    upload: &UploadIds,
     engine: AggregationEngine,
 ) -> Result<(Vec<DayOutcome>, SummaryCounts)> {
-    let failed = |error| SqlError(error).failure("cannot publish");
-    let days = claim(connection, manifest_id).await?;
+    let days = claim(connection, upload).await?;
     let won: Vec<NaiveDate> = days
         .iter()
         .filter(|day| day.outcome == Outcome::Won)
@@ -104,10 +104,10 @@ pub(super) async fn publish(
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportmanifest.complete.sql"
     ))
-    .bind(manifest_id)
+    .bind(upload.manifest_id)
     .execute(connection)
     .await
-    .map_err(failed)?;
+    .map_err(upload.name.failed("complete its manifest"))?;
     failpoint::passed(Failpoint::ManifestCompleted);
     Ok((days, summarized))
 }

@@ -3,9 +3,7 @@
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use sqlx::PgConnection;
 
-use crate::database::SqlError;
 use crate::diagnostics::failpoint::{self, Failpoint};
-use crate::diagnostics::failure::Result;
 use crate::ledger::source::Source;
 use crate::ledger::staged_rows;
 use crate::payload::Manifest;
@@ -93,7 +91,7 @@ pub(super) async fn ensure_summaries(
     manifest_id: i32,
     reused: &[i64],
     days: &[NaiveDate],
-) -> Result<()> {
+) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!(
         "../../../../sql/gristmill_generation.ensure_summaries.sql"
     ))
@@ -103,5 +101,4 @@ pub(super) async fn ensure_summaries(
     .execute(connection)
     .await
     .map(drop)
-    .map_err(|error| SqlError(error).failure("cannot publish"))
 }

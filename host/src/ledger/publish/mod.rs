@@ -23,7 +23,7 @@ pub use self::archival::ArchiveEntry;
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
 use self::generations::{ensure_summaries, forget, insert_manifest, open_generation};
-use self::recording::UploadIds;
+use self::recording::{UploadIds, UploadName};
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -44,6 +44,8 @@ pub struct Upload {
     process: i32,
     database: Database,
     source: Source,
+    /// The uuid of the manifest.
+    uuid: Uuid,
     pub manifest_id: i32,
     pub generation: i64,
     run_id: i64,
@@ -145,6 +147,7 @@ impl Upload {
             process,
             database: database.clone(),
             source,
+            uuid: manifest.uuid,
             manifest_id,
             generation,
             run_id,
@@ -264,9 +267,9 @@ impl Upload {
             fingerprint,
             reuse,
         } = *completing;
-        let failed = |error| SqlError(error).failure("cannot publish");
-        let ids = self.ids();
-        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let ids = self.ids(&recording::days(files));
+        let begun = self.lock.begin().await;
+        let mut transaction = begun.map_err(ids.name.failed("begin the transaction"))?;
         let fingerprint = Some(fingerprint);
         recording::generation(
             &mut transaction,
@@ -277,10 +280,16 @@ impl Upload {
             fingerprint,
         )
         .await?;
-        reuse.give_to(&mut transaction, self.manifest_id).await?;
+        let given = reuse.give_to(&mut transaction, self.manifest_id).await;
+        // The source is locked, so that nobody removes one; a day without it would lose rows.
+        if !given.map_err(ids.name.failed("reuse the generations of earlier uploads"))? {
+            return Err(
+                Failure::run("the generations that the upload was to reuse are gone")
+                    .hint("run the payload again: it is loaded whole then"),
+            );
+        }
         let completed = if missing.is_empty() {
-            let published =
-                claims::publish(&mut transaction, &self.source, self.manifest_id, engine);
+            let published = claims::publish(&mut transaction, &self.source, &ids, engine);
             let (days, summarized) = published.await?;
             Completion::Published { days, summarized }
         } else {
@@ -299,8 +308,9 @@ impl Upload {
         };
         ids.close_run(&mut transaction, state, sums)
             .await
-            .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+            .map_err(ids.name.failed("close the record of its run"))?;
+        let committed = transaction.commit().await;
+        committed.map_err(ids.name.failed("commit the transaction"))?;
         failpoint::passed(Failpoint::PublishCommitted);
         Ok(completed)
     }
@@ -323,10 +333,12 @@ impl Upload {
     /// what is about to be published.
     async fn prepare(&mut self, reused: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
         self.held_still().await?;
+        let name = UploadName::new(self.uuid, &days);
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
-            match ensure_summaries(&mut self.lock, self.manifest_id, reused, &days).await {
+            let ensured = ensure_summaries(&mut self.lock, self.manifest_id, reused, &days).await;
+            match ensured.map_err(name.failed("make the partitions of its summaries")) {
                 Err(failure) if tries.again(&failure).await => {}
                 ensured => return ensured,
             }
@@ -382,11 +394,13 @@ impl Upload {
         self.source.source_uuid
     }
 
-    fn ids(&self) -> UploadIds {
+    /// `days` are those that it has rows of.
+    fn ids(&self, days: &BTreeSet<NaiveDate>) -> UploadIds {
         UploadIds {
             run_id: self.run_id,
             manifest_id: self.manifest_id,
             generation: self.generation,
+            name: UploadName::new(self.uuid, days),
         }
     }
 

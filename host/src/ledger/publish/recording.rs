@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::database::SqlError;
 use crate::diagnostics::failpoint::{self, Failpoint};
-use crate::diagnostics::failure::Result;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::{FileKind, IngestedFile};
 use crate::ledger::quarantine;
 use crate::ledger::reuse;
@@ -21,6 +22,27 @@ pub(super) struct UploadIds {
     pub(super) run_id: i64,
     pub(super) manifest_id: i32,
     pub(super) generation: i64,
+    pub(super) name: UploadName,
+}
+
+/// An upload as the failures of its statements name it: by its uuid and its days.
+pub(super) struct UploadName(String);
+
+impl UploadName {
+    pub(super) fn new(uuid: Uuid, days: &BTreeSet<NaiveDate>) -> Self {
+        Self(match (days.first(), days.last()) {
+            (Some(first), Some(last)) if first == last => format!("upload {uuid} of {first}"),
+            (Some(first), Some(last)) => format!("upload {uuid} of {first} to {last}"),
+            _ => format!("upload {uuid}, which has no rows"),
+        })
+    }
+
+    /// The failure of the statement that was to do this.
+    pub(super) fn failed(&self, statement: &str) -> impl FnOnce(sqlx::Error) -> Failure + use<> {
+        let message = format!("cannot publish {}", self.0);
+        let statement = format!("cannot {statement}");
+        move |error| SqlError(error).failure(statement).within(message)
+    }
 }
 
 impl UploadIds {
@@ -64,24 +86,18 @@ pub(super) async fn generation(
         time_max: quarantine_time,
     };
     quarantine::settle(connection, rejecting, files, resolves).await?;
-    ledger(connection, upload, files, fingerprint)
-        .await
-        .map_err(|error| SqlError(error).failure("cannot publish"))
-}
-
-async fn ledger(
-    connection: &mut PgConnection,
-    upload: &UploadIds,
-    files: &[IngestedFile],
-    fingerprint: Option<&str>,
-) -> Result<(), sqlx::Error> {
     for file in files {
-        one_file(connection, upload, file).await?;
+        let failed = upload.name.failed(&format!("record file `{}`", file.name));
+        one_file(connection, upload, file).await.map_err(failed)?;
     }
-    tag_keys(connection, files).await?;
+    tag_keys(connection, files)
+        .await
+        .map_err(upload.name.failed("record the tag keys of its rows"))?;
     let read = fingerprint.zip(reuse::read_of(files));
     if let Some((_, read)) = &read {
-        reuse::record(connection, upload.generation, read).await?;
+        reuse::record(connection, upload.generation, read)
+            .await
+            .map_err(upload.name.failed("record the hours that were read"))?;
     }
     sqlx::query(include_str!(
         "../../../../sql/gristmill_generation.complete.sql"
@@ -91,6 +107,7 @@ async fn ledger(
     .execute(connection)
     .await
     .map(|_| failpoint::passed(Failpoint::GenerationRecorded))
+    .map_err(upload.name.failed("complete its generation"))
 }
 
 async fn one_file(

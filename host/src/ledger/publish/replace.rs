@@ -151,9 +151,10 @@ impl Upload {
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
-        let ids = self.ids();
-        // What does not count of it resolves nothing.
-        let all_of_it = recording::days(files).iter().all(|day| days.contains(day));
+        let loaded = recording::days(files);
+        let ids = self.ids(&loaded);
+        // A file that counts for some of its days only resolves nothing.
+        let all_of_it = loaded.iter().all(|day| days.contains(day));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
@@ -219,13 +220,13 @@ impl Upload {
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
         let source_uuid = self.source.source_uuid;
-        let ids = self.ids();
+        let ids = self.ids(&recording::days(files));
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
         recording::generation(&mut transaction, &ids, files, true, time, None).await?;
         replace_days(&mut transaction, &ids, days, held, plan).await?;
-        let won: Vec<NaiveDate> = claim(&mut transaction, ids.manifest_id)
+        let won: Vec<NaiveDate> = claim(&mut transaction, &ids)
             .await?
             .into_iter()
             .filter(|day| day.outcome == Outcome::Won || held.contains(&day.day))
