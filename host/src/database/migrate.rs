@@ -58,7 +58,6 @@ impl MigrationCounts {
 pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<MigrationCounts, DatabaseError> {
     let embedded = MIGRATOR.iter().as_slice();
     let digest = replaceables_digest();
@@ -67,7 +66,7 @@ pub(super) async fn bring_up_to_date(
         return Ok(MigrationCounts::default());
     }
 
-    lock(connection, schema, say).await?;
+    lock(connection, schema).await?;
     create_schema(connection, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);
     connection
@@ -80,10 +79,7 @@ pub(super) async fn bring_up_to_date(
     let functions = !recorded.has_replaceables(&digest);
 
     if !pending.is_empty() {
-        say(&format!(
-            "migrating schema `{schema}` ({} to apply)",
-            pending.len()
-        ));
+        tracing::info!("migrating schema `{schema}` ({} to apply)", pending.len());
     }
     for migration in &pending {
         connection
@@ -93,9 +89,7 @@ pub(super) async fn bring_up_to_date(
         failpoint::passed(Failpoint::MigrationApplied);
     }
     if functions {
-        say(&format!(
-            "installing the functions and views of schema `{schema}`"
-        ));
+        tracing::info!("installing the functions and views of schema `{schema}`");
         install_replaceables(connection, &digest).await?;
         failpoint::passed(Failpoint::FunctionsInstalled);
     }
@@ -471,7 +465,6 @@ fn replaceables_digest() -> String {
 pub(super) async fn lock(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
     const TRY: &str =
         "SELECT pg_try_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))";
@@ -484,9 +477,7 @@ pub(super) async fn lock(
     if locked {
         return Ok(());
     }
-    say(&format!(
-        "waiting for another process that migrates schema `{schema}`"
-    ));
+    tracing::info!("waiting for another process that migrates schema `{schema}`");
     let locked =
         sqlx::query("SELECT pg_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))")
             .bind(schema.as_str())

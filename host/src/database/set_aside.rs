@@ -17,9 +17,8 @@ pub(super) fn name_of(schema: &SchemaName) -> String {
 pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
-    migrate::lock(connection, schema, say).await?;
+    migrate::lock(connection, schema).await?;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
@@ -35,9 +34,9 @@ pub(super) async fn rename(
             .execute(&mut *connection)
             .await
             .map_err(doing())?;
-        say(&format!(
+        tracing::info!(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
-        ));
+        );
     }
     migrate::unlock(connection, schema).await
 }

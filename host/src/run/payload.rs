@@ -293,7 +293,7 @@ impl Task for PayloadTask<'_> {
             fingerprint: &work.fingerprint,
             earlier: &work.earlier,
         };
-        let completed = upload.complete(files, &completing, archived.as_ref(), &terminal::say)?;
+        let completed = upload.complete(files, &completing, archived.as_ref())?;
         if is_new {
             archival.recorded();
         }
