@@ -69,7 +69,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
     };
     let opened = runtime
-        .block_on(Database::open(&target, connections(workers) + 1, &|_| ()))
+        .block_on(Database::open(&target, connections(workers) + 1))
         .expect("a database");
     let uuid = Uuid::from_u128(7);
     source::register(&opened, uuid, "parallel", "parallel").expect("a source");
@@ -83,7 +83,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         plan,
         words: &words,
         reused: &ReusedHours::default(),
-        sink: &Loader::new(opened, 1, uuid, loadable, |_| ()),
+        sink: &Loader::new(opened, 1, uuid, loadable),
         rejects: &rejects,
         progress: &progress,
         workers,

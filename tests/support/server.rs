@@ -383,7 +383,7 @@ pub(crate) fn scratch() -> &'static Path {
 }
 
 fn start_throwaway() -> Result<String, String> {
-    match database::start_throwaway(scratch(), &|_| ()) {
+    match database::start_throwaway(scratch()) {
         Ok(server) => Ok(server.url()),
         Err(error) => {
             let hint = error.hint().unwrap_or_default();

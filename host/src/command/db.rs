@@ -18,7 +18,7 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
         } => {
             let opened = match set_aside {
                 true => runtime
-                    .block_on(Database::open_anew(&target(database), 1, &terminal::say))
+                    .block_on(Database::open_anew(&target(database), 1))
                     .map_err(|error| unreachable_database(&error))?,
                 false => open(runtime, database, 1)?,
             };
@@ -35,8 +35,8 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
             }
         }
         DbCommand::Url { database } => {
-            let url = database::url(&target(database), &terminal::say)
-                .map_err(|error| unreachable_database(&error))?;
+            let url =
+                database::url(&target(database)).map_err(|error| unreachable_database(&error))?;
             terminal::text(&url);
         }
         DbCommand::Stop => {

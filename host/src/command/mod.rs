@@ -195,7 +195,7 @@ fn open_target(
     connections: impl Into<Connections>,
 ) -> Result<Database> {
     runtime
-        .block_on(Database::open(target, connections, &terminal::say))
+        .block_on(Database::open(target, connections))
         .map_err(|error| unreachable_database(&error))
 }
 

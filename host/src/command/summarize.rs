@@ -41,7 +41,7 @@ fn reclassify(
     source: &Source,
     days: Days,
 ) -> Result<()> {
-    let reclassified = replace::reclassify(database, source, days, &terminal::say)?;
+    let reclassified = replace::reclassify(database, source, days)?;
     if arguments.json {
         terminal::json(&ReclassificationOutput {
             cluster_id: source.cluster_id.clone(),
@@ -78,13 +78,7 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
     if arguments.reclassify {
         return reclassify(arguments, &database, &source, days);
     }
-    let again = replace::summarize_again(
-        &database,
-        &source,
-        days,
-        AggregationEngine::Postgres,
-        &terminal::say,
-    )?;
+    let again = replace::summarize_again(&database, &source, days, AggregationEngine::Postgres)?;
     if again.days.is_empty() {
         let failure = Failure::run(format!(
             "no staged rows of cluster `{}` are of {days}",

@@ -39,7 +39,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Enable { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = tags::enable(&database, keys, &terminal::say)?;
+            let change = tags::enable(&database, keys)?;
             tell(&change, "enabled");
             for key in &change.unseen {
                 terminal::say(&format!("no payload has shown `{key}` yet"));
@@ -53,7 +53,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Disable { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = tags::disable(&database, keys, &terminal::say)?;
+            let change = tags::disable(&database, keys)?;
             tell(&change, "disabled");
             if !change.changed.is_empty() {
                 terminal::say("days already loaded keep it until `gristmill replay`");
@@ -65,7 +65,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             let database = open(runtime, database, 1)?;
-            if tags::map(&database, child, parent, &terminal::say)? {
+            if tags::map(&database, child, parent)? {
                 terminal::say(&format!("`{child}` is known as `{parent}` now"));
                 terminal::say(SUMMARIZE_AGAIN);
             } else {
@@ -74,7 +74,7 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
         }
         TagsCommand::Unmap { keys, database } => {
             let database = open(runtime, database, 1)?;
-            let change = tags::unmap(&database, keys, &terminal::say)?;
+            let change = tags::unmap(&database, keys)?;
             tell(&change, "known under its own name");
             if !change.changed.is_empty() {
                 terminal::say(SUMMARIZE_AGAIN);

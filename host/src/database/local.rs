@@ -39,30 +39,23 @@ const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 ///
 /// # Errors
 /// See [`gristmill_local_postgres::start`].
-pub fn start_local(
-    data_directory: &Path,
-    say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    start(data_directory, Durability::Durable, say)
+pub fn start_local(data_directory: &Path) -> Result<LocalServer, DatabaseError> {
+    start(data_directory, Durability::Durable)
 }
 
 /// As [`start_local`], but what the server holds need not survive a crash: for tests.
 ///
 /// # Errors
 /// See [`gristmill_local_postgres::start`].
-pub fn start_throwaway(
-    data_directory: &Path,
-    say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    start(data_directory, Durability::Throwaway, say)
+pub fn start_throwaway(data_directory: &Path) -> Result<LocalServer, DatabaseError> {
+    start(data_directory, Durability::Throwaway)
 }
 
-fn start(
-    data_directory: &Path,
-    durability: Durability,
-    say: &dyn Fn(&str),
-) -> Result<LocalServer, DatabaseError> {
-    let started = gristmill_local_postgres::start(&APPLICATION, data_directory, durability, say);
+fn start(data_directory: &Path, durability: Durability) -> Result<LocalServer, DatabaseError> {
+    let started =
+        gristmill_local_postgres::start(&APPLICATION, data_directory, durability, &|line| {
+            tracing::info!("{line}");
+        });
     started.map_err(DatabaseError::Local)
 }
 

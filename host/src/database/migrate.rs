@@ -41,7 +41,6 @@ impl MigrationCounts {
 pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<MigrationCounts, DatabaseError> {
     let embedded = MIGRATOR.iter().as_slice();
     let digest = replaceables::digest();
@@ -50,7 +49,7 @@ pub(super) async fn bring_up_to_date(
         return Ok(MigrationCounts::default());
     }
 
-    migration_lock::take(connection, schema, say).await?;
+    migration_lock::take(connection, schema).await?;
     create_schema(connection, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);
     connection
@@ -63,10 +62,7 @@ pub(super) async fn bring_up_to_date(
     let functions = !recorded.has_replaceables(&digest);
 
     if !pending.is_empty() {
-        say(&format!(
-            "migrating schema `{schema}` ({} to apply)",
-            pending.len()
-        ));
+        tracing::info!("migrating schema `{schema}` ({} to apply)", pending.len());
     }
     for migration in &pending {
         connection
@@ -76,9 +72,7 @@ pub(super) async fn bring_up_to_date(
         failpoint::passed(Failpoint::MigrationApplied);
     }
     if functions {
-        say(&format!(
-            "installing the functions and views of schema `{schema}`"
-        ));
+        tracing::info!("installing the functions and views of schema `{schema}`");
         replaceables::install(connection, &digest).await?;
         failpoint::passed(Failpoint::FunctionsInstalled);
     }

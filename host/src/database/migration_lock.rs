@@ -12,7 +12,6 @@ pub(super) const SECONDS_MAX: u64 = 60;
 pub(super) async fn take(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
     const TRY: &str =
         "SELECT pg_try_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))";
@@ -25,9 +24,7 @@ pub(super) async fn take(
     if locked {
         return Ok(());
     }
-    say(&format!(
-        "waiting for another process that migrates schema `{schema}`"
-    ));
+    tracing::info!("waiting for another process that migrates schema `{schema}`");
     let locked =
         sqlx::query("SELECT pg_advisory_lock(hashtextextended('gristmill migrate ' || $1, 0))")
             .bind(schema.as_str())

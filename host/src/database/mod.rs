@@ -72,13 +72,12 @@ pub struct Database {
 
 impl Database {
     /// Connects, starting the local server if there is no URL, and brings the
-    /// schema up to date. `say` is told of every step that takes time.
+    /// schema up to date. Log lines tell of every step that takes time.
     pub async fn open(
         target: &Target,
         connections: impl Into<Connections>,
-        say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
-        Self::open_schema(target, connections.into(), false, say).await
+        Self::open_schema(target, connections.into(), false).await
     }
 
     /// As [`Database::open`], but makes a new schema where `open` refuses one of the
@@ -89,34 +88,32 @@ impl Database {
     pub async fn open_anew(
         target: &Target,
         connections: impl Into<Connections>,
-        say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
-        Self::open_schema(target, connections.into(), true, say).await
+        Self::open_schema(target, connections.into(), true).await
     }
 
     async fn open_schema(
         target: &Target,
         connections: Connections,
         sets_aside: bool,
-        say: &dyn Fn(&str),
     ) -> Result<Database, DatabaseError> {
         let (server, mut connection, connections) =
-            Server::reach_with_room(target, connections, say).await?;
+            Server::reach_with_room(target, connections).await?;
         let session = Session::of(&target.schema, target.lock_wait);
         connections::remember_budget(connections);
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
         if sets_aside {
-            set_aside::rename(&mut connection, &target.schema, say).await?;
+            set_aside::rename(&mut connection, &target.schema).await?;
         }
-        let migrated = migrate::bring_up_to_date(&mut connection, &target.schema, say).await?;
+        let migrated = migrate::bring_up_to_date(&mut connection, &target.schema).await?;
         if sets_aside {
             set_aside::hand_over(&mut connection, &target.schema).await?;
         }
         let ensured = sqlx::query("SELECT ensure_current_months()").execute(&mut connection);
         let words = || "waiting for partitions of these months, which others may hold".to_owned();
-        waiting::or_say(words, say, ensured)
+        waiting::or_say(words, ensured)
             .await
             .map_err(DatabaseError::statement(
                 "create partitions of these months",
@@ -172,13 +169,8 @@ impl Database {
     }
 
     /// Awaits what a session does, and says so when it waits for others.
-    pub async fn telling<T>(
-        &self,
-        process: i32,
-        say: &dyn Fn(&str),
-        work: impl Future<Output = T>,
-    ) -> T {
-        waiting::telling(&self.pool, process, say, work).await
+    pub async fn telling<T>(&self, process: i32, work: impl Future<Output = T>) -> T {
+        waiting::telling(&self.pool, process, work).await
     }
 
     pub fn schema(&self) -> &SchemaName {
@@ -198,11 +190,11 @@ impl Database {
 
 /// The URL of the target's database for psql and its like, as the user gave it
 /// or that of the local server, which is started if need be. It may hold a password.
-pub fn url(target: &Target, say: &dyn Fn(&str)) -> Result<String, DatabaseError> {
+pub fn url(target: &Target) -> Result<String, DatabaseError> {
     match &target.url {
         // One that cannot be used is of use to nobody, and not to be repeated.
         Some(url) => Address::of(url).map(|_| url.as_given().to_owned()),
-        None => Ok(start_local(&target.data_directory, say)?.url()),
+        None => Ok(start_local(&target.data_directory)?.url()),
     }
 }
 
@@ -254,15 +246,12 @@ struct Server {
 
 impl Server {
     /// Returns it with a first connection, which is no session of ours yet.
-    async fn reach(
-        target: &Target,
-        say: &dyn Fn(&str),
-    ) -> Result<(Server, PgConnection), DatabaseError> {
-        let server = Server::of(target, say)?;
+    async fn reach(target: &Target) -> Result<(Server, PgConnection), DatabaseError> {
+        let server = Server::of(target)?;
         let connected = match server.connect().await {
             // Somebody stopped the local server just after we found it running.
             Err(DatabaseError::Connect { .. }) if target.url.is_none() => {
-                let server = Server::of(target, say)?;
+                let server = Server::of(target)?;
                 let connection = server.connect().await?;
                 return Ok((server, connection));
             }
@@ -276,12 +265,11 @@ impl Server {
     async fn reach_with_room(
         target: &Target,
         wanted: Connections,
-        say: &dyn Fn(&str),
     ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
         let mut looks = Looks::new();
         loop {
             let first = looks.is_first();
-            let full = match Server::look_for_room(target, wanted, say).await {
+            let full = match Server::look_for_room(target, wanted).await {
                 Err(error) if error.is_full() => error,
                 looked => return looked,
             };
@@ -289,7 +277,7 @@ impl Server {
                 return Err(full);
             };
             if first {
-                say(&format!("{full}; looking again for some seconds"));
+                tracing::info!("{full}; looking again for some seconds");
             }
             tokio::time::sleep(pause).await;
         }
@@ -298,9 +286,8 @@ impl Server {
     async fn look_for_room(
         target: &Target,
         wanted: Connections,
-        say: &dyn Fn(&str),
     ) -> Result<(Server, PgConnection, Connections), DatabaseError> {
-        let (server, mut connection) = Server::reach(target, say).await?;
+        let (server, mut connection) = Server::reach(target).await?;
         let within = wanted.within(&mut connection, &server.location);
         match server.in_time(within).await? {
             Ok(connections) => Ok((server, connection, connections)),
@@ -312,14 +299,14 @@ impl Server {
         }
     }
 
-    fn of(target: &Target, say: &dyn Fn(&str)) -> Result<Server, DatabaseError> {
+    fn of(target: &Target) -> Result<Server, DatabaseError> {
         let (options, location) = match &target.url {
             Some(url) => {
                 let address = Address::of(url)?;
                 (address.options, address.location)
             }
             None => {
-                let server = start_local(&target.data_directory, say)?;
+                let server = start_local(&target.data_directory)?;
                 (
                     local::options(&server),
                     format!("the local Postgres in `{}`", server.directory.display()),

@@ -9,8 +9,8 @@ use super::{Server, Target};
 ///
 /// # Errors
 /// The database cannot be reached, or is read-only.
-pub async fn probe(target: &Target, say: &dyn Fn(&str)) -> Result<(), DatabaseError> {
-    let (server, mut connection) = Server::reach(target, say).await?;
+pub async fn probe(target: &Target) -> Result<(), DatabaseError> {
+    let (server, mut connection) = Server::reach(target).await?;
     let read_only: bool =
         sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean")
             .fetch_one(&mut connection)

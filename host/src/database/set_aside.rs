@@ -18,9 +18,8 @@ pub(super) fn name_of(schema: &SchemaName) -> String {
 pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    say: &dyn Fn(&str),
 ) -> Result<(), DatabaseError> {
-    migration_lock::take(connection, schema, say).await?;
+    migration_lock::take(connection, schema).await?;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
@@ -36,9 +35,9 @@ pub(super) async fn rename(
             .execute(&mut *connection)
             .await
             .map_err(doing())?;
-        say(&format!(
+        tracing::info!(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
-        ));
+        );
     }
     migration_lock::release(connection, schema).await
 }

@@ -10,16 +10,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// Awaits what takes no time unless another session is in its way: says these words when
 /// it does.
-pub async fn or_say<T>(
-    words: impl FnOnce() -> String,
-    say: impl Fn(&str),
-    work: impl Future<Output = T>,
-) -> T {
+pub async fn or_say<T>(words: impl FnOnce() -> String, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     match tokio::time::timeout(SILENCE, work.as_mut()).await {
         Ok(done) => done,
         Err(_) => {
-            say(&words());
+            tracing::info!("{}", words());
             work.await
         }
     }
@@ -35,12 +31,7 @@ pub async fn process(session: &mut PgConnection) -> Result<i32, sqlx::Error> {
 /// Awaits what a session does, which may take long by itself: says what it waits for when
 /// the server says that it waits. `process` is the server's for the session. The server is
 /// asked on a connection of the pool: while there is none left, nothing is said.
-pub(super) async fn telling<T>(
-    pool: &PgPool,
-    process: i32,
-    say: &dyn Fn(&str),
-    work: impl Future<Output = T>,
-) -> T {
+pub(super) async fn telling<T>(pool: &PgPool, process: i32, work: impl Future<Output = T>) -> T {
     let told = async {
         let mut last = None;
         loop {
@@ -49,7 +40,7 @@ pub(super) async fn telling<T>(
             let awaited = awaited(pool, process).await.ok().flatten();
             if awaited.is_some() && awaited != last {
                 let what = awaited.as_deref().unwrap_or_default();
-                say(&format!("waiting for another session at work on {what}"));
+                tracing::info!("waiting for another session at work on {what}");
                 last = awaited;
             }
         }
@@ -85,8 +76,11 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 seconds
             };
-            let say = |words: &str| said.set(said.get() + words.len());
-            let done = runtime.block_on(or_say(|| "w".into(), say, work));
+            let words = || {
+                said.set(said.get() + 1);
+                "w".to_string()
+            };
+            let done = runtime.block_on(or_say(words, work));
             assert_eq!(done, seconds);
             said.get()
         };

@@ -202,7 +202,23 @@ mod tests {
         assert_eq!(
             sources.render(&Problem::new(key..key + 2, "unknown key")),
             "unknown key\n --> site.toml:1:4\n  |\n\
-            1 | \t\"\\u{202e}a [2J\" =  31m\n  | \t         ^^"
+            1 |     \"\\u{202e}a [2J\" =  31m\n  |              ^^"
         );
+    }
+
+    #[test]
+    fn a_caret_stands_below_wide_characters_and_behind_the_end() {
+        let mut sources = Sources::default();
+        let start = sources.add(Path::new("site.toml"), "a = \"日本\" b");
+        let end = start + "a = \"日本\" b".len();
+        for (span, carets) in [
+            (end - 1..end, "           ^"),
+            (end..end, "            ^"),
+            (start + 5..start + 11, "     ^^^^"),
+        ] {
+            let shown = sources.render(&Problem::new(span, "odd"));
+            let line = shown.lines().last().unwrap();
+            assert_eq!(line, format!("  | {carets}"), "{shown}");
+        }
     }
 }

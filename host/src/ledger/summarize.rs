@@ -40,13 +40,13 @@ pub async fn days(
 ///
 /// # Errors
 /// The statement fails.
-pub fn restore_all_tags_values(database: &Database, say: &dyn Fn(&str)) -> Result<()> {
+pub fn restore_all_tags_values(database: &Database) -> Result<()> {
     let failed = |error| SqlError(error).failure("cannot reach the database");
     database.wait(async {
         let mut connection = database.pool().acquire().await.map_err(failed)?;
         let process = waiting::process(&mut connection).await.map_err(failed)?;
         let restored = restore_tags_values(&mut connection);
-        database.telling(process, say, restored).await
+        database.telling(process, restored).await
     })
 }
 

@@ -55,12 +55,12 @@ pub fn list(database: &Database) -> Result<Vec<Tag>> {
 ///
 /// # Errors
 /// A key is too long, too many would be enabled, or the database fails.
-pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
+pub fn enable(database: &Database, keys: &[String]) -> Result<TagChange> {
     database.wait(async {
         for key in keys {
             check(key)?;
         }
-        let (mut transaction, tags) = begin(database, say).await?;
+        let (mut transaction, tags) = begin(database).await?;
         let mut change = TagChange::default();
         for key in distinct(keys) {
             match find(&tags, key) {
@@ -97,9 +97,9 @@ pub fn enable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Resul
 ///
 /// # Errors
 /// A key is not known or takes part in a mapping, or the database fails.
-pub fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
+pub fn disable(database: &Database, keys: &[String]) -> Result<TagChange> {
     database.wait(async {
-        let (mut transaction, tags) = begin(database, say).await?;
+        let (mut transaction, tags) = begin(database).await?;
         let mut change = TagChange::default();
         for key in distinct(keys) {
             let tag = known(&tags, key)?;
@@ -140,14 +140,14 @@ pub fn disable(database: &Database, keys: &[String], say: &dyn Fn(&str)) -> Resu
 /// # Errors
 /// One of them is not known or not enabled, the two would make a chain, or the
 /// database fails.
-pub fn map(database: &Database, child: &str, parent: &str, say: &dyn Fn(&str)) -> Result<bool> {
+pub fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
     database.wait(async {
         if child == parent {
             return Err(Failure::definition(format!(
                 "cannot map `{child}` to itself"
             )));
         }
-        let (mut transaction, tags) = begin(database, say).await?;
+        let (mut transaction, tags) = begin(database).await?;
         for key in [child, parent] {
             if !known(&tags, key)?.enabled {
                 return Err(Failure::run(format!(
@@ -188,9 +188,9 @@ pub fn map(database: &Database, child: &str, parent: &str, say: &dyn Fn(&str)) -
 ///
 /// # Errors
 /// A key is not known, or the database fails.
-pub fn unmap(database: &Database, children: &[String], say: &dyn Fn(&str)) -> Result<TagChange> {
+pub fn unmap(database: &Database, children: &[String]) -> Result<TagChange> {
     database.wait(async {
-        let (mut transaction, tags) = begin(database, say).await?;
+        let (mut transaction, tags) = begin(database).await?;
         let mut change = TagChange::default();
         for key in distinct(children) {
             match known(&tags, key)?.parent {
@@ -219,17 +219,14 @@ fn unlocked(error: sqlx::Error) -> Failure {
 }
 
 /// Begins a transaction beside which nobody else changes tags, and reads the tags.
-async fn begin(
-    database: &Database,
-    say: &dyn Fn(&str),
-) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
+async fn begin(database: &Database) -> Result<(Transaction<'static, Postgres>, Vec<Tag>)> {
     let mut transaction = database.pool().begin().await.map_err(unlocked)?;
     let alone = sqlx::query(include_str!(
         "../../../sql/reporting_enabledtagkeys.lock.sql"
     ))
     .execute(&mut *transaction);
     let words = || "waiting for another session at work on tag keys and mappings".to_string();
-    waiting::or_say(words, say, alone).await.map_err(unlocked)?;
+    waiting::or_say(words, alone).await.map_err(unlocked)?;
     let tags = select(&mut transaction).await?;
     Ok((transaction, tags))
 }

@@ -25,8 +25,6 @@ pub(super) struct CopyOf {
     pub(super) statement: String,
     /// The months that it needs partitions of.
     pub(super) months: BTreeSet<NaiveDate>,
-    /// For what takes time.
-    pub(super) say: fn(&str),
 }
 
 /// Why a COPY came to nothing.
@@ -120,7 +118,7 @@ impl CopyOf {
             }
             transaction.rollback().await?;
             for month in &self.months {
-                ensure_partition(&self.database, &self.table, *month, self.say).await?;
+                ensure_partition(&self.database, &self.table, *month).await?;
             }
         }
         Err(CopyError::Unheld)
@@ -142,7 +140,6 @@ pub(super) async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,
-    say: fn(&str),
 ) -> Result<(), sqlx::Error> {
     let words = || {
         let month = month.format("%Y-%m");
@@ -154,5 +151,5 @@ pub(super) async fn ensure_partition(
         .bind(table)
         .bind(month)
         .execute(&mut *connection);
-    waiting::or_say(words, say, ensured).await.map(drop)
+    waiting::or_say(words, ensured).await.map(drop)
 }

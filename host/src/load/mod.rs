@@ -48,7 +48,6 @@ pub struct Loader {
     names: Arc<StoredTexts>,
     loadable: LoadableMonths,
     months: Arc<Mutex<MonthsMade>>,
-    say: fn(&str),
 }
 
 /// What is there of the months that rows were of, by their first days.
@@ -65,7 +64,6 @@ impl Loader {
         generation: i64,
         source_uuid: Uuid,
         loadable: LoadableMonths,
-        say: fn(&str),
     ) -> Self {
         Self {
             label_sets: Arc::new(StoredTexts::new(database.clone(), Kind::LabelSet)),
@@ -75,7 +73,6 @@ impl Loader {
             source_uuid,
             loadable,
             months: Arc::default(),
-            say,
         }
     }
 
@@ -100,7 +97,7 @@ impl Loader {
             .get(table)
             .is_some_and(|months| months.contains(&month))
         {
-            ensure_partition(&self.database, table, month, self.say).await?;
+            ensure_partition(&self.database, table, month).await?;
             failpoint::passed(Failpoint::MonthEnsured);
             let months = made.partitions.entry(table.to_string()).or_default();
             months.insert(month);
@@ -315,7 +312,6 @@ impl ReportLoad<'_> {
             table: self.plan.table.clone(),
             statement: copy_statement(self.plan),
             months: months.clone(),
-            say: self.loader.say,
         };
         Copy {
             buffers,

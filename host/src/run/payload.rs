@@ -294,7 +294,7 @@ impl Task for PayloadTask<'_> {
             fingerprint: &work.fingerprint,
             reuse: &work.reuse,
         };
-        let completed = upload.complete(files, &completing, archived.as_ref(), &terminal::say)?;
+        let completed = upload.complete(files, &completing, archived.as_ref())?;
         if is_new {
             archival.recorded();
         }

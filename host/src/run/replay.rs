@@ -22,7 +22,6 @@ use crate::ledger::source::Source;
 use crate::ledger::summarize;
 use crate::load::LoadableMonths;
 use crate::payload::{Manifest, Payload};
-use crate::terminal;
 
 /// What a replay of days came to.
 #[derive(Debug, Serialize)]
@@ -108,8 +107,7 @@ impl Replay<'_> {
         }
         // Once, and not with each payload: it reads all months.
         if result.payloads > 0
-            && let Err(also) =
-                summarize::restore_all_tags_values(self.ingestion.database, &terminal::say)
+            && let Err(also) = summarize::restore_all_tags_values(self.ingestion.database)
         {
             failure = Some(match failure {
                 Some(failure) => failure.followed_by(&also),
@@ -309,11 +307,11 @@ impl Task for ReplayTask<'_> {
         let plan = open.ingestion.plan;
         let upload = &mut open.upload;
         let changed = match self.days {
-            None => upload.replace_whole(files, plan, self.sums, &terminal::say)?,
+            None => upload.replace_whole(files, plan, self.sums)?,
             Some(days) => {
                 // Another payload may have won some of them since we looked.
                 let days = upload.held_days(days)?;
-                upload.replace(files, &days, plan, self.sums, &terminal::say)?
+                upload.replace(files, &days, plan, self.sums)?
             }
         };
         Ok(End::Counted(changed))

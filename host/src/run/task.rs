@@ -10,7 +10,6 @@ use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
 use crate::payload::Manifest;
 use crate::run::ingestion::Ingestion;
-use crate::terminal;
 
 /// What differs between runs.
 pub(super) trait Task {
@@ -114,7 +113,6 @@ impl OpenUpload<'_> {
             self.upload.generation,
             self.upload.source_uuid(),
             self.months,
-            terminal::say,
         )
     }
 
@@ -190,7 +188,6 @@ fn recorded<T: Task>(
         source,
         &manifest,
         run_id,
-        &terminal::say,
     )?;
     *manifest_id = Some(upload.manifest_id);
     let mut open = OpenUpload {

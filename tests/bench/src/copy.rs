@@ -80,7 +80,7 @@ impl<'a> Copies<'a> {
                 lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
             };
             let connections = connections(options.workers) + 1;
-            Ok(runtime.block_on(Database::open(&target, connections, &|_| ()))?)
+            Ok(runtime.block_on(Database::open(&target, connections))?)
         };
         let database = open(&schemas[0])?;
         drop(open(&schemas[1])?);
@@ -129,7 +129,7 @@ impl<'a> Copies<'a> {
         let loadable = LoadableMonths::now(&self.database, self.plan.months)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let seconds = time(|| {
-            let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable, |_| ());
+            let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
             let payload = Payload::open(self.payload, None)
                 .map_err(|failure| anyhow::anyhow!("{failure}"))?;
             let files = Ingest {

@@ -93,7 +93,7 @@ pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
     if options.chain_only {
         return chain::compare(options, &plan(&options.root, &options.stages)?);
     }
-    let server = Server::start(say)?;
+    let server = Server::start()?;
     let payloads = Payloads::write(options, &server, say)?;
     let plan = plan(&options.root, &options.stages)?;
     let mut lines = Vec::new();

@@ -20,13 +20,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(say: &dyn Fn(&str)) -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("gristmill-bench-")
             .tempdir()?;
         // The server, which may run as another user, lives in it.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
-        let server = database::start_local(folder.path(), say)?;
+        let server = database::start_local(folder.path())?;
         Ok(Self {
             url: server.url(),
             folder,

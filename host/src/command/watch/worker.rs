@@ -145,7 +145,7 @@ impl Watch<'_> {
 
     /// Whether the database cannot be used by anybody now.
     fn is_ill(&self) -> bool {
-        let asked = database::probe(&self.target, &terminal::say);
+        let asked = database::probe(&self.target);
         self.runner.database().wait(asked).is_err()
     }
 

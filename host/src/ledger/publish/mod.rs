@@ -92,12 +92,11 @@ impl Upload {
         source: Source,
         manifest: &Manifest,
         run_id: i64,
-        say: &dyn Fn(&str),
     ) -> Result<Self> {
         database.wait(async {
             let failed = |error| SqlError(error).failure("cannot open the upload");
             let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-            source_lock::take(database, &mut lock, &source, say).await?;
+            source_lock::take(database, &mut lock, &source).await?;
             failpoint::passed(Failpoint::SourceLocked);
             let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
                 .await
@@ -219,13 +218,12 @@ impl Upload {
         files: &[IngestedFile],
         completing: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
-        say: &dyn Fn(&str),
     ) -> Result<Completion> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
             let completed = self.complete_in_tries(files, completing, archived);
-            database.telling(process, say, completed).await
+            database.telling(process, completed).await
         })
     }
 

@@ -116,13 +116,12 @@ impl Upload {
         days: &[NaiveDate],
         plan: &Plan,
         sums: RunSums,
-        say: &dyn Fn(&str),
     ) -> Result<Vec<DayDifference>> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
             let replaced = self.replace_in_tries(files, days, plan, sums);
-            database.telling(process, say, replaced).await
+            database.telling(process, replaced).await
         })
     }
 
@@ -180,13 +179,12 @@ impl Upload {
         files: &[IngestedFile],
         plan: &Plan,
         sums: RunSums,
-        say: &dyn Fn(&str),
     ) -> Result<Vec<DayDifference>> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
             let replaced = self.replace_whole_in_tries(files, plan, sums);
-            database.telling(process, say, replaced).await
+            database.telling(process, replaced).await
         })
     }
 
@@ -287,14 +285,13 @@ pub fn summarize_again(
     source: &Source,
     days: Days,
     engine: AggregationEngine,
-    say: &dyn Fn(&str),
 ) -> Result<Resummary> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        source_lock::take(database, &mut lock, source, say).await?;
+        source_lock::take(database, &mut lock, source).await?;
         let process = waiting::process(&mut lock).await.map_err(failed)?;
         let again = summarize_locked(&mut lock, source, days, engine);
-        let again = database.telling(process, say, again).await;
+        let again = database.telling(process, again).await;
         let _ = lock.close().await;
         again.map_err(|failure| source_lock::in_its_session(source, failure))
     })
@@ -377,12 +374,11 @@ pub fn reclassify(
     database: &Database,
     source: &Source,
     days: Days,
-    say: &dyn Fn(&str),
 ) -> Result<Vec<DayReclassification>> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         let source_uuid = source.source_uuid;
-        source_lock::take(database, &mut lock, source, say).await?;
+        source_lock::take(database, &mut lock, source).await?;
         let process = waiting::process(&mut lock).await.map_err(failed)?;
         let reclassified = async {
             let mut tries = Tries::new();
@@ -401,7 +397,7 @@ pub fn reclassify(
                 }
             }
         };
-        let reclassified = database.telling(process, say, reclassified).await;
+        let reclassified = database.telling(process, reclassified).await;
         let _ = lock.close().await;
         reclassified.map_err(|failure| source_lock::in_its_session(source, failure))
     })

@@ -13,7 +13,6 @@ pub(super) async fn take(
     database: &Database,
     lock: &mut PgConnection,
     source: &Source,
-    say: &dyn Fn(&str),
 ) -> Result<()> {
     let failed = |error: sqlx::Error| {
         let error = SqlError(error);
@@ -44,10 +43,10 @@ pub(super) async fn take(
     if locked {
         return Ok(());
     }
-    say(&format!(
+    tracing::info!(
         "waiting for another run at work on cluster `{}`",
         source.cluster_id
-    ));
+    );
     sqlx::query(include_str!("../../../../sql/gristmill_source.lock.sql"))
         .bind(&uuid)
         .execute(lock)
