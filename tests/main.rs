@@ -22,6 +22,8 @@ mod ci;
 mod clean;
 /// Arguments, exit codes and streams.
 mod cli;
+/// Two schemas, row by row.
+mod comparison;
 /// How many connections a command takes.
 mod connections;
 /// Stages that break at some rows, and what becomes of the others.

@@ -14,7 +14,8 @@ use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
-use gristmill::database;
+use gristmill::database::{self, Database, Target};
+use gristmill::pipeline::plan::LOCK_WAIT;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, ValueRef};
 use tokio::runtime::Runtime;
@@ -114,6 +115,23 @@ impl TestDatabase {
     /// The URL for `--database-url`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The database as the program opens it, for as long as the work takes.
+    #[track_caller]
+    pub(crate) fn opened<T>(&self, work: impl FnOnce(&Database) -> T) -> T {
+        let target = Target {
+            url: Some(self.url().into()),
+            schema: "gristmill".parse().expect("a name"),
+            data_directory: self.data(),
+            lock_wait: LOCK_WAIT,
+        };
+        let opened = RUNTIME
+            .block_on(Database::open(&target, 1, &|_| ()))
+            .unwrap_or_else(|error| panic!("{error}"));
+        let done = work(&opened);
+        RUNTIME.block_on(opened.pool().close());
+        done
     }
 
     /// A data folder of its own, unless a test has another one: an archive belongs to

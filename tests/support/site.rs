@@ -107,7 +107,7 @@ impl Site {
     /// Everything is as on a site where nothing was broken off.
     #[track_caller]
     pub(crate) fn is_like(&self, other: &Site, after: &str) {
-        contents::difference(&self.database, &other.database, ALL).is_none(after);
+        contents::are_same(&self.database, &other.database, ALL, after);
         self.is_in_order(after);
     }
 

@@ -1,7 +1,8 @@
 //! All that Postgres is asked about the past: uploads and the days that they hold, runs,
-//! sources, quarantine, the archive, tags, retention.
+//! sources, quarantine, the archive, tags, retention; and whether two schemas hold the same.
 
 pub mod archive;
+pub mod comparison;
 pub mod difference;
 pub mod publish;
 pub mod quarantine;
