@@ -1,4 +1,4 @@
-//! `gristmill stage bench`: what a stage costs, by the size of its batches.
+//! `gristmill stage bench`: measures what a stage costs, by the size of its batches.
 
 use serde_json::json;
 

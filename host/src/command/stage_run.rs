@@ -1,4 +1,4 @@
-//! `gristmill stage run`: what a stage does to some rows.
+//! `gristmill stage run`: shows what a stage does to some rows.
 
 use serde_json::{Map, Value, json};
 

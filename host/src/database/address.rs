@@ -1,9 +1,8 @@
-//! Where a database is, and what may be said of it.
+//! The address of a database, and the part of it that may be shown.
 //!
-//! The text that a user gives may hold a password, and where one stands in it is
-//! known only once it has been read, if then. So this is the one place that reads
-//! it: what others show comes from here, and repeats no part of a text that might be
-//! read in two ways.
+//! The text that a user gives may hold a password, and only a reader of the whole text
+//! knows where. So this is the one file that reads it. Others show what this file gives
+//! them, which repeats no part of a text that might be read in two ways.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +15,7 @@ use super::error::DatabaseError;
 /// Where a mistyped password ends up, and what to do about it.
 const ENCODE: &str = "in a user name or a password, `/`, `?`, `#`, `@` and `%` are to be written as `%2F`, `%3F`, `%23`, `%40` and `%25`";
 
-/// What the library says of URLs that it does not take, where that repeats nothing.
+/// The library's words for URLs that it does not take, where they repeat nothing.
 const REASONS: [&str; 6] = [
     "empty host",
     "invalid port number",

@@ -40,7 +40,7 @@ struct Replaceable {
 
 include!(concat!(env!("OUT_DIR"), "/replaceables.rs"));
 
-/// What was done to bring a schema up to date.
+/// The changes that brought a schema up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MigrationCounts {
     /// The migrations applied, oldest first.
@@ -107,7 +107,7 @@ pub(super) async fn bring_up_to_date(
     })
 }
 
-/// What a schema says of itself.
+/// The versions that a schema has on record.
 #[derive(Default, sqlx::FromRow)]
 pub(super) struct AppliedMigrations {
     versions: Vec<i64>,

@@ -1,10 +1,10 @@
-//! What every session of ours is like, whatever the server, the role, the database or
-//! a pooler in between would have it be.
+//! Makes every session of gristmill the same, whatever the server, the role, the database
+//! or a pooler in between is set to.
 //!
 //! Settings are made by statements after connecting: poolers drop those of the startup
-//! packet, or refuse them. What a connection had from others before is taken back
-//! first. Then the session is asked whether it is as it was made, in the same round
-//! trip. Nothing is done in one that is not.
+//! packet, or refuse them. Whatever others left in a connection is reset first. Then the
+//! session is asked whether it is as it was made, in the same round trip. A session that
+//! is not is not used.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -18,8 +18,8 @@ use super::connections::{self, Refusal};
 use super::error::{DatabaseError, SqlError};
 use super::schema_name::SchemaName;
 
-/// What decides how text is read and values are written, and what an operator means.
-/// Our functions keep these, whoever calls them: see `migrate`.
+/// Settings that decide how text is read, how values are written, and what an operator
+/// means. Our functions keep these, whoever calls them: see `migrate`.
 pub(super) const MEANING: [(&str, &str); 10] = [
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
@@ -34,8 +34,8 @@ pub(super) const MEANING: [(&str, &str); 10] = [
     ("gin_fuzzy_search_limit", "0"),
 ];
 
-/// What else a role or database may have set that is ours to choose. That it is
-/// read-only is not.
+/// Other settings of a role or database that we choose. Whether it is read-only is not
+/// among them.
 const CONDUCT: [(&str, &str); 11] = [
     ("application_name", "gristmill"),
     ("client_encoding", "UTF8"),
@@ -53,8 +53,8 @@ const CONDUCT: [(&str, &str); 11] = [
     ("jit", "off"),
 ];
 
-/// What whoever had the connection before us may have left in it: a role, open
-/// cursors, statements under the names that the library gives to ours, locks, tables.
+/// Resets what others may have left in the connection: a role, open cursors, statements
+/// under the names that the library gives to ours, locks, tables.
 const BEFORE: &str = "
     RESET SESSION AUTHORIZATION;
     RESET ROLE;

@@ -1,11 +1,11 @@
-//! The places at which a crash is tried out: behind every effect that outlives the
-//! process.
+//! Failpoints: the places at which tests try out a crash, one behind every effect that
+//! outlives the process.
 //!
 //! A debug build writes the failpoints that it passes to the file that
 //! `GRISTMILL_TEST_FAILPOINTS` names. It kills itself at the one that
-//! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time
-//! it gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until
-//! it is told to go on. A release build knows none of this.
+//! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time it
+//! gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until it is
+//! told to go on. A release build knows none of this.
 
 macro_rules! failpoints {
     ($($(#[$documentation:meta])* $failpoint:ident = $name:literal,)*) => {
@@ -81,7 +81,7 @@ failpoints! {
     PublishCommitted = "publish-committed",
     RunClosed = "run-closed",
     GenerationsCleaned = "generations-cleaned",
-    /// What forgotten generations had in staging is gone.
+    /// The staged rows of forgotten generations are gone.
     StagedRowsRemoved = "staged-rows-removed",
     ArchiveForgotten = "archive-forgotten",
     ArchiveRemoved = "archive-removed",

@@ -1,7 +1,7 @@
-//! The rejected rows of a payload: counted, bounded, and handed on as they are found,
-//! so that there are never many of them in memory.
+//! The rejected rows of a payload: counts them, bounds them, and hands them on as they
+//! are found, so that never many are in memory.
 //!
-//! Where they are handed to is not known here.
+//! This file does not know where they are kept: it is given a [`RejectSink`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -190,7 +190,7 @@ pub struct RejectTally {
     by: BTreeMap<Rejecter, OfRejecter>,
 }
 
-/// Who rejects rows. A stage may be called as the load is.
+/// A stage or the load, which rejects rows. A stage may have the load's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rejecter {
     stage: String,
@@ -261,7 +261,7 @@ impl RejectTally {
     }
 }
 
-/// What the rows of a file are ordered by.
+/// The order of the rows of a file.
 fn place_of(batch: u64, reject: &Reject) -> (Option<u64>, u64) {
     (reject.row.line, batch)
 }

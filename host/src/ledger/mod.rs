@@ -1,5 +1,5 @@
-//! All that Postgres is asked about the past: uploads and the days that they hold, runs,
-//! sources, quarantine, the archive, tags, retention.
+//! The ledger: all that Postgres is asked about the past. It knows uploads and the days
+//! that they hold, runs, sources, quarantine, the archive, tags, retention.
 
 pub mod archive;
 pub mod difference;

@@ -1,6 +1,6 @@
-//! The rows that name a text which cannot be stored, since what would be its id stands
-//! for another one, found before they are sent. Ids are made with a secret, so that
-//! it takes chance; then it costs these rows and not the payload.
+//! Finds the rows whose text cannot be stored because its id stands for another text,
+//! before they are sent. Ids are made with a secret, so that this takes chance. It costs
+//! these rows and not the payload.
 
 use std::collections::BTreeMap;
 

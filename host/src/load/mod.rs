@@ -1,8 +1,8 @@
-//! Rows into staging: a COPY BINARY for each worker of a report, on a connection of
-//! its own.
+//! Loads rows into staging: one binary COPY for each worker of a report, on a connection
+//! of its own.
 //!
-//! A row that a table cannot hold is rejected here, before it is sent. What is
-//! loaded carries its generation and stays invisible until `publish` says so.
+//! A row that a table cannot hold is rejected here, before it is sent. Loaded rows carry
+//! their generation and stay invisible until `ledger/publish` makes it count.
 
 mod clash;
 mod copy;
@@ -51,7 +51,8 @@ pub struct Loader {
     say: fn(&str),
 }
 
-/// What is there of the months that rows were of, by their first days.
+/// The partitions and report periods of the months that rows were of, by their first
+/// days.
 #[derive(Default)]
 struct MonthsMade {
     periods: HashMap<NaiveDate, i32>,

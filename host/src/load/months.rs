@@ -1,6 +1,6 @@
-//! The months that rows may be of, counted from the present one: each that is loaded
-//! costs partitions of many tables, so a stray row or a made-up payload must not open
-//! one.
+//! The months that rows may be of, counted from the present one. Each month that is
+//! loaded costs partitions of many tables, so a stray row or a made-up payload must not
+//! open one.
 
 use arrow_array::Array as _;
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};

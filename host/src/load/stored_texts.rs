@@ -1,6 +1,6 @@
-//! Texts that are stored once and referred to from staging. A text gets its id by a
-//! digest with the tenant's secret, which the database makes: parallel loads agree on
-//! it without asking each other, and the secret stays where it is.
+//! Texts that are stored once, and that staging refers to. The database makes the id of a
+//! text, by a digest with the tenant's secret. So parallel loads agree on it without
+//! asking each other, and the secret stays where it is.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ const LOOKS_MAX: u32 = 2;
 pub(super) enum Kind {
     /// The canonical JSON of labels, in `gristmill_label_set`.
     LabelSet,
-    /// What something is called, in `gristmill_name`.
+    /// A name, in `gristmill_name`.
     Name,
 }
 
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// What it is called for users.
+    /// Its name for users.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::LabelSet => "label set",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// What is known of the texts of a batch that are stored once, each kind in the order of
+/// A value for each text of a batch that is stored once, each kind in the order of
 /// `Encoder::texts`.
 pub(super) struct TextIds<I = i64> {
     pub(super) label_sets: Vec<I>,
@@ -120,7 +120,8 @@ impl StoredTexts {
             return Ok(ids);
         }
         let mut known = self.known.lock().await;
-        // What another worker has stored in the meantime; mostly both have the same ones.
+        // Another worker may have stored them in the meantime; mostly both have the same
+        // ones.
         let mut found: HashMap<&str, Option<i64>> = missing
             .iter()
             .map(|(_, text)| (*text, known.get(text).copied()))

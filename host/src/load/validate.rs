@@ -1,5 +1,5 @@
-//! The rows that a table cannot hold, found before they are sent: binary COPY leaves
-//! Postgres no way to refuse one row and take the others.
+//! Validates rows before they are sent: finds those that a table cannot hold. Binary COPY
+//! leaves Postgres no way to refuse one row and take the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ const SHOWN_MAX: usize = 80;
 type Unfit = (&'static str, String);
 
 /// Takes out the rows that the table cannot hold; `None` when it can hold all of them.
-/// What is stored already fits: label sets that have an id in `known` are not looked
+/// Stored texts are valid: label sets that have an id in `known` are not looked
 /// into. The batch must be of the plan's schema.
 pub(super) fn check(
     batch: &Batch,
@@ -129,7 +129,7 @@ fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
                     .iter()
                     .fold(true, |fit, number| fit & (number.abs() < most))
         }
-        // What is between two that fit does.
+        // Every instant between two valid ones is valid.
         (Values::Timestamp(instants), _) if instants.null_count() == 0 => {
             let ends = (
                 instants.values().iter().min(),
@@ -238,8 +238,8 @@ fn fits(number: f64, scale: u32, counts: Counts) -> bool {
     fixed_point(number, scale).is_some_and(|count| counts.hold(count))
 }
 
-/// What is wrong with the labels of a set. They are looked at one after another, and
-/// none is kept: as a map, a set can take many times its text.
+/// The problem with the labels of a set. They are looked at one after another, and none
+/// is kept: as a map, a set can take many times its text.
 #[derive(Default)]
 struct Labels {
     hold_nul: bool,

@@ -1,9 +1,10 @@
-//! Texts that were looked into before, with what came of it: what repeats from batch
-//! to batch is looked into once.
+//! A memo of texts: keeps what was found out about each, so that a text that repeats from
+//! batch to batch is looked into once.
 //!
-//! A text is known by its fingerprint, 128 bits of a hash. To keep the texts and compare
-//! them would read memory that is in no cache. Two texts of one fingerprint are not to be
-//! expected among all the texts there are, nor to be made: nobody knows the seed.
+//! The memo knows a text by its fingerprint, 128 bits of a hash. To keep the texts and
+//! compare them would read memory that is in no cache. Two texts of one fingerprint are
+//! not to be expected among all the texts there are, nor to be made: nobody knows the
+//! seed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,7 +24,7 @@ impl<V> TextMemo<V> {
         Self {
             values: HashMap::default(),
             texts_max,
-            // Of the standard library, which asks the system for it.
+            // The standard library asks the system for it.
             seed: RandomState::new().hash_one(0),
         }
     }

@@ -1,5 +1,5 @@
-//! A payload on its way into the archive while it is loaded. What of it is not in the
-//! records at the end is removed.
+//! Archives a payload while it is loaded. At the end, files that are not in the records
+//! are removed.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::ledger::publish::{ArchiveEntry, Upload};
 use crate::payload::Payload;
 use crate::terminal;
 
-/// What of a payload is in the archive so far.
+/// The part of a payload that the archive has so far.
 #[derive(Debug, Default)]
 pub(super) struct Archival {
     keeping: Option<ArchiveWrite>,
@@ -30,7 +30,7 @@ impl Archival {
         upload: &mut Upload,
     ) -> Result<Self> {
         let keeping = archive
-            // What was loaded before is in the archive, but for accidents.
+            // Files that were loaded before are in the archive, but for accidents.
             .filter(|_| !upload.open_files.is_empty())
             .map(|archive| upload.begin_keeping(archive, payload))
             .transpose()?;
@@ -113,10 +113,10 @@ impl Archival {
         self.keeping = None;
     }
 
-    /// Removes what is not in the records; `result` is what came of the payload.
+    /// Removes files that are not in the records; `result` is that of the payload.
     ///
     /// # Errors
-    /// That of the payload; or it cannot be removed.
+    /// The payload failed, or a file cannot be removed.
     pub(super) fn end<T>(self, upload: &mut Upload, result: Result<T>) -> Result<T> {
         let Some(keeping) = self.keeping else {
             return result;
@@ -129,7 +129,7 @@ impl Archival {
     }
 }
 
-/// What was done about an archived payload that was not what was put there.
+/// Tells how a damaged or missing archived payload was replaced.
 fn healed(bad: &ArchivedPayload, found: &FileCondition, kept: &ArchivedPayload) -> String {
     let shown = match bad.path() {
         Ok(path) => path.display().to_string(),

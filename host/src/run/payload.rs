@@ -1,4 +1,4 @@
-//! One payload from its tarball to the tables, and what it came to.
+//! Runs one payload, from its tarball to the tables, and tells its result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::load::LoadableMonths;
 use crate::payload::Payload;
 use crate::terminal;
 
-/// What one payload came to.
+/// The result of one payload.
 #[derive(Debug, Serialize)]
 pub struct PayloadResult {
     pub payload: String,
@@ -160,7 +160,7 @@ pub(super) struct PayloadWork {
     archival: Archival,
     /// The listed files that the payload brought, wanted or not.
     here: Vec<String>,
-    /// Of the plan, with the words that stages are bound to.
+    /// The fingerprint of the plan, with the words that stages are bound to.
     fingerprint: String,
     /// The earlier uploads whose hours it reuses.
     reuse: Reuse,
@@ -174,8 +174,8 @@ impl<'a> PayloadTask<'a> {
         }
     }
 
-    /// Runs the payload, which was opened or could not be; says what it came to, and why
-    /// it failed.
+    /// Runs the payload, which was opened or could not be; returns its result, and why it
+    /// failed.
     pub(super) fn run(
         mut self,
         ingestion: Ingestion<'_>,
@@ -343,7 +343,7 @@ impl PayloadTask<'_> {
         })
     }
 
-    /// Nothing of the payload was new: says what is known of its upload.
+    /// Tells of an upload that had nothing new.
     fn nothing_new(
         &mut self,
         database: &Database,

@@ -1,5 +1,5 @@
-//! Archived payloads once more, through the pipeline as it is now, in the place of what
-//! they made before.
+//! Replays archived payloads through the pipeline as it is now, in place of what they
+//! made before.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -24,7 +24,7 @@ use crate::load::LoadableMonths;
 use crate::payload::{Manifest, Payload};
 use crate::terminal;
 
-/// What a replay of days came to.
+/// The result of a replay of days.
 #[derive(Debug, Serialize)]
 pub struct ReplayResult {
     cluster_id: String,
@@ -45,7 +45,7 @@ pub(super) struct Replayable {
     tarballs: Vec<ArchivedPayload>,
 }
 
-/// What replaying a source's payloads needs.
+/// The settings of replaying a source's payloads.
 pub struct Replay<'a> {
     pub ingestion: Ingestion<'a>,
     pub archives: Archives,
@@ -67,8 +67,8 @@ struct ReplayWork {
 }
 
 impl Replay<'_> {
-    /// Replays the payloads that hold some days, each with all of its days; says what
-    /// came of those before one failed, and why it did.
+    /// Replays the payloads that hold some days, each with all of its days; returns the
+    /// result of those before one failed, and why it did.
     ///
     /// # Errors
     /// No payload holds the days, or one is not in the archive: nothing was replayed.
@@ -272,7 +272,7 @@ impl Task for ReplayTask<'_> {
         for payload in &work.payloads {
             let wanted = Selection {
                 file: &|name| !taken.contains(name),
-                // What stages make of an hour now may be other than what they made of it.
+                // Stages may make other rows of an hour now than before.
                 reused: &ReusedHours::default(),
             };
             let words = ingestion.words()?;

@@ -63,17 +63,17 @@ pub struct Case {
     rejects: Option<String>,
     facts: Option<BTreeMap<String, Vec<String>>>,
     error: Option<String>,
-    /// What it may take at most.
+    /// The most that the stage may use.
     budget: Option<Budget>,
 }
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Debug)]
 pub struct Verdict {
     /// From what the case expects; none when it passes.
     pub differences: Vec<Difference>,
-    /// What the case would have to expect; `None` when the stage broke, which no
-    /// case should expect.
+    /// The outcome that the case would have to expect; `None` when the stage broke, which
+    /// no case should expect.
     expectation: Option<Expectation>,
 }
 
@@ -81,7 +81,7 @@ impl CaseFile {
     /// Reads a case file. With `incomplete`, a case may expect nothing yet.
     ///
     /// # Errors
-    /// What is wrong with it, with its place.
+    /// The problem with the case file, with its place.
     pub fn load(path: &Path, incomplete: bool) -> Result<Self, (Sources, Problem)> {
         let mut sources = Sources::default();
         let text = match std::fs::read_to_string(path) {

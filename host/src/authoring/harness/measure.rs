@@ -1,5 +1,5 @@
-//! What a stage costs, by the size of its batches: speed from a timed run, and
-//! from a run of its own what is the same on every machine: fuel, bytes, memory.
+//! Measures what a stage costs, by the size of its batches. A timed run gives the speed;
+//! a run of its own gives fuel, bytes and memory, which are the same on every machine.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub struct Subject<'a> {
     pub metered: &'a Component,
 }
 
-/// What was measured with batches of one size.
+/// The measurements with batches of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Measurement {
     pub rows_per_second: f64,
@@ -45,7 +45,7 @@ pub struct Supply<'a> {
 enum Source {
     /// Repeated to any number of rows.
     Rows(Batch),
-    /// What stands before the records, and the records, repeated to any length.
+    /// The heading of the file, and its records repeated to any length.
     File {
         header: Bytes,
         records: Vec<u8>,
@@ -162,7 +162,7 @@ impl<'a> Supply<'a> {
         })
     }
 
-    /// What so many batches cost, and the rows in them.
+    /// Measures the cost of so many batches, and of the rows in them.
     fn count(
         &self,
         component: &Component,

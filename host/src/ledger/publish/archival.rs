@@ -1,5 +1,4 @@
-//! What an upload does with its payload's place in the archive, in the session that has
-//! its source locked.
+//! Records an upload's payload in the archive, in the session that has its source locked.
 
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;

@@ -1,5 +1,5 @@
-//! The end of what a payload rejected: it gets from where it was written through into
-//! quarantine, in the transaction that closes the run, and within a bound of time.
+//! Puts the rejected rows of a payload into quarantine, in the transaction that closes
+//! its run and within a bound of time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::ingest::row_accounting::imbalance;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::run_record;
 
-/// What Postgres says of a statement that took too long.
+/// The SQLSTATE of a statement that took too long.
 const QUERY_CANCELED: &str = "57014";
 
 /// Whose rows are rejected.
@@ -21,7 +21,7 @@ pub struct RejectOrigin {
     pub run_id: i64,
     pub manifest_id: i32,
     pub generation: i64,
-    /// What putting them into quarantine may take.
+    /// The time that putting them into quarantine may take.
     pub time_max: Duration,
 }
 

@@ -1,5 +1,5 @@
 //! The version of the load: of all that decides, on the host's side, what becomes of a
-//! report's bytes on their way to staging, and how what was read is told apart.
+//! report's bytes on their way to staging, and how hours are compared.
 //!
 //! Hours that were loaded by another version are not reused but loaded again
 //! (`plan/fingerprint`). Stages and their configuration are no part of it: their digests

@@ -1,8 +1,8 @@
-//! A stage that makes texts of texts is shown each text once.
+//! Shows each text once to a stage that makes texts of texts.
 //!
-//! What comes of a row is up to what the stage reads of it alone. So where that is one
-//! text, and texts are what it writes, rows with the same text have the same answer:
-//! within a batch, and from batch to batch.
+//! The output for a row depends only on the columns that the stage reads. When it reads
+//! one text and writes texts, rows with the same text have the same output: within a
+//! batch, and from batch to batch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 /// No answer yet, or none that is a text.
 const NONE: u32 = u32::MAX;
 
-/// What a stage has answered so far; answers are counted from 0.
+/// The outputs of a stage so far; they are counted from 0.
 pub(super) struct AnswerMemo {
     count: u32,
     to_text: TextMemo<u32>,

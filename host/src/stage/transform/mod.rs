@@ -1,5 +1,4 @@
-//! A transform at work on one report: a batch in, the same rows with other
-//! columns out.
+//! Runs a transform over one report: a batch in, the same rows with other columns out.
 
 mod contract;
 mod memo;
@@ -27,7 +26,7 @@ use crate::rows::batch::{Batch, RejectedRow, Values};
 use crate::rows::column::{ColumnType, Field, Schema};
 use crate::rows::memo::TextMemo;
 
-/// What became of a batch.
+/// The output for a batch.
 #[derive(Debug)]
 pub struct TransformOutput {
     pub batch: Batch,
@@ -38,7 +37,7 @@ pub struct TransformOutput {
     pub repeated: u64,
 }
 
-/// What became of a batch of which the stage was shown what it had not seen before.
+/// The output for a batch of which the stage was shown only new texts.
 #[derive(Debug)]
 pub struct MemoizedOutput {
     pub processed: TransformOutput,
@@ -54,9 +53,9 @@ pub struct Transform {
     contract: Contract,
     input: Arc<Schema>,
     output: Arc<Schema>,
-    /// What a JSON column held that is JSON.
+    /// The memo of texts that are JSON.
     known_json: TextMemo<()>,
-    /// Of a stage of texts, what it has answered.
+    /// The memo of a stage that makes texts of texts.
     answers: Option<AnswerMemo>,
 }
 
@@ -197,12 +196,12 @@ impl Transform {
         self.opened.end(result).map(facts)
     }
 
-    /// What the stage has taken so far.
+    /// The cost of the stage so far.
     pub fn cost(&self) -> Cost {
         self.opened.cost()
     }
 
-    /// What the stage logged since the last call.
+    /// The lines that the stage logged since the last call.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.opened.store.data_mut().take_log()
     }
@@ -287,8 +286,8 @@ impl Transform {
         })
     }
 
-    /// What is about to be a batch is not too large: these columns beside those that go
-    /// round the stage, or beside the rows of them that are named.
+    /// Checks that the batch to be made is not too large: these columns beside those that
+    /// go round the stage, or beside the rows of them that are named.
     fn weigh(
         &self,
         batch: &Batch,
@@ -301,7 +300,7 @@ impl Transform {
             let is_new = |write: &Field| write.name == field.name;
             let stays = self.output.position(&field.name).is_some();
             match sources {
-                // What is replaced, or dropped, is taken with the others.
+                // Replaced and dropped columns are taken with the others.
                 Some(sources) => weight.rows_of(column, sources),
                 None if stays && !self.contract.writes.iter().any(is_new) => weight.column(column),
                 None => {}
@@ -342,7 +341,7 @@ impl Transform {
         Ok(())
     }
 
-    /// What the stage wrote in its place among the columns that went round it.
+    /// The columns that the stage wrote, in their places among those that went round it.
     fn beside(&self, around: &Batch, written: &[ArrayRef]) -> Result<Batch, StageError> {
         let columns = self
             .output
@@ -396,7 +395,8 @@ impl Transform {
     }
 }
 
-/// What crossed with an output; the texts of rejects count, their numbers do not.
+/// The bytes that crossed with an output; the texts of rejects count, their numbers do
+/// not.
 fn bytes_of(output: &wit::Output) -> u64 {
     let columns: u64 = output.columns.iter().map(crossing::bytes_of).sum();
     let sources = output.source_rows.as_ref().map_or(0, Vec::len) * size_of::<u32>();
