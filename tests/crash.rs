@@ -5,7 +5,7 @@
 
 /// By a clock that is not to be trusted.
 mod clock;
-/// Killed behind each step.
+/// Killed at each failpoint.
 mod failpoints;
 /// Several at once.
 mod hosts;

@@ -39,7 +39,7 @@ pub(super) fn settings(arguments: &StageOpenArguments) -> Result<Settings> {
 }
 
 /// The stage's input, and how it is to be opened for it.
-pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Harness, String)> {
+pub(super) fn harness(arguments: &StageInputArguments, world: World) -> Result<(Harness, String)> {
     let input = input(arguments.input.as_deref())?;
     let columns = match (&arguments.columns, world) {
         (Some(text), World::Parser) => columns(text)?,
@@ -54,13 +54,13 @@ pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Ha
         return Err(Failure::definition("`--types` is for transforms")
             .hint("`--columns` says which columns are wanted of a parser, and their types"));
     }
-    let trial = Harness {
+    let harness = Harness {
         settings: settings(&arguments.open)?,
         types: arguments.types.iter().cloned().collect(),
         columns,
         ..Harness::default()
     };
-    Ok((trial, input))
+    Ok((harness, input))
 }
 
 /// The failure of a stage as the end of a command.

@@ -400,9 +400,13 @@ mod tests {
                 hint: hint.map(str::to_owned),
             }),
         };
-        let unfit = in_vain(Some(hint));
-        assert!(unfit.to_string().ends_with(": its sessions are read-only"));
-        assert_eq!(unfit.hint(), hint);
+        let mismatch = in_vain(Some(hint));
+        assert!(
+            mismatch
+                .to_string()
+                .ends_with(": its sessions are read-only")
+        );
+        assert_eq!(mismatch.hint(), hint);
         // Of a pooler that has no session left, nobody knows more.
         assert!(in_vain(None).hint().contains("3 are the least"));
     }

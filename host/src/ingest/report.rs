@@ -326,12 +326,12 @@ impl<'a> Report<'a> {
     fn collect(
         &self,
         file: &mut IngestedFile,
-        ended: ReadEnd,
+        end: ReadEnd,
         worked: Vec<WorkerResult>,
     ) -> Result<()> {
         let mut logged = Vec::new();
-        let mut failures: Vec<ReportFailure> = ended.failed.into_iter().collect();
-        let mut read = ended.heading.is_some().then(FileRead::default);
+        let mut failures: Vec<ReportFailure> = end.failed.into_iter().collect();
+        let mut read = end.heading.is_some().then(FileRead::default);
         let mut log_at_end = Vec::new();
         let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
         for mut worker in worked {
@@ -357,7 +357,7 @@ impl<'a> Report<'a> {
             }
         }
         file.accounts[0].reuse(file.rows_reused);
-        file.read = read.zip(ended.heading).map(|(mut read, heading)| {
+        file.read = read.zip(end.heading).map(|(mut read, heading)| {
             let hours = read.new.values_mut().chain(read.reused.values_mut());
             hours.for_each(|hour| *hour = hour.below(&heading));
             read

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::stored_texts::{Kind, KnownIds};
+use super::stored_texts::{Kind, MemoIds};
 use crate::pipeline::plan::LoadPlan;
 use crate::rows::batch::{Batch, RejectedRow, Values};
 
@@ -17,7 +17,7 @@ const SHOWN_MAX: usize = 80;
 pub(super) fn check(
     batch: &Batch,
     plan: &LoadPlan,
-    ids: &KnownIds,
+    ids: &MemoIds,
 ) -> Result<Option<(Batch, Vec<RejectedRow>)>, String> {
     let all = ids.label_sets.iter().chain(&ids.names);
     if all.copied().all(|id| id.is_some()) {

@@ -51,24 +51,24 @@ mod tests {
 
     #[test]
     fn texts_are_told_apart_and_bounded() {
-        let mut known = TextMemo::new(2);
-        known.insert("a", 1);
-        known.insert("b", 2);
-        assert_eq!((known.get("a"), known.get("b")), (Some(&1), Some(&2)));
-        assert_eq!((known.get(""), known.get("ab")), (None, None));
-        known.insert("c", 3);
-        assert_eq!((known.get("a"), known.get("c")), (None, Some(&3)));
+        let mut memo = TextMemo::new(2);
+        memo.insert("a", 1);
+        memo.insert("b", 2);
+        assert_eq!((memo.get("a"), memo.get("b")), (Some(&1), Some(&2)));
+        assert_eq!((memo.get(""), memo.get("ab")), (None, None));
+        memo.insert("c", 3);
+        assert_eq!((memo.get("a"), memo.get("c")), (None, Some(&3)));
     }
 
     #[test]
     fn every_byte_of_a_long_text_counts() {
-        let mut known = TextMemo::new(usize::MAX);
+        let mut memo = TextMemo::new(usize::MAX);
         for length in [1, 15, 16, 17, 128, 129, 240, 241, 300, 1_025] {
             for at in 0..length {
                 let mut text = "x".repeat(length);
                 text.replace_range(at..=at, "y");
-                assert_eq!(known.get(&text), None, "{at} of {length}");
-                known.insert(&text, at);
+                assert_eq!(memo.get(&text), None, "{at} of {length}");
+                memo.insert(&text, at);
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::terminal;
 /// The part of a payload that the archive has so far.
 #[derive(Debug, Default)]
 pub(super) struct Archival {
-    keeping: Option<ArchiveWrite>,
+    pending: Option<ArchiveWrite>,
     written: Option<WrittenFile>,
 }
 
@@ -29,13 +29,13 @@ impl Archival {
         payload: &Payload,
         upload: &mut Upload,
     ) -> Result<Self> {
-        let keeping = archive
+        let pending = archive
             // Files that were loaded before are in the archive, but for accidents.
             .filter(|_| !upload.open_files.is_empty())
-            .map(|archive| upload.begin_keeping(archive, payload))
+            .map(|archive| upload.begin_archiving(archive, payload))
             .transpose()?;
         Ok(Self {
-            keeping,
+            pending,
             written: None,
         })
     }
@@ -50,12 +50,12 @@ impl Archival {
         payload: &Payload,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let Some(keeping) = &self.keeping else {
+        let Some(pending) = &self.pending else {
             return work();
         };
         let stop = AtomicBool::new(false);
         let (worked, written) = thread::scope(|scope| {
-            let writing = scope.spawn(|| keeping.write(payload, &stop));
+            let writing = scope.spawn(|| pending.write(payload, &stop));
             let worked = work();
             stop.store(worked.is_err(), Ordering::Relaxed);
             let written = writing.join();
@@ -86,23 +86,23 @@ impl Archival {
         if held.covers {
             return Ok(None);
         }
-        let keeping = match self.keeping.take() {
-            Some(keeping) => keeping,
-            None => upload.begin_keeping(archive, payload)?,
+        let pending = match self.pending.take() {
+            Some(pending) => pending,
+            None => upload.begin_archiving(archive, payload)?,
         };
-        let keeping = self.keeping.insert(keeping);
+        let pending = self.pending.insert(pending);
         let written = match self.written.take() {
             Some(written) => written,
-            None => keeping.write(payload, &AtomicBool::new(false))?,
+            None => pending.write(payload, &AtomicBool::new(false))?,
         };
         let written = self.written.insert(written);
-        let kept = upload.place(keeping, written, payload, here)?;
+        let kept = upload.place(pending, written, payload, here)?;
         for (bad, found) in &held.bad {
             terminal::say(&healed(bad, found, &kept));
         }
         let superseded = held.superseded_by(&kept);
         Ok(Some(ArchiveEntry {
-            keeping,
+            pending,
             kept,
             superseded,
         }))
@@ -110,7 +110,7 @@ impl Archival {
 
     /// The payload is in the records.
     pub(super) fn recorded(&mut self) {
-        self.keeping = None;
+        self.pending = None;
     }
 
     /// Removes files that are not in the records; `result` is that of the payload.
@@ -118,10 +118,10 @@ impl Archival {
     /// # Errors
     /// The payload failed, or a file cannot be removed.
     pub(super) fn end<T>(self, upload: &mut Upload, result: Result<T>) -> Result<T> {
-        let Some(keeping) = self.keeping else {
+        let Some(pending) = self.pending else {
             return result;
         };
-        match (result, upload.discard(keeping)) {
+        match (result, upload.discard(pending)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
             (Err(failure), Err(also)) => Err(failure.followed_by(&also)),

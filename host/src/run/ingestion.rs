@@ -159,17 +159,17 @@ impl Ingestion<'_> {
         &self,
         failure: Failure,
         rejects: &Rejects<'_>,
-        rejecting: RejectOrigin,
+        origin: RejectOrigin,
     ) -> Failure {
         if rejects.exceeded().is_none() {
             return failure;
         }
-        let kept = quarantine::keep_allowed(self.database, rejecting, rejects);
+        let kept = quarantine::keep_allowed(self.database, origin, rejects);
         match kept {
             Ok(()) => failure.hint(format!(
                 "nothing of the payload was published; {} of the rows are in quarantine under run {}",
                 grouped(rejects.rows()),
-                rejecting.run_id
+                origin.run_id
             )),
             Err(also) => failure.followed_by(&also),
         }

@@ -287,14 +287,14 @@ impl Task for PayloadTask<'_> {
             self.nothing_new(ingestion.database, &work.payload, upload)?;
             return Ok(End::Unchanged(RunState::Unchanged));
         }
-        let completing = CompletionTerms {
+        let terms = CompletionTerms {
             engine: ingestion.plan.engine,
             sums: self.result.sums(),
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
             reuse: &work.reuse,
         };
-        let completed = upload.complete(files, &completing, archived.as_ref(), &terminal::say)?;
+        let completed = upload.complete(files, &terms, archived.as_ref(), &terminal::say)?;
         if is_new {
             archival.recorded();
         }
@@ -339,7 +339,7 @@ impl PayloadTask<'_> {
         let ingested = ingestion.payload(payload, &loader, words, selection, &rejects);
         ingested.map_err(|failure| {
             self.result.rows_rejected = rejects.rows();
-            ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+            ingestion.with_allowed_kept(failure, &rejects, open.reject_origin())
         })
     }
 

@@ -282,7 +282,7 @@ impl Task for ReplayTask<'_> {
                 here,
                 ..
             } = ingested.map_err(|failure| {
-                ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+                ingestion.with_allowed_kept(failure, &rejects, open.reject_origin())
             })?;
             files.extend(ingested);
             taken.extend(here);

@@ -118,7 +118,7 @@ impl OpenUpload<'_> {
         )
     }
 
-    pub(super) fn rejecting(&self) -> RejectOrigin {
+    pub(super) fn reject_origin(&self) -> RejectOrigin {
         RejectOrigin {
             run_id: self.run_id,
             manifest_id: self.upload.manifest_id,
@@ -133,7 +133,7 @@ impl OpenUpload<'_> {
             return Ok(());
         };
         self.upload.check_lock()?;
-        let kept = quarantine::keep(self.ingestion.database, self.rejecting(), files);
+        let kept = quarantine::keep(self.ingestion.database, self.reject_origin(), files);
         Err(match kept {
             Ok(()) => failure,
             Err(also) => failure.followed_by(&also),

@@ -32,7 +32,7 @@ pub const REPEATS_MAX: usize = 16;
 pub const REPEATED_ROWS_MIN: usize = 1_024;
 
 /// Distinct JSON texts of a stage that are remembered as well-formed.
-pub const KNOWN_JSON_MAX: usize = 10_000;
+pub const JSON_MEMO_MAX: usize = 10_000;
 
 /// Answers of a stage of texts that are remembered, and the bytes of their texts. A
 /// thousand nodes have some ten thousand distinct label sets in an hour, and nearly all

@@ -157,15 +157,15 @@ impl Case {
     /// Runs the case.
     pub fn run(&self, component: &Component) -> Verdict {
         let ran = self
-            .trial()
-            .and_then(|trial| trial.run(component, &self.input));
+            .harness()
+            .and_then(|harness| harness.run(component, &self.input));
         match ran {
             Ok(outcome) => self.judge(&outcome),
             Err(fault) => self.judge_fault(&fault),
         }
     }
 
-    fn trial(&self) -> Result<Harness, Fault> {
+    fn harness(&self) -> Result<Harness, Fault> {
         let config = self.config.clone().unwrap_or_default();
         Ok(Harness {
             settings: Settings {

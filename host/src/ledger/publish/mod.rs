@@ -217,14 +217,14 @@ impl Upload {
     pub fn complete(
         &mut self,
         files: &[IngestedFile],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
         say: &dyn Fn(&str),
     ) -> Result<Completion> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
-            let completed = self.complete_in_tries(files, completing, archived);
+            let completed = self.complete_in_tries(files, terms, archived);
             database.telling(process, say, completed).await
         })
     }
@@ -232,20 +232,20 @@ impl Upload {
     async fn complete_in_tries(
         &mut self,
         files: &[IngestedFile],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let missing = self.missing(files);
         match missing.is_empty() {
             true => {
-                let reused = completing.reuse.generations();
+                let reused = terms.reuse.generations();
                 self.prepare(&reused, recording::days(files)).await?;
             }
             false => self.held_still().await?,
         }
         let mut tries = Tries::new();
         loop {
-            let tried = self.try_complete(files, &missing, completing, archived);
+            let tried = self.try_complete(files, &missing, terms, archived);
             match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
                 completed => return completed,
@@ -257,7 +257,7 @@ impl Upload {
         &mut self,
         files: &[IngestedFile],
         missing: &[String],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let CompletionTerms {
@@ -266,7 +266,7 @@ impl Upload {
             quarantine_time,
             fingerprint,
             reuse,
-        } = *completing;
+        } = *terms;
         let ids = self.ids(&recording::days(files));
         let begun = self.lock.begin().await;
         let mut transaction = begun.map_err(ids.name.failed("begin the transaction"))?;

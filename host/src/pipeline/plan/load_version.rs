@@ -6,7 +6,7 @@
 //! are in the fingerprint themselves.
 
 /// To be raised with every change of what is staged of the same bytes by the same
-/// stages: of `fit`, `encode`, `months`, of the texts that are stored once, of `batch`,
+/// stages: of `validate`, `encode`, `months`, of the texts that are stored once, of `batch`,
 /// `chain`, `stage/crossing` and of the digests of `hours`. The test `load_version`
 /// notices.
 pub const LOAD_VERSION: u32 = 1;

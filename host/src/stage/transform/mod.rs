@@ -14,7 +14,7 @@ use self::rejection::Rejection;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, Reject};
 use super::crossing::{self, Lent};
-use super::limits::{KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
+use super::limits::{JSON_MEMO_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
 use super::weight::Weight;
 use super::{
@@ -54,9 +54,9 @@ pub struct Transform {
     input: Arc<Schema>,
     output: Arc<Schema>,
     /// The memo of texts that are JSON.
-    known_json: TextMemo<()>,
+    json_memo: TextMemo<()>,
     /// The memo of a stage that makes texts of texts.
-    answers: Option<AnswerMemo>,
+    memo: Option<AnswerMemo>,
 }
 
 impl Component {
@@ -100,11 +100,11 @@ impl Component {
         Ok(Transform {
             opened,
             guest,
-            answers: AnswerMemo::of(&contract),
+            memo: AnswerMemo::of(&contract),
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
-            known_json: TextMemo::new(KNOWN_JSON_MAX),
+            json_memo: TextMemo::new(JSON_MEMO_MAX),
         })
     }
 }
@@ -135,10 +135,10 @@ impl Transform {
     /// # Errors
     /// As `process`.
     pub fn process_once(&mut self, batch: &Batch) -> Result<MemoizedOutput, StageError> {
-        match self.answers.take() {
-            Some(mut answers) => {
-                let processed = self.process_texts(batch, &mut answers);
-                self.answers = Some(answers);
+        match self.memo.take() {
+            Some(mut memo) => {
+                let processed = self.process_texts(batch, &mut memo);
+                self.memo = Some(memo);
                 processed
             }
             None => Ok(MemoizedOutput {
@@ -387,7 +387,7 @@ impl Transform {
             };
             let array = crossing::accept(column, rows, field.column_type).map_err(fault)?;
             if field.column_type == ColumnType::Json {
-                check_json(&array, &mut self.known_json).map_err(fault)?;
+                check_json(&array, &mut self.json_memo).map_err(fault)?;
             }
             accepted.push(array);
         }
@@ -411,17 +411,17 @@ fn bytes_of(output: &wit::Output) -> u64 {
 }
 
 /// Every value of a JSON column is one JSON document that a database can hold.
-fn check_json(array: &ArrayRef, known: &mut TextMemo<()>) -> Result<(), String> {
+fn check_json(array: &ArrayRef, memo: &mut TextMemo<()>) -> Result<(), String> {
     let Some(Values::Dictionary(_, values)) = Values::of(array) else {
         return Err("it is no dictionary".into());
     };
     for text in values.iter().flatten() {
-        if known.get(text).is_some() {
+        if memo.get(text).is_some() {
             continue;
         }
         documents::check(text)
             .map_err(|error| format!("`{}` is not JSON: {error}", printable(text)))?;
-        known.insert(text, ());
+        memo.insert(text, ());
     }
     Ok(())
 }
