@@ -1,5 +1,5 @@
-//! What is in the archive, when it is put there, and what becomes of it when it is not
-//! what was put there.
+//! The bytes of archived payloads: when they are put there, and how the archive recovers
+//! when they are missing or others.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -431,7 +431,7 @@ fn a_killed_run_leaves_what_clean_removes() {
     assert_eq!(site.tarballs(), 1);
 }
 
-/// What a run at work has written is not taken from under it.
+/// `clean` leaves the files that a run at work has written.
 #[test]
 fn clean_beside_a_run_leaves_what_it_writes() {
     let site = Site::new();

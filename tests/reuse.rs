@@ -19,7 +19,7 @@ use crate::support::contents::{self, Compared};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 
-/// What is known of a day and of its month, but not how it came to be known.
+/// The tables of a day and of its month, but not those that tell how the rows came.
 const KNOWN: Compared = Compared {
     tables: "relname NOT LIKE '%\\_staging' AND relname NOT IN (
         'gristmill_run', 'gristmill_run_account', 'gristmill_run_stage', 'gristmill_generation',
@@ -51,7 +51,7 @@ const STAGED: &str = "
     FROM reporting_ocpusagelineitem_gpu_staging_view AS s WHERE processed
     ORDER BY 1, 2";
 
-/// What was loaded of the hours of a day's holders.
+/// The rows that were loaded of the hours of a day's holders.
 const COVERED: &str = "
     SELECT coverage.report, coverage.interval_start, sum(coverage.rows)
     FROM gristmill_day_manifest AS holder

@@ -16,7 +16,7 @@ use crate::support::server::TestDatabase;
 use crate::support::site::Site;
 use crate::support::torture::{Work, figure};
 
-/// What a command passes that loads rows into staging.
+/// The failpoints of a command that loads rows into staging.
 const LOADING: [Failpoint; 11] = [
     RunOpened,
     SourceLocked,
@@ -31,13 +31,13 @@ const LOADING: [Failpoint; 11] = [
     CopyEnding,
 ];
 
-/// What it passes besides when pods are among them.
+/// Those that it passes besides when pods are among them.
 const NAMING: [Failpoint; 1] = [NamesStored];
 
-/// What `run` passes besides when it is the first that archives something.
+/// Those that `run` passes besides when it is the first that archives something.
 const OWNING: [Failpoint; 2] = [OwnerRenewed, ArchiveOwned];
 
-/// What `run` passes besides when it archives a payload.
+/// Those that `run` passes besides when it archives a payload.
 const ARCHIVING: [Failpoint; 5] = [
     ArchiveBegun,
     ArchiveWritten,
@@ -46,10 +46,10 @@ const ARCHIVING: [Failpoint; 5] = [
     ArchiveRecorded,
 ];
 
-/// What it passes when nothing comes of that.
+/// Those that it passes when the payload is not archived in the end.
 const DISCARDING: [Failpoint; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
 
-/// What `run` passes besides when it publishes.
+/// Those that `run` passes besides when it publishes.
 const PUBLISHING: [Failpoint; 7] = [
     CopyHeld,
     CopyEnded,
@@ -82,10 +82,10 @@ const REFUSING: [Failpoint; 8] = [
     RunClosed,
 ];
 
-/// What `run` passes besides when an earlier upload is reused.
+/// Those that `run` passes besides when an earlier upload is reused.
 const REUSING: [Failpoint; 1] = [GenerationsReused];
 
-/// What it passes besides when it turns out that one is not.
+/// Those that it passes besides when it turns out that one is not reused.
 const BEGINNING_AGAIN: [Failpoint; 2] = [GenerationMarked, GenerationForgotten];
 
 const SUMMARIZING: [Failpoint; 2] = [DaysSummarized, PublishCommitted];
@@ -102,7 +102,8 @@ const CLEANING: [Failpoint; 7] = [
 
 const ADOPTING: [Failpoint; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
 
-/// What `run` passes besides when all of the payload but its archived file is there.
+/// Those that `run` passes besides when all of the payload but its archived file is
+/// there.
 const HEALING: [Failpoint; 9] = [
     RunOpened,
     SourceLocked,

@@ -110,7 +110,7 @@ fn other_commands_may_be_at_work_too() {
 }
 
 /// The server has all of a COPY when its host is killed, and has yet to look at it.
-/// What comes of that must not stay when the next host has cleared away.
+/// The rows of such a run must not stay when the next host has cleared away.
 #[test]
 fn a_copy_that_outlives_its_host_leaves_nothing() {
     let (site, alone) = (Site::new(), Site::new());

@@ -27,7 +27,7 @@ const PLACES: [(&str, u32); 9] = [
     ("copy-sent", 2),
 ];
 
-/// Those that `make test` tries.
+/// The places that `make test` tries.
 const USUALLY: u32 = 5;
 
 /// Starts a run that stops there, and ends the session by which it locks its source.
@@ -174,7 +174,7 @@ fn a_replay_that_lost_its_lock_changes_nothing() {
     replay.signal(Signal::CONT);
     notices(&replay.ends());
     assert_eq!(site.database.digests_of_summaries(), before);
-    // What it staged goes with the next run of the source.
+    // Its staged rows go with the next run of the source.
     site.run(&paths).succeeds();
     site.is_in_order("a replay that lost its lock");
 }

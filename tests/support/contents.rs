@@ -1,6 +1,6 @@
-//! What tables hold, without what differs from one load to the next: ids that the
-//! database gave, times of the load, folders. What such an id stands for is looked
-//! up, so that rows of one upload are not taken for those of another.
+//! The contents of tables, without all that differs from one load to the next: ids that
+//! the database gave, times of the load, folders. The meaning of such an id is looked up,
+//! so that rows of one upload are not taken for those of another.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -77,7 +77,7 @@ pub(crate) fn contents(database: &TestDatabase, compared: Compared) -> Contents 
         .collect()
 }
 
-/// What one database has and the other has not.
+/// The rows that one database has and the other has not.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
     pub(crate) text: String,

@@ -19,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, ValueRef};
 use tokio::runtime::Runtime;
 
-/// What the databases of a test run need at the most, with room to spare.
+/// The connections that the databases of a test run need at the most, with room to spare.
 const MEMORY_BYTES_MIN: u64 = 2 << 30;
 
 /// Names of our databases start so; the process id follows.
