@@ -1,4 +1,4 @@
--- What one run loaded of one manifest. Rows of staging carry the generation
+-- The rows that one run loaded of one manifest. Rows of staging carry the generation
 -- that brought them; nobody reads them before it is complete. A split payload
 -- has several generations of one manifest.
 --

@@ -1,5 +1,5 @@
--- What was read for a generation of each hour of the reports, before any stage made
--- something of it: gristmill_coverage has what was loaded.
+-- The rows that were read for a generation, by hour of the reports and before any stage
+-- changed them: gristmill_coverage has the rows that were loaded.
 --
 -- Grain: one row per generation, report kind and hour.
 

@@ -1,4 +1,4 @@
--- What a run at work has rejected so far. Nobody reads it but the run, which puts it
+-- The rows that a run at work has rejected so far. Nobody reads it but the run, which puts it
 -- into gristmill_quarantine when it ends; it goes with the generation of one that
 -- died.
 --

@@ -1,5 +1,5 @@
--- How far the values of tags are with each key. What is refreshed is decided by this
--- state alone, so it does not matter who enabled or disabled a key, and when.
+-- How far the values of tags are with each key. This state alone decides which
+-- of them are refreshed, so it does not matter who enabled or disabled a key, and when.
 --
 -- Grain: one row per key that label summaries were ever made with.
 

@@ -1,4 +1,4 @@
--- What ids of names and label sets are made with besides their text, so that nobody
+-- The secret with which ids of names and label sets are made from their text, so that nobody
 -- from outside can make two texts of one id. It never changes: other ids would come
 -- of the same texts, and rows are grouped by ids.
 --

@@ -1,4 +1,4 @@
--- Says, for each day that a manifest claims, what came of it. Reads and writes as
+-- Tells the outcome of each day that a manifest claims. Reads and writes as
 -- claim_days does.
 --
 -- $1  manifest_id  integer  the manifest

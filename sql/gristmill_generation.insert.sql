@@ -1,4 +1,4 @@
--- Opens a generation: what one run loads of one manifest.
+-- Opens a generation: the rows that one run loads of one manifest.
 --
 -- Writes  gristmill_generation  one row per generation
 --

@@ -1,4 +1,4 @@
--- Gives generations to a manifest that repeats what was read for them.
+-- Gives generations to a manifest that repeats the hours that were read for them.
 --
 -- Writes  gristmill_generation  one row per generation
 --

@@ -1,4 +1,4 @@
--- Lists what runs of a source left behind that did not come to their end. Called
+-- Lists the generations that dead runs of a source left behind. Called
 -- while the source is locked, so none of them is still at work.
 --
 -- Reads  gristmill_generation  one row per generation

@@ -1,4 +1,4 @@
--- Records what was read for a generation of each hour. Called once per generation.
+-- Records the rows that were read for a generation, by hour. Called once per generation.
 --
 -- Writes  gristmill_hour_read  one row per generation, report kind and hour
 --

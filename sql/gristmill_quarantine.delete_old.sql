@@ -1,4 +1,4 @@
--- Removes rows in quarantine that are past retention, whatever became of them.
+-- Removes rows in quarantine that are past retention, in any state.
 --
 -- Writes  gristmill_quarantine  one row per rejected row
 --

@@ -1,4 +1,4 @@
--- Puts what a generation rejected into quarantine. A row that is open there from an
+-- Puts the rejected rows of a generation into quarantine. A row that is open there from an
 -- earlier run of the manifest stays the one row that it is, with the new reason; one
 -- that a person discarded stays discarded. Equal rows answer one to one.
 --

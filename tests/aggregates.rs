@@ -49,7 +49,7 @@ const OTHERS: &[&str] = &[
     "database_marks",
     // Ids of stored texts: `text_ids`.
     "text_id",
-    // What makes them anew: `tag_values`.
+    // `tag_values` tests how they are made anew.
     "distrust_tags_values",
     "restore_tags_values",
     "source_lock_key",
@@ -100,7 +100,7 @@ impl Case {
         )
     }
 
-    /// What it returns, numbers without the zeros at their end.
+    /// The rows that it returns, with numbers without the zeros at their end.
     #[track_caller]
     fn found(&self, database: &TestDatabase) -> Vec<String> {
         self.found_in(database, "", "")
@@ -138,7 +138,7 @@ fn shortest(cell: String) -> String {
     }
 }
 
-/// What the cases are of.
+/// The rows that the cases begin with.
 pub(crate) fn scene() -> String {
     fs::read_to_string(file("tests/aggregates/scene.sql")).expect("the scene")
 }

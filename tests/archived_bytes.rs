@@ -1,5 +1,5 @@
-//! What is in the archive, when it is put there, and what becomes of it when it is not
-//! what was put there.
+//! The bytes of archived payloads: when they are put there, and how the archive recovers
+//! when they are missing or others.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -327,26 +327,26 @@ fn a_record_with_no_digest_is_refused_by_name() {
     says(&ended, "has `../../../p` for its SHA-256, which is none");
 }
 
-/// The steps that a run passes, in their order.
+/// The failpoints that a run passes, in their order.
 #[track_caller]
-fn steps(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {
-    let file = site.data.path().join("steps");
+fn failpoints(site: &Site, payload: &PathBuf, code: i32) -> Vec<String> {
+    let file = site.data.path().join("failpoints");
     let _ = fs::remove_file(&file);
     site.run(payload)
         .env("GRISTMILL_TEST_FAILPOINTS", &file)
         .ends_with(code);
-    let steps = fs::read_to_string(&file).expect("steps");
-    steps.lines().map(str::to_string).collect()
+    let failpoints = fs::read_to_string(&file).expect("failpoints");
+    failpoints.lines().map(str::to_string).collect()
 }
 
 #[test]
 fn a_payload_is_in_the_archive_before_its_publishing_begins() {
     let site = Site::new();
     let payload = Payload::usual(1).write(site.data.path(), "p.tar.gz");
-    let passed = steps(&site, &payload, 0);
-    let at = |step: &str| {
-        let position = passed.iter().position(|passed| passed == step);
-        position.unwrap_or_else(|| panic!("it passes {step}: {passed:?}"))
+    let passed = failpoints(&site, &payload, 0);
+    let at = |failpoint: &str| {
+        let position = passed.iter().position(|passed| passed == failpoint);
+        position.unwrap_or_else(|| panic!("it passes {failpoint}: {passed:?}"))
     };
     // Nothing is written without a record, nor placed without its name.
     assert!(at("archive-begun") < at("archive-written"), "{passed:?}");
@@ -372,9 +372,11 @@ fn a_payload_that_fails_leaves_nothing_in_the_archive() {
     let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
     let bad = Payload::numbered(1).file("pods.csv", bad.text());
     let bad = bad.write(site.data.path(), "bad.tar.gz");
-    let passed = steps(&site, &bad, 1);
+    let passed = failpoints(&site, &bad, 1);
     assert!(
-        passed.iter().any(|step| step == "archive-discarded"),
+        passed
+            .iter()
+            .any(|failpoint| failpoint == "archive-discarded"),
         "{passed:?}"
     );
     assert_eq!(site.tarballs(), 0);
@@ -388,9 +390,9 @@ fn a_payload_that_fails_leaves_nothing_in_the_archive() {
         FOR EACH ROW EXECUTE FUNCTION fail()",
     );
     let good = Payload::usual(2).write(site.data.path(), "good.tar.gz");
-    let passed = steps(&site, &good, 1);
+    let passed = failpoints(&site, &good, 1);
     assert!(
-        passed.iter().any(|step| step == "archive-placed"),
+        passed.iter().any(|failpoint| failpoint == "archive-placed"),
         "{passed:?}"
     );
     assert_eq!(site.tarballs(), 0);
@@ -404,7 +406,7 @@ fn a_payload_that_fails_leaves_nothing_in_the_archive() {
 fn a_killed_run_leaves_what_clean_removes() {
     let site = Site::new();
     let payload = Payload::usual(1).write(site.data.path(), "p.tar.gz");
-    for step in [
+    for failpoint in [
         "archive-begun",
         "archive-written",
         "archive-named",
@@ -412,24 +414,24 @@ fn a_killed_run_leaves_what_clean_removes() {
     ] {
         let ended = site
             .run(&payload)
-            .env("GRISTMILL_TEST_KILL_AT", step)
+            .env("GRISTMILL_TEST_KILL_AT", failpoint)
             .ends();
-        assert_eq!(ended.code, None, "{step}\n{ended}");
-        assert_eq!(site.count("gristmill_archive_pending"), "1", "{step}");
+        assert_eq!(ended.code, None, "{failpoint}\n{ended}");
+        assert_eq!(site.count("gristmill_archive_pending"), "1", "{failpoint}");
         crate::local_server::wait_until("the server has noticed", || {
             let sessions = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'gristmill'";
             site.database.query_value(sessions).as_deref() == Some("0")
         });
         site.clean().succeeds();
-        assert_eq!(site.count("gristmill_archive_pending"), "0", "{step}");
-        assert_eq!(site.tarballs(), 0, "{step}");
+        assert_eq!(site.count("gristmill_archive_pending"), "0", "{failpoint}");
+        assert_eq!(site.tarballs(), 0, "{failpoint}");
     }
     site.run(&payload).succeeds();
     assert_eq!(site.tarballs(), 1);
 }
 
-/// What a run at work has written is not taken from under it.
+/// `clean` leaves the files that a run at work has written.
 #[test]
 fn clean_beside_a_run_leaves_what_it_writes() {
     let site = Site::new();

@@ -11,7 +11,7 @@ use gristmill::cli::Cli;
 use crate::support::command::file;
 use crate::support::page::{Block, Page, book, from_top};
 
-/// What README may have, so that it stays a first page.
+/// The lines that README may have, so that it stays a first page.
 const README_LINES_MAX: usize = 150;
 
 /// The page that mdBook reads the order of all others from.
@@ -266,7 +266,7 @@ fn names_an_option(code: &str) -> Result<(), String> {
         .ok_or("no command takes it".to_string())
 }
 
-/// What the program says is in a `console` block, where it is compared.
+/// The output of the program is in a `console` block, where it is compared.
 #[test]
 fn what_the_program_says_is_said_by_a_command() {
     let said = ["$ ", "error: ", "warning: ", "hint: "];
@@ -327,7 +327,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What looks at pages must notice what is wrong with one.
+/// The checks of pages must notice a wrong one.
 #[test]
 fn a_page_that_is_wrong_is_noticed() {
     let lines = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
-//! What one payload may leave besides rows that load: rows in quarantine, words,
-//! messages. All of its files count together, and none of it is kept in memory.
+//! The budget of a payload: its rows in quarantine, words and messages. All of its files
+//! count together, and none of it is kept in memory.
 
 use std::io::Write as _;
 
@@ -95,7 +95,7 @@ fn the_files_of_a_payload_have_one_budget_of_rows() {
     let words = "more than 5 rows of the payload were rejected (`quarantine-rows` in `[limits]`)";
     assert!(ended.stderr.contains(words), "{ended}");
     assert_eq!(scene.database.digests_of_published(), before);
-    // What fits is listed, under a run that failed.
+    // The rows within the budget are listed, under a run that failed.
     let listed = gristmill(["quarantine", "list", "--json", "--run", "3"])
         .database(&scene.database)
         .succeeds()

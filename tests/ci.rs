@@ -1,4 +1,4 @@
-//! What CI runs and nobody may skip there.
+//! The checks that CI runs and nobody may skip there.
 
 use std::env;
 use std::fs;

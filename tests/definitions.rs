@@ -156,7 +156,7 @@ fn a_core_module_is_not_a_component() {
     }
 }
 
-/// What a site meets that did not build its stages anew, or its gristmill.
+/// The errors of a site that did not build its stages anew, or its gristmill.
 #[test]
 fn a_component_of_another_contract_is_told_what_to_do() {
     for (interface, version) in [("parser", "0.0.9"), ("transform", "0.2.0")] {

@@ -45,7 +45,7 @@ fn kinds() -> Vec<Kind> {
 }
 
 impl Column {
-    /// What stands in it when another one is tried: rows are of all hours of a day.
+    /// Its value when another column is tried: rows are of all hours of a day.
     fn usual(&self, row: usize) -> String {
         let hour = row % 24;
         let usual = match (self.kind.as_str(), self.name.as_str()) {
@@ -105,7 +105,7 @@ const NUMBERS: [&str; 29] = [
     "-2147483649",
     "3000000000",
     "4294967296",
-    // What a probe writes where it knows nothing.
+    // A probe writes this where it knows nothing.
     "140737488355328",
     "9223372036854775807",
     "9223372036854775808",

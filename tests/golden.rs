@@ -174,7 +174,7 @@ fn a_split_payload_is_published_when_its_last_part_is_there() {
     }
 }
 
-/// What the last of the uploads must leave, whatever the order was; ids left out.
+/// The rows that the last of the uploads must leave in any order, without ids.
 const LEFT: &str = "
     SELECT day.usage_day, day.hours, day.rows, manifest.assembly_id, NULL
     FROM gristmill_day AS day

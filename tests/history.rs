@@ -1,4 +1,4 @@
-//! What a publish reads when there are ninety days of history: the days that it
+//! The reads of a publish when there are ninety days of history: the days that it
 //! changes, by index or by partition, and nothing of the others.
 
 use std::process::Command;
@@ -199,7 +199,7 @@ fn databases() -> &'static (TestDatabase, TestDatabase) {
         load(1, 3);
         database.execute(HISTORY);
         load(2, 4);
-        // What autovacuum does on a server that is not a test's.
+        // Autovacuum does this on a server that is not a test's.
         database.execute("VACUUM (ANALYZE)");
         let copy = database.copy();
         // It takes the place of the other, whose archive is not asked for.

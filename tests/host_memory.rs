@@ -74,7 +74,7 @@ fn one_text_for_all_rows_is_not_written_out() {
         &pods(4),
         "rows of more than 3145728 bytes for one batch",
     );
-    // What is within the limit is loaded, a piece at a time.
+    // Rows within the limit are loaded, a piece at a time.
     let scene = Scene::with_pipeline(&hostile("one-text", ""));
     let (ended, cost) = scene.load_at_a_cost(&pods(40));
     assert_eq!(ended.code, Some(0), "{ended}");

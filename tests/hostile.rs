@@ -9,11 +9,11 @@ use crate::support::payload::write;
 use crate::support::scene::Scene;
 use crate::support::torture::contained;
 
-/// What the host looks for before it looks any further.
+/// The host looks for this before it looks any further.
 const EXPORTED: &str =
     r#"(instance $stage) (export "gristmill:stage/transform@0.1.0" (instance $stage))"#;
 
-/// What remains to be said of a component that did no harm and is no stage.
+/// The message about a component that did no harm and is no stage.
 const NO_STAGE: &str = "is not a complete stage: \
     instance export `gristmill:stage/transform@0.1.0` does not have export `[static]stage.open`";
 
@@ -35,7 +35,8 @@ fn importing(name: &str) -> Vec<u8> {
     component(&format!(r#"(import "{name}" (instance))"#))
 }
 
-/// What `gristmill check` says of components, all of them before it is compared.
+/// The messages of `gristmill check` about components, all of them before they are
+/// compared.
 #[derive(Default)]
 struct Checks {
     found: String,
@@ -59,7 +60,7 @@ impl Checks {
     }
 }
 
-/// What `gristmill check` says of the component in a folder.
+/// The message of `gristmill check` about the component in a folder.
 #[track_caller]
 fn problem(folder: &Path) -> String {
     let text = format!(

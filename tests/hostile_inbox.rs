@@ -20,7 +20,7 @@ use crate::support::torture::{Chance, Work, figure};
 struct Scene {
     database: TestDatabase,
     inbox: TempDir,
-    /// What the uploader may not touch.
+    /// The folder that the uploader may not touch.
     outside: TempDir,
 }
 

@@ -12,7 +12,7 @@ use crate::support::torture::contained;
 fn hostile(behaviour: &str) -> String {
     // A busy machine shall not make another fault look like this one.
     let time = match behaviour {
-        // What comes before must not run out of time.
+        // The calls before must not run out of time.
         "spins-at-finish" => "2 s",
         _ if behaviour.starts_with("spins") => "200 ms",
         _ => "20 s",
@@ -253,7 +253,7 @@ fn a_parser_that_lies_about_where_its_records_are_fails_the_payload() {
     }
 }
 
-/// What is said of so many rows of those that are passed over.
+/// The message about so many rows of those that are passed over.
 fn passed_over(rows: usize) -> String {
     let text = pods();
     let row = text.lines().nth(1).expect("a row");
@@ -301,7 +301,7 @@ fn a_parser_that_passes_over_rows_in_silence_fails_the_payload() {
     );
 }
 
-/// What is left out on purpose is said, and then it is right.
+/// A parser that tells what it leaves out on purpose is right.
 #[test]
 fn a_parser_may_leave_out_what_it_says() {
     let scene = Scene::with_pipeline(&hostile("leaves-out"));

@@ -1,6 +1,5 @@
-//! What `make install` places, and where: an installed program needs nothing of the repository.
-//!
-//! `make place` is the part of it that builds nothing.
+//! `make install` places the files of an installed program, which needs nothing of the
+//! repository.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -92,7 +92,7 @@ fn what_is_staged_changes_with_the_version_of_the_load() {
         .into_iter()
         .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
         .collect();
-    // Whatever the collation of the database is.
+    // The order does not depend on the collation of the database.
     text.sort();
     let digest: String = Sha256::digest(text.join("\n"))
         .iter()

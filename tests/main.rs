@@ -14,11 +14,11 @@ mod bad_input;
 mod bench;
 /// README and the book: passages, commands, links.
 mod book;
-/// What one payload may leave besides rows that load.
+/// The bound on all that one payload leaves besides rows that load.
 mod budget;
-/// What CI does not skip.
+/// The checks that CI does not skip.
 mod ci;
-/// What is past retention.
+/// `gristmill clean`: all that is past retention.
 mod clean;
 /// Arguments, exit codes and streams.
 mod cli;
@@ -46,7 +46,7 @@ mod first;
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
-/// What a publish reads when there are months of history.
+/// The rows that a publish reads when there are months of history.
 mod history;
 /// Stages and components that want the host's memory.
 mod host_memory;
@@ -58,7 +58,7 @@ mod hostile_inbox;
 mod hostile_parsers;
 /// Payloads made to do harm.
 mod hostile_payloads;
-/// What `make install` places.
+/// The files that `make install` places.
 mod install;
 /// The version of what becomes of a report's bytes.
 mod load_version;
@@ -88,7 +88,7 @@ mod pipeline_schema;
 mod plugins;
 /// Poolers between us and the server.
 mod poolers;
-/// What holds for any payloads in any order.
+/// Properties of any payloads in any order.
 mod properties;
 /// The rows that were refused, and what people do with them.
 mod quarantine;
@@ -110,21 +110,21 @@ mod retention;
 mod reuse;
 /// Stages that break, lie or take too much.
 mod sandbox;
-/// What nobody else may see.
+/// Passwords and files that nobody else may see.
 mod secrets;
 /// Sessions that are the same everywhere.
 mod sessions;
 /// The statements of `sql/` and the tables they work on.
 mod sql;
-/// What a stage costs.
+/// The cost of a stage.
 mod stage_bench;
-/// What a component is, and whether it may run.
+/// `gristmill stage inspect`.
 mod stage_inspect;
-/// What a stage does to rows.
+/// `gristmill stage run`.
 mod stage_run;
 /// Case files of stages: verdicts, differences, budgets, updates, rounds.
 mod stage_test;
-/// How every source stands.
+/// The status of every source.
 mod status;
 /// Clusters that are called what another one is.
 mod strangers;
@@ -134,9 +134,9 @@ mod tables;
 mod tag_values;
 /// Which label keys become tags.
 mod tags;
-/// What a tenant's schema may be called.
+/// The names of tenants' schemas.
 mod tenants;
-/// What people are shown of the text of others.
+/// The text of others on a terminal.
 mod terminal;
 /// The ids of texts that are stored once.
 mod text_ids;
@@ -160,9 +160,9 @@ mod support {
     pub(crate) mod command;
     /// Builds stages that do not ship.
     pub(crate) mod component;
-    /// What tables hold, whichever load brought it.
+    /// The contents of tables, whichever load brought them.
     pub(crate) mod contents;
-    /// What a run takes.
+    /// The cost of a run.
     pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
     pub(crate) mod difference;
@@ -182,7 +182,7 @@ mod support {
     pub(crate) mod server;
     /// A database with an archive, for runs that are broken off.
     pub(crate) mod site;
-    /// What makes components of other languages.
+    /// The tools that make components of other languages.
     pub(crate) mod tools;
     /// How much of something is done.
     pub(crate) mod torture;

@@ -165,7 +165,7 @@ fn months_are_made_for_tables_that_get_rows() {
     let ended = scene.load(&of_months(2, 70..71).tarball());
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_eq!(of_month(70), (1, 14), "pods, and the summaries");
-    // What publishes nothing makes no summary's month.
+    // A run that publishes nothing makes no partition of a summary.
     let bad = of_months(3, 80..81).file(
         "bad.csv",
         Report::pods()

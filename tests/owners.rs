@@ -374,7 +374,7 @@ fn a_link_in_the_archive_is_not_followed() {
     let ended = host.clean(&production).ends_with(3);
     assert!(ended.stderr.contains("leads out of the archive"), "{ended}");
     assert!(moved.exists());
-    // What could not be removed is not forgotten.
+    // A file that could not be removed is not forgotten.
     fs::remove_file(&folder).expect("our link");
     fs::create_dir(&folder).expect("a folder");
     fs::rename(&moved, &tarball).expect("back in its place");

@@ -23,7 +23,7 @@ use crate::support::command::{file, stages};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::{TestDatabase, scratch};
 
-/// What an ingest loads into.
+/// Makes the generation that an ingest loads into.
 const GENERATION: &str = "
     WITH manifests AS (
         INSERT INTO reporting_common_costusagereportmanifest (

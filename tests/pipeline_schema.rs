@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::command::{file, gristmill};
 
-/// What is not TOML, or names what no list of words has.
+/// Texts that are no TOML, or that name what no list of words has.
 const UNREADABLE: [&str; 3] = ["not_toml", "unknown_key", "bad_quantity"];
 
 fn schema() -> Value {

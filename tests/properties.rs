@@ -1,17 +1,4 @@
-//! What holds of the tables whatever is uploaded, in whatever order.
-//!
-//! A history is a few days of two months, what pods did in each hour, and uploads
-//! that each tell of a day or two up to some hour, with gaps. Some are additive and
-//! begin at any hour. Uploads of the same hours tell other numbers, so that it shows
-//! which of them counts. A history is
-//! loaded in two orders, with repeats in one of them. The sums that must come out
-//! are worked out here.
-//!
-//! A node has one role: of roles that change, the one that was seen first stays,
-//! which is a matter of order.
-//!
-//! A run looks at the same few histories each time. `PROPTEST_CASES=200` looks at
-//! as many others, for as long as that takes.
+//! Properties of the tables that hold for any uploads, in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -83,7 +70,7 @@ struct Upload {
     until: [u32; 2],
     /// Later if larger; many are equal.
     date: u32,
-    /// What its numbers are made of.
+    /// The seed of its numbers.
     salt: u64,
 }
 
@@ -123,7 +110,7 @@ impl Upload {
         from..self.until(day)
     }
 
-    /// What it says a pod used in an hour.
+    /// The usage of a pod in an hour.
     fn usage(&self, pod: usize, day: usize, hour: u32) -> u64 {
         let place = (day as u64 * 31 + u64::from(hour)) * 31 + pod as u64;
         (place * 7919 + self.salt * 104_729) % UNITS_PER_HOUR
@@ -313,7 +300,7 @@ impl History {
         }
     }
 
-    /// What the tables must say, line by line, in units.
+    /// The lines that the tables must have, in units.
     fn expected(&self) -> BTreeSet<String> {
         let mut lines = BTreeSet::new();
         for (day, date) in DAYS.iter().enumerate() {

@@ -67,7 +67,7 @@ fn cleaned(database: &TestDatabase, arguments: &[&str]) -> Value {
     clean(database, arguments).succeeds().json()["records"].clone()
 }
 
-/// What is left of the old ones, and whether the others are all there.
+/// The rest of the old ones, and whether the others are all there.
 #[track_caller]
 fn left(database: &TestDatabase) -> Vec<String> {
     let rows = database.query_rows(
@@ -144,7 +144,7 @@ fn records_go_by_the_days_that_are_said_and_a_dry_run_takes_none() {
             "rows_of_dead_runs": 0,
         })
     );
-    // What is in quarantine keeps its run and its manifest.
+    // A row in quarantine keeps its run and its manifest.
     let days = ["--runs-days", "1", "--manifests-days", "1"];
     assert_eq!(cleaned(&database, &days)["runs"], 2);
     assert!(left(&database).contains(&"runs: old-10 old-50".to_string()));
@@ -201,7 +201,7 @@ fn a_pipeline_says_how_long_and_an_argument_says_more() {
         &["--pipeline", &path, "--quarantine-days", "60", "--dry-run"],
     );
     assert_eq!(said["quarantined_rows"], 6);
-    // What is wrong with it is shown at its place.
+    // The problem is shown at its place.
     let text = "[pipeline]\nname = \"x\"\n[reports]\n[retention]\nruns-days = 4000\n";
     let path = write(folder.path(), "wrong.toml", text.as_bytes());
     let ended = clean(&database, &["--pipeline", &path.display().to_string()]).ends_with(2);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::command::{file, gristmill};
 use crate::support::difference::check_file;
 
-/// What stands on top of a page that is made.
+/// The top of a page that is made.
 const MADE: &str = "<!-- Made by `tests/reference.rs`; `UPDATE=1 cargo test --test main -- reference` \
 writes it anew. -->";
 
@@ -184,7 +184,7 @@ fn keys(table: &Value, path: &str, required: &Value, rows: &mut String) {
     }
 }
 
-/// What a value is, in words.
+/// The type of a value, in words.
 fn kind(value: &Value) -> String {
     if let Some(example) = value["examples"][0].as_str() {
         return format!("such as `{example:?}`");
@@ -230,7 +230,7 @@ fn words(value: &Value) -> Vec<String> {
     listed.chain(choices.flat_map(words)).collect()
 }
 
-/// What a key is for, and what each of its words means, on one line.
+/// The use of a key and the meaning of each of its words, on one line.
 fn sentence(value: &Value) -> String {
     let description = value["description"].as_str();
     let mut sentence = line(description.expect("every key says what it is for"));

@@ -75,7 +75,7 @@ impl Site {
             .collect()
     }
 
-    /// What every day's summary says, without what differs from run to run.
+    /// The summary of every day, without the columns that differ from run to run.
     #[track_caller]
     fn summary(&self) -> Vec<Vec<String>> {
         self.rows(
@@ -366,7 +366,7 @@ fn a_replay_that_dies_changes_nothing_and_the_next_one_clears_up() {
     let site = Site::new();
     site.load(&[two_days(1)]);
     let before = site.summary();
-    // What a killed process leaves: rows of a generation that never completed.
+    // A killed process leaves rows of a generation that never completed.
     site.database.execute(
         "INSERT INTO gristmill_generation (manifest_id, run_id, source_uuid)
         SELECT manifest_id, run_id, source_uuid FROM gristmill_generation;

@@ -341,7 +341,7 @@ fn another_table_of_that_name_is_left_alone() {
     assert_eq!(site.rows("SELECT count(*) FROM partitioned_tables"), ["0"]);
 }
 
-/// What was left by versions that let a COPY end after its generation was forgotten.
+/// Rows of versions that let a COPY end after its generation was forgotten.
 #[test]
 fn rows_of_no_generation_go_whatever_their_number() {
     let site = Site::new();
@@ -395,7 +395,7 @@ fn a_dry_run_locks_nothing() {
         COMMIT",
     );
     assert!(held.is_empty(), "{held:?}");
-    // What it says goes by who is at work.
+    // A dry run counts by the runs that are at work.
     let old = |site: &Site| {
         let shown = site
             .clean(&["--retention-days", "0", "--dry-run", "--json"])

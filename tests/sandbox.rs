@@ -11,7 +11,7 @@ use crate::support::torture::contained;
 fn hostile(behaviour: &str) -> String {
     // A busy machine shall not make another fault look like this one.
     let time = match behaviour {
-        // What comes before must not run out of time.
+        // The calls before must not run out of time.
         "spins-at-finish" => "2 s",
         _ if behaviour.starts_with("spins") => "200 ms",
         _ => "20 s",
@@ -544,7 +544,7 @@ fn facts_beyond_the_limit_fail_the_payload() {
     contained();
 }
 
-/// What can be a name is kept as it came; the rest is dropped.
+/// A word that can be a name is kept as it came; the rest is dropped.
 #[test]
 fn words_of_any_kind_can_be_learned_and_shown() {
     let scene = Scene::with_pipeline(&learning("learns-nonsense"));

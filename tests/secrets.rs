@@ -1,4 +1,4 @@
-//! What nobody else may see: passwords, and the files that gristmill writes.
+//! Passwords, and the files that gristmill writes: nobody else may see them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -8,7 +8,7 @@ use crate::support::own_server::OwnServer;
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 
-/// What may be set, and each of it changes what something means.
+/// Settings that change the meaning of something.
 const ODD: [(&str, &str); 11] = [
     ("TimeZone", "Asia/Shanghai"),
     ("DateStyle", "German, DMY"),
@@ -23,7 +23,7 @@ const ODD: [(&str, &str); 11] = [
     ("gin_fuzzy_search_limit", "1"),
 ];
 
-/// What may be set, and changes how a session goes on.
+/// Settings that change how a session goes on.
 const CONDUCT: [(&str, &str); 4] = [
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_deferrable", "on"),
@@ -109,7 +109,7 @@ fn what_a_database_sets_changes_nothing() {
     assert_eq!(found, expected);
 }
 
-/// What a session is to be like, and what a database may have set in its place.
+/// The settings of a session, and those that a database may have in their place.
 const OURS: [(&str, &str, &str); 10] = [
     ("search_path", "\"gristmill\", pg_temp", "public"),
     ("application_name", "gristmill", "other"),
@@ -245,7 +245,7 @@ fn functions_do_the_same_in_anybodys_session() {
     assert!(tried > 20, "{tried} cases");
 }
 
-/// What has no case of its own as an aggregate: the ledger, partitions, retention.
+/// Functions that have no case as an aggregate: the ledger, partitions, retention.
 #[test]
 fn functions_of_the_ledger_do_the_same_in_anybodys_session() {
     let calls = "

@@ -161,7 +161,7 @@ fn the_limits_of_staged_columns_are_as_the_host_says() {
     assert!(!said.is_empty());
 }
 
-/// What is staged and what a cluster may be called fits wherever it is shown.
+/// Staged values and the names of a cluster fit every column that shows them.
 #[test]
 fn no_summary_has_less_room_than_what_is_staged() {
     let database = TestDatabase::migrated();

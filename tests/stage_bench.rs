@@ -1,4 +1,4 @@
-//! What a stage costs. Speed is a number and no more than that here: the machine
+//! `gristmill stage bench`: the cost of a stage. Speed is only a number here: the machine
 //! may be busy.
 
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ fn a_transform_is_measured_by_batch_size() {
             assert_eq!(batch[key], second["batches"][position][key], "{key}");
         }
     }
-    // What a call costs by itself is spread over more rows.
+    // The cost of a call itself is spread over more rows.
     assert!(number(&sizes[0], "fuel_per_row") > number(&sizes[1], "fuel_per_row"));
 }
 

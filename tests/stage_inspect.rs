@@ -1,4 +1,4 @@
-//! What a component is, and whether it may run.
+//! `gristmill stage inspect`: what a component is, and whether it may run.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a stage does to rows.
+//! `gristmill stage run`: what a stage does to rows.
 
 use std::path::PathBuf;
 

@@ -55,7 +55,7 @@ fn case(name: &str, expectation: &str) -> String {
     )
 }
 
-/// What the stage makes of it.
+/// The output of the stage.
 fn made(first: &str, second: &str) -> String {
     format!(
         "output = '''\npod_usage_cpu_core_seconds,pod_request_cpu_core_seconds,\
@@ -231,7 +231,7 @@ fn an_update_writes_rejects_and_facts() {
     same("cases.toml", &written, &expected);
 }
 
-/// What breaks is no expectation.
+/// A break is no expectation.
 #[test]
 fn an_update_does_not_write_down_a_panic() {
     let cases = "[[case]]\nname = \"panics\"\nconfig.behaviour = \"panics\"\ninput = '''\n\

@@ -20,7 +20,7 @@ use crate::support::difference::{Difference, Line, Rows, check_file, written};
 use crate::support::payload::write;
 use crate::support::server::TestDatabase;
 
-/// What differs from run to run, or is not deterministic in the existing product.
+/// Columns that differ from run to run, or are not deterministic in the existing product.
 fn ignored(table: &str) -> &'static [&'static str] {
     match table {
         "reporting_ocpusagereportperiod" => &["id"],
@@ -92,7 +92,7 @@ struct Rule {
     /// Any table, if there is none.
     #[serde(default)]
     tables: Vec<String>,
-    /// What the rows hold, by column; `\N` is null.
+    /// The values of the rows, by column; `\N` is null.
     #[serde(default)]
     rows: BTreeMap<String, String>,
 }

@@ -79,7 +79,7 @@ const SCENE: &str = "
     SELECT id, source_uuid, 1, day::timestamp AT TIME ZONE 'UTC', 'shop', '', 'd1', 'pv1', 'fast', 24
     FROM months";
 
-/// What the values of enabled keys must be.
+/// The values that enabled keys must have.
 const EXPECTED: &str = "
     SELECT
         label.key,
@@ -127,7 +127,7 @@ enum Event {
     Rename(usize, u8),
 }
 
-/// What must not matter once the month was summarized again.
+/// Damage that must not matter once the month was summarized again.
 const DAMAGES: [&str; 4] = [
     "SELECT",
     "DELETE FROM reporting_ocptags_values",

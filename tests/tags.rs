@@ -142,3 +142,27 @@ fn a_key_too_long_for_a_tag_is_passed_over_and_the_rest_counts() {
         [[Some("app".into()), Some("f".into())]]
     );
 }
+
+#[test]
+fn a_statement_that_fails_says_what_was_to_be_done() {
+    let database = seen("a,b,c");
+    tags(&database, &["enable", "a", "b", "c"], 0);
+    tags(&database, &["map", "b", "c"], 0);
+    database.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON reporting_enabledtagkeys
+        FOR EACH STATEMENT EXECUTE FUNCTION fail();
+        CREATE TRIGGER fail BEFORE INSERT OR UPDATE OR DELETE ON reporting_tagmapping
+        FOR EACH STATEMENT EXECUTE FUNCTION fail()",
+    );
+    for (arguments, doing) in [
+        (["enable", "d", "e"].as_slice(), "enable 2 keys"),
+        (&["disable", "a"], "disable `a`"),
+        (&["map", "a", "c"], "map `a` to `c`"),
+        (&["unmap", "b"], "unmap `b`"),
+    ] {
+        tags(&database, arguments, 1)
+            .stderr_is(&format!("error: cannot {doing}\n  the disk is full"));
+    }
+}

@@ -5,7 +5,7 @@ use crate::support::command::{gristmill, run};
 use crate::support::payload::Payload;
 use crate::support::server::TestDatabase;
 
-/// What no schema may be called, and why.
+/// The names that no schema may have, and why.
 const REFUSED: [(&str, &str); 22] = [
     ("", "it is empty"),
     (" ", "must start with"),

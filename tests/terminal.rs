@@ -286,7 +286,7 @@ fn what_a_component_says_of_itself_is_shown_as_text() {
     }
 }
 
-/// What a case expects and gets, on the terminal and in the file for a CI.
+/// The rows that a case expects and gets, on the terminal and in the file for a CI.
 #[test]
 fn results_of_cases_can_be_looked_at() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -100,7 +100,7 @@ fn only_the_stage_knows_that_stages_are_webassembly() {
     );
 }
 
-/// What room of the host a file is in.
+/// The room of the host that a file is in.
 fn room(path: &str) -> Option<&str> {
     let (room, _) = path.strip_prefix("host/src/")?.split_once('/')?;
     Some(room)
@@ -204,10 +204,10 @@ fn three_rooms_alone_speak_to_the_database() {
     );
 }
 
-/// What the host knows of the tables that the migrations make.
+/// The host's list of the tables that the migrations make.
 const STAGING_TABLES: &str = "host/src/pipeline/staging/tables.rs";
 
-/// What it is told of gristmill it is told by `host/src/database/local.rs`.
+/// `host/src/database/local.rs` tells it all of gristmill.
 #[test]
 fn the_launcher_of_the_local_server_knows_nothing_of_gristmill() {
     let mut seen = 0;

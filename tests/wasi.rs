@@ -18,7 +18,7 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 /// More than a check costs, and less than a gigabyte of random bytes.
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
 
-/// What is said of a component that did no harm and is no stage.
+/// The message about a component that did no harm and is no stage.
 const NO_STAGE: &str = "is not a complete stage: ";
 
 /// A component that does something with alarms before anybody calls it: `$ring` makes
@@ -90,7 +90,8 @@ fn draws(bytes: u64, calls: u32) -> String {
     )
 }
 
-/// What `gristmill check` says of a pipeline with such a component, and what that cost.
+/// The messages of `gristmill check` about a pipeline with such a component, and its
+/// cost.
 #[track_caller]
 fn check(component: &str, time_per_batch: Duration) -> (Ended, Cost) {
     let text = format!(

@@ -1,4 +1,4 @@
-//! Doors for the fuzzers of `tests/fuzz` to what reads bytes from outside. Each
+//! Doors for the fuzzers of `tests/fuzz` to the code that reads bytes from outside. Each
 //! takes any bytes, and panics only where a promise is broken.
 
 use std::io::Write as _;
@@ -53,12 +53,12 @@ pub fn definition(bytes: &[u8]) {
     }
 }
 
-/// What a stage returns is refused, or every row of it can be used.
+/// The output of a stage is refused, or every row of it can be used.
 pub fn stage_output(bytes: &[u8]) {
     stage::fuzzing::output(bytes);
 }
 
-/// What is said of bytes from outside fits a terminal.
+/// Messages about bytes from outside fit a terminal.
 fn short(message: &str) {
     assert!(
         message.len() < 4 << 10,

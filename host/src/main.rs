@@ -46,7 +46,7 @@ fn without_passwords(text: &str) -> String {
     database::without_passwords(text, arguments)
 }
 
-/// What a child process is for that this program starts of itself.
+/// The task of a child process that this program starts of itself.
 fn compile(arguments: &[OsString]) -> ExitCode {
     let arguments: Vec<String> = arguments
         .iter()

@@ -1,4 +1,4 @@
-//! Killed behind each step: every command that changes something, at each place
+//! Killed behind each failpoint: every command that changes something, at each place
 //! where it has changed something for good.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::support::server::TestDatabase;
 use crate::support::site::Site;
 use crate::support::torture::{Work, figure};
 
-/// What a command passes that loads rows into staging.
+/// The failpoints of a command that loads rows into staging.
 const LOADING: [Failpoint; 11] = [
     RunOpened,
     SourceLocked,
@@ -31,13 +31,13 @@ const LOADING: [Failpoint; 11] = [
     CopyEnding,
 ];
 
-/// What it passes besides when pods are among them.
+/// Those that it passes besides when pods are among them.
 const NAMING: [Failpoint; 1] = [NamesStored];
 
-/// What `run` passes besides when it is the first that archives something.
+/// Those that `run` passes besides when it is the first that archives something.
 const OWNING: [Failpoint; 2] = [OwnerRenewed, ArchiveOwned];
 
-/// What `run` passes besides when it archives a payload.
+/// Those that `run` passes besides when it archives a payload.
 const ARCHIVING: [Failpoint; 5] = [
     ArchiveBegun,
     ArchiveWritten,
@@ -46,10 +46,10 @@ const ARCHIVING: [Failpoint; 5] = [
     ArchiveRecorded,
 ];
 
-/// What it passes when nothing comes of that.
+/// Those that it passes when the payload is not archived in the end.
 const DISCARDING: [Failpoint; 3] = [ArchiveBegun, ArchiveWritten, ArchiveDiscarded];
 
-/// What `run` passes besides when it publishes.
+/// Those that `run` passes besides when it publishes.
 const PUBLISHING: [Failpoint; 7] = [
     CopyHeld,
     CopyEnded,
@@ -82,10 +82,10 @@ const REFUSING: [Failpoint; 8] = [
     RunClosed,
 ];
 
-/// What `run` passes besides when an earlier upload is reused.
+/// Those that `run` passes besides when an earlier upload is reused.
 const REUSING: [Failpoint; 1] = [GenerationsReused];
 
-/// What it passes besides when it turns out that one is not.
+/// Those that it passes besides when it turns out that one is not reused.
 const BEGINNING_AGAIN: [Failpoint; 2] = [GenerationMarked, GenerationForgotten];
 
 const SUMMARIZING: [Failpoint; 2] = [DaysSummarized, PublishCommitted];
@@ -102,7 +102,8 @@ const CLEANING: [Failpoint; 7] = [
 
 const ADOPTING: [Failpoint; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
 
-/// What `run` passes besides when all of the payload but its archived file is there.
+/// Those that `run` passes besides when all of the payload but its archived file is
+/// there.
 const HEALING: [Failpoint; 9] = [
     RunOpened,
     SourceLocked,
@@ -117,11 +118,11 @@ const HEALING: [Failpoint; 9] = [
 
 const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
 
-/// At how many of the times that a command passes a step it is killed, under torture.
+/// At how many of the times that a command passes a failpoint it is killed, under torture.
 const TIMES_OF_A_STEP: u32 = 10;
 
 /// How long one command is tried under torture, once the first and the last time that
-/// it passes each step are done.
+/// it passes each failpoint are done.
 const TIME_UNDER_TORTURE: Duration = Duration::from_secs(45);
 
 /// A command on a site.
@@ -143,55 +144,59 @@ impl<'s> Scene<'s> {
         }
     }
 
-    /// Kills the command behind each of its steps, on a copy of the site each time,
+    /// Kills the command behind each of its failpoints, on a copy of the site each time,
     /// and runs it again.
     #[track_caller]
-    fn survives(&self, steps: &[&[Failpoint]]) {
+    fn survives(&self, failpoints: &[&[Failpoint]]) {
         let expected = self.site.copy();
-        let file = expected.folder().join("steps");
+        let file = expected.folder().join("failpoints");
         (self.command)(&expected)
             .env("GRISTMILL_TEST_FAILPOINTS", &file)
             .ends_with(self.code);
         let mut passed: BTreeMap<String, u32> = BTreeMap::new();
-        for step in fs::read_to_string(&file).expect("steps").lines() {
-            *passed.entry(step.to_string()).or_default() += 1;
+        for failpoint in fs::read_to_string(&file).expect("failpoints").lines() {
+            *passed.entry(failpoint.to_string()).or_default() += 1;
         }
-        let named = steps.iter().copied().flatten().map(|step| step.name());
+        let named = failpoints
+            .iter()
+            .copied()
+            .flatten()
+            .map(|failpoint| failpoint.name());
         assert_eq!(
             passed.keys().map(String::as_str).collect::<BTreeSet<_>>(),
             named.collect(),
-            "the steps of this command"
+            "the failpoints of this command"
         );
         // The first time and the last.
-        for (step, times) in &passed {
+        for (failpoint, times) in &passed {
             for time in BTreeSet::from([1, *times]) {
-                self.survives_at(step, time, &expected);
+                self.survives_at(failpoint, time, &expected);
             }
         }
-        // Under torture those in between, of each step in turn.
+        // Under torture those in between, of each failpoint in turn.
         let work = Work::new(0, TIMES_OF_A_STEP, TIME_UNDER_TORTURE);
         for round in 1..work.at_most() {
-            for (step, times) in &passed {
+            for (failpoint, times) in &passed {
                 let time = 1 + round * times / TIMES_OF_A_STEP;
                 let before = 1 + (round - 1) * times / TIMES_OF_A_STEP;
                 if time > before && time < *times && work.goes_on(round) {
-                    self.survives_at(step, time, &expected);
+                    self.survives_at(failpoint, time, &expected);
                 }
             }
         }
     }
 
     #[track_caller]
-    fn survives_at(&self, step: &str, time: u32, expected: &Site) {
+    fn survives_at(&self, failpoint: &str, time: u32, expected: &Site) {
         let site = self.site.copy();
         let killed = (self.command)(&site)
-            .env("GRISTMILL_TEST_KILL_AT", format!("{step}:{time}"))
+            .env("GRISTMILL_TEST_KILL_AT", format!("{failpoint}:{time}"))
             .ends();
         match killed.code {
             None => figure("kills survived", 1),
             // How often it gets there may depend on which thread is faster.
             Some(code) if time > 1 && code == self.code => {}
-            Some(_) => panic!("it was not killed at {step}\n{killed}"),
+            Some(_) => panic!("it was not killed at {failpoint}\n{killed}"),
         }
         // A run is known to be dead once the server has noticed, which takes a busy
         // machine a moment; until then the next one takes it for one at work.
@@ -204,7 +209,7 @@ impl<'s> Scene<'s> {
             sessions.as_deref() == Some("0")
         });
         (self.command)(&site).ends_with(self.code);
-        let after = format!("a kill at {step}:{time}");
+        let after = format!("a kill at {failpoint}:{time}");
         contents::are_same(&site.database, &expected.database, self.compared, &after);
         site.is_in_order(&after);
     }
@@ -232,11 +237,14 @@ fn every_step_is_one_of_a_scene() {
         .iter()
         .copied()
         .flatten()
-        .map(|step| step.name())
+        .map(|failpoint| failpoint.name())
         .collect();
     assert_eq!(
         named,
-        Failpoint::ALL.iter().map(|step| step.name()).collect()
+        Failpoint::ALL
+            .iter()
+            .map(|failpoint| failpoint.name())
+            .collect()
     );
 }
 

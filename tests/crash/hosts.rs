@@ -110,7 +110,7 @@ fn other_commands_may_be_at_work_too() {
 }
 
 /// The server has all of a COPY when its host is killed, and has yet to look at it.
-/// What comes of that must not stay when the next host has cleared away.
+/// The rows of such a run must not stay when the next host has cleared away.
 #[test]
 fn a_copy_that_outlives_its_host_leaves_nothing() {
     let (site, alone) = (Site::new(), Site::new());
@@ -145,14 +145,14 @@ fn a_copy_that_outlives_its_host_leaves_nothing() {
 
     let gate = site.database.session();
     gate.execute("SELECT pg_advisory_lock(42)");
-    let steps = site.folder().join("steps");
+    let failpoints = site.folder().join("failpoints");
     let first = site
         .run(&paths)
-        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
+        .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
         .begins();
     let all_is_sent = || {
-        let steps = std::fs::read_to_string(&steps).unwrap_or_default();
-        copies() == 1 && steps.matches("copy-ending").count() == 2
+        let failpoints = std::fs::read_to_string(&failpoints).unwrap_or_default();
+        copies() == 1 && failpoints.matches("copy-ending").count() == 2
     };
     wait_until("the server has all rows", all_is_sent);
     // The last message is on its way; some more questions give it the time.

@@ -27,23 +27,23 @@ const PLACES: [(&str, u32); 9] = [
     ("copy-sent", 2),
 ];
 
-/// Those that `make test` tries.
+/// The places that `make test` tries.
 const USUALLY: u32 = 5;
 
 /// Starts a run that stops there, and ends the session by which it locks its source.
 #[track_caller]
 fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> Running {
-    let (step, times) = place;
-    let steps = site.folder().join("steps");
-    let _ = std::fs::remove_file(&steps);
+    let (failpoint, times) = place;
+    let failpoints = site.folder().join("failpoints");
+    let _ = std::fs::remove_file(&failpoints);
     let running = site
         .run(payloads)
-        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
-        .env("GRISTMILL_TEST_STOP_AT", format!("{step}:{times}"))
+        .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
+        .env("GRISTMILL_TEST_STOP_AT", format!("{failpoint}:{times}"))
         .begins();
     wait_until("it stops there", || {
-        let passed = std::fs::read_to_string(&steps).unwrap_or_default();
-        passed.lines().filter(|line| *line == step).count() >= times as usize
+        let passed = std::fs::read_to_string(&failpoints).unwrap_or_default();
+        passed.lines().filter(|line| *line == failpoint).count() >= times as usize
     });
     let ended = site.database.query_rows(
         "SELECT pg_terminate_backend(held.pid, 30000)
@@ -56,7 +56,11 @@ fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> R
             ON database.oid = held.database
             AND database.datname = current_database()",
     );
-    assert_eq!(ended, [[Some("t".to_string())]], "its session at {step}");
+    assert_eq!(
+        ended,
+        [[Some("t".to_string())]],
+        "its session at {failpoint}"
+    );
     running
 }
 
@@ -147,16 +151,16 @@ fn a_replay_that_lost_its_lock_changes_nothing() {
     site.run(&paths).succeeds();
     let before = site.database.digests_of_summaries();
     // The run that stops is a replay; its archive is that of the site.
-    let steps = site.folder().join("steps");
+    let failpoints = site.folder().join("failpoints");
     let replay = site
         .command(&["replay", "pipelines/ocp.toml", "--source", "test-cluster"])
         .arguments(["--from", DAYS[0], "--to", DAYS[1]])
         .with_stages()
-        .env("GRISTMILL_TEST_FAILPOINTS", &steps)
+        .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
         .env("GRISTMILL_TEST_STOP_AT", "copy-ended:2")
         .begins();
     wait_until("it stops there", || {
-        let passed = std::fs::read_to_string(&steps).unwrap_or_default();
+        let passed = std::fs::read_to_string(&failpoints).unwrap_or_default();
         passed.matches("copy-ended").count() == 2
     });
     site.database.execute(
@@ -170,7 +174,7 @@ fn a_replay_that_lost_its_lock_changes_nothing() {
     replay.signal(Signal::CONT);
     notices(&replay.ends());
     assert_eq!(site.database.digests_of_summaries(), before);
-    // What it staged goes with the next run of the source.
+    // Its staged rows go with the next run of the source.
     site.run(&paths).succeeds();
     site.is_in_order("a replay that lost its lock");
 }

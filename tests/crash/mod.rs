@@ -1,11 +1,11 @@
 //! Runs that are broken off: killed, cut off, out of room, or beside each other.
 //!
-//! Whatever was broken off is run again, and then the tables are as if nothing had
-//! happened: no row is lost and none is there twice.
+//! Each is run again, and then the tables are as if nothing had happened: no row is lost
+//! and none is there twice.
 
 /// By a clock that is not to be trusted.
 mod clock;
-/// Killed behind each step.
+/// Killed at each failpoint.
 mod failpoints;
 /// Several at once.
 mod hosts;

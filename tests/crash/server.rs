@@ -43,17 +43,20 @@ impl Running {
     }
 }
 
-fn stopped_at(command: Gristmill, step: &str) -> Running {
+fn stopped_at(command: Gristmill, failpoint: &str) -> Running {
     command
-        .env("GRISTMILL_TEST_STOP_AT", step)
+        .env("GRISTMILL_TEST_STOP_AT", failpoint)
         .begins()
         .has_stopped()
 }
 
 #[track_caller]
-fn failed(ended: &Ended, step: &str) {
-    assert!(matches!(ended.code, Some(1 | 3)), "at {step}\n{ended}");
-    assert!(ended.stderr.starts_with("error: "), "at {step}\n{ended}");
+fn failed(ended: &Ended, failpoint: &str) {
+    assert!(matches!(ended.code, Some(1 | 3)), "at {failpoint}\n{ended}");
+    assert!(
+        ended.stderr.starts_with("error: "),
+        "at {failpoint}\n{ended}"
+    );
 }
 
 /// Ends every other session of the database.
@@ -70,7 +73,7 @@ fn connections_that_are_cut_at_a_step() {
     let (site, untouched) = (Site::new(), Site::new());
     let payloads = site.write(&[payload(1, &DAYS, 2)]);
     untouched.run(&payloads).succeeds();
-    for step in [
+    for failpoint in [
         // Once it is there it is not placed again.
         "archive-placed",
         "source-locked",
@@ -84,9 +87,9 @@ fn connections_that_are_cut_at_a_step() {
         "days-summarized",
         "manifest-completed",
     ] {
-        let running = stopped_at(site.run(&payloads), step);
+        let running = stopped_at(site.run(&payloads), failpoint);
         cut_connections(&site);
-        failed(&running.goes_on(), step);
+        failed(&running.goes_on(), failpoint);
         figure("connections cut", 1);
     }
     site.run(&payloads).succeeds();
@@ -159,11 +162,11 @@ impl OwnServer {
 
 #[test]
 fn a_session_that_is_killed_takes_the_server_with_it_for_a_moment() {
-    for step in IN_THE_MIDDLE {
+    for failpoint in IN_THE_MIDDLE {
         let server = OwnServer::new();
         let payload = payload(1, &DAYS, 2);
         let paths = server.site.write(std::slice::from_ref(&payload));
-        let running = stopped_at(server.site.run(&paths), step);
+        let running = stopped_at(server.site.run(&paths), failpoint);
         // The server treats the loss of any session as a crash of all.
         let session = server.site.database.query_value(
             "SELECT max(pid)
@@ -174,24 +177,24 @@ fn a_session_that_is_killed_takes_the_server_with_it_for_a_moment() {
         let session = Pid::from_raw(session).expect("a process");
         kill_process(session, Signal::KILL).expect("a session of ours");
         wait_until("the session is gone", || gone(session));
-        failed(&running.goes_on(), step);
-        server.recovers(&payload, step);
+        failed(&running.goes_on(), failpoint);
+        server.recovers(&payload, failpoint);
         figure("servers killed", 1);
     }
 }
 
 #[test]
 fn a_server_that_is_shut_down_at_once() {
-    for step in IN_THE_MIDDLE {
+    for failpoint in IN_THE_MIDDLE {
         let server = OwnServer::new();
         let payload = payload(1, &DAYS, 2);
         let paths = server.site.write(std::slice::from_ref(&payload));
-        let running = stopped_at(server.site.run(&paths), step);
+        let running = stopped_at(server.site.run(&paths), failpoint);
         let postmaster = server.postmaster();
         kill_process(postmaster, Signal::QUIT).expect("a server of ours");
         wait_until("the server is gone", || gone(postmaster));
-        failed(&running.goes_on(), step);
-        server.recovers(&payload, step);
+        failed(&running.goes_on(), failpoint);
+        server.recovers(&payload, failpoint);
         figure("servers killed", 1);
     }
 }

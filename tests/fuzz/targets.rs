@@ -1,6 +1,6 @@
-//! What is fuzzed: functions that take any bytes and panic when a promise is
-//! broken. `tests/fuzzing.rs` runs them in every test run, `make fuzz` for as
-//! long as one likes.
+//! The targets of fuzzing: functions that take any bytes and panic when a promise is
+//! broken. `tests/fuzzing.rs` runs them in every test run, `make fuzz` for as long as one
+//! likes.
 
 use gristmill_plugin_csv_parse::fuzzing::records;
 

@@ -244,7 +244,7 @@ fn values_that_no_operator_writes_are_refused() {
     );
 }
 
-/// What says nothing of importance may be as strange as it likes.
+/// Keys of no importance may have any value.
 #[test]
 fn what_an_operator_may_write_is_read() {
     let report = Report::pods().hours(0..5);

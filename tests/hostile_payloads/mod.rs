@@ -30,13 +30,13 @@ use crate::support::payload::{Payload, Report};
 use crate::support::scene::Scene;
 use crate::support::torture;
 
-/// What a run may hold in memory, in a build without optimisation.
+/// The memory of a run, in a build without optimisation.
 const MEMORY_BYTES_MAX: u64 = 400 << 20;
 
-/// What a run may take on a machine that is busy with other tests.
+/// The time of a run on a machine that is busy with other tests.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
-/// What a run may say, progress and all.
+/// The bytes that a run may print, progress and all.
 const SAID_BYTES_MAX: usize = 8 << 10;
 
 /// One payload and what must come of it.
@@ -159,7 +159,7 @@ fn published_tables(scene: &Scene) -> BTreeSet<Vec<Option<String>>> {
     scene.database.digests_of_published().into_iter().collect()
 }
 
-/// What is said is short, ends where it should, and moves no cursor.
+/// Messages are short, end where they should, and move no cursor.
 fn said_well(ended: &Ended) -> Result<(), String> {
     let said = [&ended.stdout, &ended.stderr];
     let length: usize = said.iter().map(|text| text.len()).sum();

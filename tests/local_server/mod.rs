@@ -3,7 +3,7 @@
 //! Each test has a data directory of its own and so a server of its own. The
 //! servers are durable ones, so a test takes a second or two.
 
-/// What others put into its folder.
+/// Files that others put into its folder.
 mod planted;
 
 use std::fs;

@@ -1,7 +1,8 @@
-//! What somebody puts into the server's folder who runs as the server's user, or
-//! beside it: root follows no link, waits for no pipe and signals nobody else's process.
+//! Files and processes that another program, run by the server's user or beside it,
+//! plants in the server's folder: root follows no link, waits for no pipe and signals
+//! nobody else's process.
 //!
-//! Run by another user than root, these try the same with that user's own things.
+//! Run by another user than root, these tests try the same with that user's own things.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
@@ -16,7 +17,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use super::{DataDirectory, PATIENCE, gone, succeeded, wait_until};
 use crate::support::torture::{Work, figure};
 
-/// What puts something in the way at a path.
+/// Puts something in the way at a path.
 type Planting<'p> = &'p dyn Fn(&Path);
 
 /// What is planted in the place of files, from the server's folder, and what is said of

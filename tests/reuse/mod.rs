@@ -19,7 +19,7 @@ use crate::support::contents::{self, Compared};
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 
-/// What is known of a day and of its month, but not how it came to be known.
+/// The tables of a day and of its month, but not those that tell how the rows came.
 const KNOWN: Compared = Compared {
     tables_left_out: &[
         "gristmill_run",
@@ -66,7 +66,7 @@ const STAGED: &str = "
     FROM reporting_ocpusagelineitem_gpu_staging_view AS s WHERE processed
     ORDER BY 1, 2";
 
-/// What was loaded of the hours of a day's holders.
+/// The rows that were loaded of the hours of a day's holders.
 const COVERED: &str = "
     SELECT coverage.report, coverage.interval_start, sum(coverage.rows)
     FROM gristmill_day_manifest AS holder

@@ -15,7 +15,7 @@ use super::server::scratch;
 /// `serde`, and puts its component into `to`.
 #[track_caller]
 pub(crate) fn build(name: &str, folder: &Path, to: &Path) -> PathBuf {
-    // What it needs has been fetched for the shipped stages; the lock names it.
+    // Its crates have been fetched for the shipped stages; the lock names them.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
     let shared = target().join("test-stages");
     fs::create_dir_all(&shared).expect("a target directory");
@@ -38,7 +38,7 @@ pub(crate) fn build(name: &str, folder: &Path, to: &Path) -> PathBuf {
 fn cargo(folder: &Path, arguments: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
     for (name, _) in std::env::vars_os() {
-        // What the Cargo that runs the tests tells them is not for this one.
+        // The variables of the Cargo that runs the tests are not for this one.
         let name_text = name.to_string_lossy();
         if name_text.starts_with("CARGO") && name_text != "CARGO_HOME" || name_text == "RUSTFLAGS" {
             command.env_remove(&name);

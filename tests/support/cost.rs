@@ -1,5 +1,5 @@
-//! What a run of the program costs: the memory that it holds at its peak, and
-//! the end of one that would never end.
+//! The cost of a run of the program: its memory at the peak. It also ends a run that
+//! would never end.
 
 use std::fs;
 use std::process::{Child, Output};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// only what the last moment adds is missed.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What one run took.
+/// The cost of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) memory_peak_bytes: u64,

@@ -31,7 +31,7 @@ struct Column {
     kind: Kind,
 }
 
-/// What the values of a column are compared as.
+/// The type as which the values of a column are compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Array,
@@ -125,7 +125,7 @@ impl Rows {
         }
     }
 
-    /// What the other has and these have not, and the reverse.
+    /// The rows that the other has and these have not, and the reverse.
     pub(crate) fn difference(mut self, mut ours: Rows) -> Difference {
         self.rows.retain(|row| {
             let alike = ours

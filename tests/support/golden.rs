@@ -98,7 +98,7 @@ pub(crate) fn check_table_without(
     }
 }
 
-/// What the values of a column are compared as.
+/// The type as which the values of a column are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Number,
@@ -133,7 +133,7 @@ type Row = (Vec<String>, Vec<Option<f64>>);
 fn compare(expected: &Table, found: &Table, types: &BTreeMap<String, Kind>) -> Result<(), String> {
     let (mut left, columns) = split(expected, types);
     let (mut right, _) = split(found, types);
-    // What has its like on the other side is done with.
+    // A row with its like on the other side is done with.
     left.retain(
         |row| match right.iter().position(|other| is_like(row, other)) {
             Some(position) => {

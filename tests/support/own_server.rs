@@ -102,7 +102,7 @@ impl OwnServer {
         ))
     }
 
-    /// What the server said.
+    /// The messages of the server.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

@@ -13,7 +13,7 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// What stands between two fences.
+/// The text between two fences.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) language: String,
@@ -119,7 +119,7 @@ impl Page {
         file(&parts.join("/"))
     }
 
-    /// What can stand behind `#` in a link to it.
+    /// The words that can stand behind `#` in a link to it.
     pub(crate) fn anchors(&self) -> Vec<String> {
         let mut anchors: Vec<String> = Vec::new();
         for line in self.prose().lines() {

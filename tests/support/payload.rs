@@ -200,7 +200,7 @@ impl Payload {
         self
     }
 
-    /// What the manifest lists.
+    /// The files that the manifest lists.
     pub(crate) fn files(&self) -> &[Value] {
         self.manifest["files"].as_array().map_or(&[], Vec::as_slice)
     }

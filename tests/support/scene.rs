@@ -126,7 +126,7 @@ pub(crate) fn later(report: &Report) -> Vec<u8> {
         .tarball()
 }
 
-/// What is known of each row in quarantine, and whether its raw text is there.
+/// The details of each row in quarantine, and whether its raw text is there.
 const QUARANTINE: &str = "
     SELECT
         file,

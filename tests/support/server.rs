@@ -20,7 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, ValueRef};
 use tokio::runtime::Runtime;
 
-/// What the databases of a test run need at the most, with room to spare.
+/// The connections that the databases of a test run need at the most, with room to spare.
 const MEMORY_BYTES_MIN: u64 = 2 << 30;
 
 /// Names of our databases start so; the process id follows.
@@ -127,7 +127,7 @@ impl TestDatabase {
             lock_wait: LOCK_WAIT,
         };
         let opened = RUNTIME
-            .block_on(Database::open(&target, 1, &|_| ()))
+            .block_on(Database::open(&target, 1))
             .unwrap_or_else(|error| panic!("{error}"));
         let done = work(&opened);
         RUNTIME.block_on(opened.pool().close());

@@ -133,7 +133,7 @@ impl Site {
         let pending = "SELECT count(*) FROM gristmill_archive_pending";
         let pending = || self.database.query_value(pending);
         if pending().as_deref() != Some("0") {
-            // What a payload left that did not get into the records is named there.
+            // It names the files of a payload that did not get into the records.
             self.command(&["clean", "--retention-months", "120"])
                 .succeeds();
             assert_eq!(pending().as_deref(), Some("0"), "pending after {after}");

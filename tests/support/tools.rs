@@ -1,4 +1,4 @@
-//! What makes components of Python and JavaScript, and the components of the
+//! The tools that make components of Python and JavaScript, and the components of the
 //! examples, built once for all tests.
 
 use std::env;
@@ -112,7 +112,7 @@ fn copy(from: &Path, to: &Path) {
         .iter()
         .filter(|path| path.ends_with("Cargo.toml"))
     {
-        // What it needs has been fetched for the shipped stages; the lock names it.
+        // Its crates have been fetched for the shipped stages; the lock names them.
         fs::copy(file("Cargo.lock"), manifest.with_file_name("Cargo.lock")).expect("a lock file");
     }
 }

@@ -25,7 +25,7 @@ test -n "$line"
 exec gristmill ${line#*/gristmill }
 "#;
 
-/// What a page has its reader do.
+/// One thing that a page has its reader do.
 #[derive(Debug)]
 enum Step {
     Run { command: String, says: Vec<String> },
@@ -123,7 +123,7 @@ impl Reader {
             .env("GRISTMILL_DATA", self.database.data())
             .env("CARGO_NET_OFFLINE", "true")
             .env_remove("GRISTMILL_SCHEMA")
-            // What a `make` that runs the tests tells those that it starts.
+            // The variables that a `make` which runs the tests gives to its children.
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .output()

@@ -195,7 +195,7 @@ impl Watching {
         assert_eq!(line["state"], "published", "{line}");
     }
 
-    /// What is said of the next payload, which is this one.
+    /// The message about the next payload, which is this one.
     #[track_caller]
     fn result(&self, payload: &str) -> serde_json::Value {
         let line = self.line();
@@ -204,7 +204,7 @@ impl Watching {
         line
     }
 
-    /// What is said of the next payload.
+    /// The message about the next payload.
     #[track_caller]
     fn line(&self) -> serde_json::Value {
         let line = self.stdout.recv_timeout(PATIENCE).expect("a payload");

@@ -357,7 +357,7 @@ fn the_second_signal_ends_the_command_at_once() {
     }
 }
 
-/// What is not there at the start is waited for as it is later.
+/// A database that is not there at the start is waited for as it is later.
 #[test]
 fn a_server_that_is_full_at_the_start_is_waited_for() {
     let scene = Scene::new("");
@@ -393,7 +393,7 @@ fn a_server_that_is_full_at_the_start_is_waited_for() {
     watching.stops();
 }
 
-/// What waits for somebody else's lock says so, and for what.
+/// A run that waits for somebody else's lock says so, and names it.
 #[test]
 fn what_waits_for_another_session_says_so() {
     let scene = Scene::new("");
@@ -511,7 +511,7 @@ fn a_payload_that_is_taken_away_meanwhile_is_nobodys_fault() {
     watching.stops();
 }
 
-/// What is wrong in the archive is nothing that a payload could help.
+/// A fault of the archive is nothing that a payload could help.
 #[test]
 fn a_payload_waits_for_an_archive_with_something_in_the_way() {
     let scene = Scene::new("[archive]\ndirectory = \"kept\"");

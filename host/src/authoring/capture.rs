@@ -1,5 +1,5 @@
-//! What stages broke at or refused, written as case files: a failure in production
-//! becomes a test in one command.
+//! Writes the rows that stages broke at or refused as case files: one command makes a
+//! test of a failure in production.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};

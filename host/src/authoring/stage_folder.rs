@@ -78,7 +78,7 @@ impl StageFolder {
         &self.name
     }
 
-    /// What its component is called.
+    /// The name of its component.
     pub fn component_file(&self) -> String {
         format!("{}.wasm", self.name.replace('-', "_"))
     }
@@ -91,7 +91,7 @@ impl StageFolder {
             .find(|path| path.is_file())
     }
 
-    /// What builds it, as it would be typed in its folder, if anything does.
+    /// The command that builds it, as it would be typed in its folder, if there is one.
     pub fn build_line(&self) -> Option<String> {
         self.build_words().map(|words| words.join(" "))
     }
@@ -103,7 +103,7 @@ impl StageFolder {
             .map(|(_, words)| *words)
     }
 
-    /// What builds it, if anything does; it runs in its folder.
+    /// The command that builds it, if there is one; it runs in its folder.
     pub fn build(&self) -> Option<Command> {
         let words = self.build_words()?;
         let mut command = Command::new(words[0]);
@@ -171,9 +171,9 @@ pub fn path_of(folder: &Path) -> OsString {
     env::join_paths(folders).unwrap_or(inherited)
 }
 
-/// What some files held at a time. Files are read again only when their time or
-/// their size has changed, and count as changed only when they hold something else:
-/// a build that writes the same again starts nothing.
+/// The contents of some files at one time. A file is read again only when its time or its
+/// size has changed, and counts as changed only when its contents differ: a build that
+/// writes the same again starts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, FileState>,

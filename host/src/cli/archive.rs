@@ -14,7 +14,7 @@ pub enum ArchiveCommand {
 
 #[derive(Debug, Args)]
 pub struct AdoptArguments {
-    /// What `directory` in `[archive]` names; `archive` in the data folder when absent
+    /// The directory that `[archive]` names; `archive` in the data folder when absent
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// Print what it did as JSON

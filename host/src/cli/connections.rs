@@ -1,15 +1,15 @@
-//! How many connections a command that loads may have.
+//! The number of connections that a command that loads may have, as it is typed.
 
 use clap::Args;
 
 use crate::database::CONNECTIONS_MIN;
 
-/// More than a server has.
+/// No server has more.
 const CONNECTIONS_MAX: i64 = 1_000;
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ConnectionsArguments {
-    /// Have so many database connections at most, 3 at the least; by default 2 for a
+    /// Use at most this many database connections, and at least 3; by default 2 for a
     /// payload, 1 for look-ups and 2 for each processor up to four
     #[arg(
         long,

@@ -1,4 +1,4 @@
-//! The command line as it is typed. Nothing here touches the world.
+//! The command line as it is typed. This room reads arguments and does nothing with them.
 
 mod archive;
 mod connections;
@@ -39,11 +39,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run payloads through a pipeline and publish what comes out
+    /// Run payloads through a pipeline and publish their days
     Run(RunArguments),
     /// Type-check a whole pipeline; needs no database
     Check(CheckArguments),
-    /// Write down the components that a pipeline runs with, for `--locked`
+    /// Write the components of a pipeline and their digests into `gristmill.lock`, for
+    /// `--locked`
     Lock(LockArguments),
     /// Print the JSON Schema of the pipeline file, for editors
     Schema,
@@ -67,7 +68,8 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
     Summarize(SummarizeArguments),
-    /// Remove what is past retention: staged rows, records, archived payloads, old summaries
+    /// Remove staged rows, records, archived payloads and summaries that are past
+    /// retention
     Clean(CleanArguments),
     /// The archive of payloads
     #[command(subcommand)]
@@ -117,10 +119,10 @@ pub struct WatchArguments {
     /// The folder that payloads appear in
     #[arg(value_name = "INBOX")]
     pub inbox: PathBuf,
-    /// Run what is there, and stop
+    /// Run the payloads that are there, and stop
     #[arg(long)]
     pub once: bool,
-    /// Look into the folder every so many milliseconds
+    /// Look into the folder at this interval, in milliseconds
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -128,7 +130,7 @@ pub struct WatchArguments {
         value_parser = clap::value_parser!(u64).range(10..=3_600_000)
     )]
     pub poll_milliseconds: u64,
-    /// Run so many payloads at a time, of different sources
+    /// Run at most this many payloads at a time, of different sources
     #[arg(
         long,
         value_name = "N",
@@ -195,7 +197,7 @@ pub enum StageCommand {
     Test(StageTestArguments),
     /// Show what a stage does to rows
     Run(StageRunArguments),
-    /// Show what a component is, what it wants and whether it may run
+    /// Show what a component is, what it imports and whether it may run
     Inspect(StageInspectArguments),
     /// Measure what a stage costs, by the size of its batches
     Bench(StageBenchArguments),
@@ -206,10 +208,10 @@ pub struct StageNewArguments {
     /// The stage's name in kebab-case; its folder is made here
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// What to write it in
+    /// The language to write it in
     #[arg(long, value_enum)]
     pub lang: Language,
-    /// What it is to do
+    /// The kind of stage
     #[arg(long, value_enum, default_value = "transform")]
     pub kind: Kind,
 }
@@ -233,7 +235,7 @@ pub enum SourcesCommand {
     },
     /// Register a cluster
     Add {
-        /// The cluster's id, as its payloads say it
+        /// The cluster's id, as its payloads have it
         #[arg(long, value_name = "ID")]
         cluster_id: String,
         /// Its name for people; the id when absent
@@ -279,7 +281,7 @@ pub enum DbCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum TagsCommand {
-    /// List the keys that are known: enabled or not, and mapped to which
+    /// List the keys that payloads have shown: enabled or not, and mapped to which
     List {
         /// Print them as JSON
         #[arg(long)]
@@ -287,7 +289,7 @@ pub enum TagsCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Let keys become tags, at most 200 in all
+    /// Enable keys, which then become tags; at most 200 in all
     Enable {
         /// The keys, as `list` shows them
         #[arg(value_name = "KEY", required = true)]
@@ -295,7 +297,7 @@ pub enum TagsCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Let keys be tags no longer
+    /// Disable keys, which then are no tags any more
     Disable {
         /// The keys
         #[arg(value_name = "KEY", required = true)]
@@ -303,7 +305,7 @@ pub enum TagsCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Have a key known under another key's name
+    /// Map a key to another one, whose name it then has
     Map {
         /// The key that is renamed
         #[arg(value_name = "CHILD")]
@@ -314,7 +316,7 @@ pub enum TagsCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Have keys known under their own names again
+    /// Undo mappings, so that keys have their own names again
     Unmap {
         /// The keys that were renamed
         #[arg(value_name = "CHILD", required = true)]
@@ -326,7 +328,7 @@ pub enum TagsCommand {
 
 #[derive(Debug, Args)]
 pub struct StatusArguments {
-    /// Pass over gaps before this day
+    /// Ignore gaps before this day
     #[arg(long, value_name = "DATE")]
     pub since: Option<NaiveDate>,
     /// Print it as JSON
@@ -345,7 +347,7 @@ pub enum QuarantineCommand {
         /// Rows of this state
         #[arg(long, value_enum, default_value_t = QuarantineState::Open)]
         state: QuarantineState,
-        /// So many at most
+        /// List at most this many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
         /// Print them as JSON
@@ -354,7 +356,7 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Show all that is known of a row, and its raw text
+    /// Show all details of a row, and its raw text
     Show {
         /// The row, as `list` numbers it
         #[arg(value_name = "ROW")]
@@ -365,7 +367,7 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Run the archived payloads of open rows again; what comes through is resolved
+    /// Run the archived payloads of open rows again; rows that load now are resolved
     Replay {
         #[command(flatten)]
         pipeline: PipelineArguments,
@@ -376,7 +378,7 @@ pub enum QuarantineCommand {
         /// The payload of this run
         #[arg(long, value_name = "RUN")]
         run: Option<i64>,
-        /// Print what came of each payload as JSON
+        /// Print the result of each payload as JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -384,14 +386,14 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Mark open rows as of no interest; they are kept
+    /// Mark open rows as discarded; they are kept
     Discard {
         /// The rows, as `list` numbers them
         #[arg(value_name = "ROW")]
         ids: Vec<i64>,
         #[command(flatten)]
         filter: QuarantineFilter,
-        /// Why
+        /// The reason, which is kept with the rows
         #[arg(long, value_name = "TEXT")]
         reason: String,
         #[command(flatten)]
@@ -418,11 +420,11 @@ pub struct QuarantineFilter {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QuarantineState {
-    /// Needs a person
+    /// Needs attention
     Open,
     /// Came through in a later run
     Resolved,
-    /// Of no interest, as a person said
+    /// A person has discarded it
     Discarded,
     All,
 }
@@ -462,7 +464,7 @@ pub struct SummarizeArguments {
     /// The last day or month; `--from` when absent
     #[arg(long, value_name = "DATE")]
     pub to: Option<DayOrMonth>,
-    /// Only give rows the cost categories and tag mappings of now, in place
+    /// Only update the cost categories and tag names of summarized rows, in place
     #[arg(long)]
     pub reclassify: bool,
     /// Print the difference as JSON
@@ -474,10 +476,10 @@ pub struct SummarizeArguments {
 
 #[derive(Debug, Args)]
 pub struct CleanArguments {
-    /// Keep staged rows for so many days; longer where a summary needs them
+    /// Keep staged rows for this many days; longer where a summary needs them
     #[arg(long, value_name = "DAYS", default_value_t = 7)]
     pub retention_days: u16,
-    /// Keep summaries and archived payloads for so many months; all when absent
+    /// Keep summaries and archived payloads for this many months; all when absent
     #[arg(
         long,
         env = "RETAIN_NUM_MONTHS",
@@ -487,7 +489,7 @@ pub struct CleanArguments {
     pub retention_months: Option<u16>,
     #[command(flatten)]
     pub records: RecordArguments,
-    /// Show what would go, and remove nothing
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Print it as JSON

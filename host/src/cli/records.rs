@@ -1,4 +1,4 @@
-//! How long `clean` keeps records, as it is typed.
+//! The days that `clean` keeps records, as they are typed.
 
 use std::path::PathBuf;
 
@@ -11,17 +11,17 @@ pub struct RecordArguments {
     /// The pipeline file whose `[retention]` says how long records are kept
     #[arg(long, value_name = "PIPELINE")]
     pub pipeline: Option<PathBuf>,
-    /// Keep rows in quarantine, with their raw text, for so many days; 90 when nothing is said
+    /// Keep rows in quarantine, with their raw text, for this many days; 90 by default
     #[arg(long, value_name = "DAYS", value_parser = days())]
     pub quarantine_days: Option<u16>,
-    /// Keep the row accounts of runs for so many days; 90 when nothing is said
+    /// Keep the row accounting of runs for this many days; 90 by default
     #[arg(long, value_name = "DAYS", value_parser = days())]
     pub row_accounts_days: Option<u16>,
-    /// Keep the records of runs for so many days; 400 when nothing is said
+    /// Keep the records of runs for this many days; 400 by default
     #[arg(long, value_name = "DAYS", value_parser = days())]
     pub runs_days: Option<u16>,
-    /// Keep manifests that hold nothing any more, with the statuses of their files, for so
-    /// many days; 400 when nothing is said
+    /// Keep manifests that hold no day any more, with the statuses of their files, for
+    /// this many days; 400 by default
     #[arg(long, value_name = "DAYS", value_parser = days())]
     pub manifests_days: Option<u16>,
 }
@@ -32,7 +32,7 @@ fn days() -> clap::builder::RangedI64ValueParser<u16> {
 }
 
 impl RecordArguments {
-    /// What is typed, and else what the pipeline says.
+    /// Takes the typed numbers, and for the others those of the pipeline.
     pub fn over(&self, said: RecordRetention) -> RecordRetention {
         RecordRetention {
             quarantine_days: self.quarantine_days.unwrap_or(said.quarantine_days),

@@ -14,16 +14,16 @@ pub struct StageTestArguments {
     /// A folder with stage components, for folders that hold none
     #[arg(long, value_name = "DIR")]
     pub stages: Vec<PathBuf>,
-    /// Only cases whose name holds this text
+    /// Run only cases whose name contains this text
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
-    /// Write what the stage makes of the cases into their files, as what they expect
+    /// Write the stage's output into the case files, as the expected one
     #[arg(long)]
     pub update: bool,
-    /// Build the stages that can be built, run the cases, and again at every change
+    /// Build the stages, run the cases, and do both again at every change
     #[arg(long, conflicts_with_all = ["update", "json"])]
     pub watch: bool,
-    /// End after so many rounds of `--watch`
+    /// End after this many rounds of `--watch`
     #[arg(long, value_name = "N", hide = true, requires = "watch")]
     pub watch_rounds: Option<u64>,
     /// Write the results to this file as JUnit XML
@@ -34,7 +34,7 @@ pub struct StageTestArguments {
     pub json: bool,
 }
 
-/// How a stage is opened.
+/// The arguments with which a stage is opened.
 #[derive(Debug, Args)]
 pub struct StageOpenArguments {
     /// The component
@@ -48,7 +48,7 @@ pub struct StageOpenArguments {
     pub sets: Vec<(String, Vec<String>)>,
 }
 
-/// What a stage is given.
+/// The input of a stage.
 #[derive(Debug, Args)]
 pub struct StageInputArguments {
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub struct StageInputArguments {
     /// The rows as CSV, or for a parser the file; standard input when absent
     #[arg(long = "in", value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Types of columns that are not as their cells look (transforms)
+    /// Types of columns whose cells look like another type (transforms)
     #[arg(long, value_name = "COLUMN=TYPE,…", value_delimiter = ',', value_parser = typed)]
     pub types: Vec<(String, ColumnType)>,
     /// The columns wanted of the file, `TYPE?` where it may lack them, or a TOML table as
@@ -65,16 +65,16 @@ pub struct StageInputArguments {
     pub columns: Option<String>,
 }
 
-/// How what became of the rows is shown.
+/// The ways to show rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RunFormat {
-    /// A row a line, with what changed in it
+    /// One row a line, with the changes in it
     Table,
-    /// A changed cell a line, for rows that are too wide
+    /// One changed cell a line, for rows that are too wide
     List,
-    /// What came out
+    /// The rows that came out
     Csv,
-    /// What came out, what was rejected and what was learned
+    /// The rows that came out, the rejected ones, and the learned words
     Json,
 }
 
@@ -82,10 +82,10 @@ pub enum RunFormat {
 pub struct StageRunArguments {
     #[command(flatten)]
     pub input: StageInputArguments,
-    /// How to show it
+    /// The way to show the rows
     #[arg(long, value_enum, default_value = "table")]
     pub format: RunFormat,
-    /// Show at most so many rows in a table
+    /// Show at most this many rows in a table
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub rows: usize,
     /// Show the columns that go round the stage as well

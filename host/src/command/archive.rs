@@ -1,4 +1,4 @@
-//! `gristmill archive`: whose an archive is.
+//! `gristmill archive`: shows which database owns an archive, and takes it for this one.
 
 use tokio::runtime::Runtime;
 

@@ -1,4 +1,4 @@
-//! `gristmill clean`: what is past retention goes.
+//! `gristmill clean`: removes all that is past retention.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The small table of what a change did to the daily summary.
+//! Shows how a change altered the daily summary, as a small table.
 
 use crate::ledger::difference::{DayDifference, Totals};
 use crate::terminal::{self, grouped};

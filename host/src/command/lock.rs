@@ -1,4 +1,5 @@
-//! `gristmill lock`: writes down the components that a pipeline runs with.
+//! `gristmill lock`: writes the components of a pipeline and their digests into
+//! `gristmill.lock`.
 
 use super::{engine, plan};
 use crate::cli::{LockArguments, PipelineArguments};

@@ -1,5 +1,5 @@
-//! `gristmill quarantine`: the rows that stages or the tables refused, and what
-//! becomes of them.
+//! `gristmill quarantine`: lists, shows, replays and discards the rows that stages or
+//! tables refused.
 
 use std::collections::BTreeSet;
 

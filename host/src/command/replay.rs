@@ -1,5 +1,5 @@
-//! `gristmill replay`: archived payloads once more, through the pipeline as it is
-//! now, in the place of what they made before.
+//! `gristmill replay`: runs archived payloads through the pipeline as it is now, in place
+//! of what they made before.
 
 use tokio::runtime::Runtime;
 

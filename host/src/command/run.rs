@@ -1,4 +1,4 @@
-//! `gristmill run`: payloads through a pipeline into the tables.
+//! `gristmill run`: takes payloads through a pipeline into the tables.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -185,8 +185,8 @@ fn fit_a_screen(totals: &[NamespaceTotal]) -> Vec<NamespaceTotal> {
     lines
 }
 
-/// What shows every row of the daily summary, to be typed as it is. A URL that we were
-/// given may hold a password, and is not repeated.
+/// The command that shows every row of the daily summary, ready to be typed. A given URL
+/// may hold a password, so it is not repeated.
 fn command_for_all(arguments: &DatabaseArguments, schema: &SchemaName) -> String {
     let program = std::env::args().next().unwrap_or_default();
     let url = match arguments.database_url {

@@ -1,5 +1,5 @@
-//! What the verbs for one stage share: the component, its configuration and its
-//! input, from what was typed.
+//! What the verbs for one stage share: they read the component, its configuration and its
+//! input as they were typed.
 
 use std::fs;
 use std::io::{IsTerminal, Read as _};
@@ -25,7 +25,7 @@ pub(super) fn unusable(unusable: ComponentRefusal) -> Failure {
     failure
 }
 
-/// What a stage is opened with.
+/// The settings with which a stage is opened.
 pub(super) fn settings(arguments: &StageOpenArguments) -> Result<Settings> {
     let config = match &arguments.config {
         Some(text) => config(text)?,
@@ -39,7 +39,7 @@ pub(super) fn settings(arguments: &StageOpenArguments) -> Result<Settings> {
 }
 
 /// The stage's input, and how it is to be opened for it.
-pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Harness, String)> {
+pub(super) fn harness(arguments: &StageInputArguments, world: World) -> Result<(Harness, String)> {
     let input = input(arguments.input.as_deref())?;
     let columns = match (&arguments.columns, world) {
         (Some(text), World::Parser) => columns(text)?,
@@ -54,16 +54,16 @@ pub(super) fn trial(arguments: &StageInputArguments, world: World) -> Result<(Ha
         return Err(Failure::definition("`--types` is for transforms")
             .hint("`--columns` says which columns are wanted of a parser, and their types"));
     }
-    let trial = Harness {
+    let harness = Harness {
         settings: settings(&arguments.open)?,
         types: arguments.types.iter().cloned().collect(),
         columns,
         ..Harness::default()
     };
-    Ok((trial, input))
+    Ok((harness, input))
 }
 
-/// What a stage did not do, as the end of a command.
+/// The failure of a stage as the end of a command.
 pub(super) fn fault(component: &Component, fault: &Fault) -> Failure {
     let name = name(&component.path);
     match fault {
@@ -78,7 +78,7 @@ pub(super) fn fault(component: &Component, fault: &Fault) -> Failure {
     }
 }
 
-/// What a component is called where nothing has named it.
+/// The name of a component where nothing has named it.
 pub(super) fn name(path: &Path) -> String {
     path.file_stem()
         .unwrap_or_default()

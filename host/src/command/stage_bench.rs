@@ -1,8 +1,8 @@
-//! `gristmill stage bench`: what a stage costs, by the size of its batches.
+//! `gristmill stage bench`: measures what a stage costs, by the size of its batches.
 
 use serde_json::json;
 
-use super::stage_alone::{fault, trial, unusable};
+use super::stage_alone::{fault, harness, unusable};
 use super::{engine, metered_engine};
 use crate::authoring::harness::measure::{Measurement, Subject, Supply};
 use crate::cli::StageBenchArguments;
@@ -19,10 +19,10 @@ pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
     let compile_time = inspection.compile_time.unwrap_or_default();
     let component = inspection.component.map_err(unusable)?;
     let metered = metered_engine.load(path, None).map_err(unusable)?;
-    let (mut trial, input) = trial(&arguments.input, component.world)?;
-    trial.settings.limits = Limits::MEASURING;
+    let (mut harness, input) = harness(&arguments.input, component.world)?;
+    harness.settings.limits = Limits::MEASURING;
     let failed = |reason: &_| fault(&component, reason);
-    let supply = Supply::of(&trial, &component, &input).map_err(|reason| failed(&reason))?;
+    let supply = Supply::of(&harness, &component, &input).map_err(|reason| failed(&reason))?;
     let opening = supply
         .opening(&component)
         .map_err(|reason| failed(&reason))?;

@@ -1,4 +1,4 @@
-//! `gristmill stage build`: the component of a project, whatever its language.
+//! `gristmill stage build`: builds the component of a project, whatever its language.
 
 use super::engine;
 use super::stage_alone::unusable;

@@ -1,5 +1,5 @@
-//! `gristmill stage inspect`: what a component is, what it wants, and whether it may
-//! run. A component that may not is no failure of the inspection.
+//! `gristmill stage inspect`: shows what a component is, what it imports, and whether it
+//! may run. Inspecting a component that may not run is no failure.
 
 use std::path::Path;
 use std::sync::Arc;

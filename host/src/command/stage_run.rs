@@ -1,9 +1,9 @@
-//! `gristmill stage run`: what a stage does to some rows.
+//! `gristmill stage run`: shows what a stage does to some rows.
 
 use serde_json::{Map, Value, json};
 
 use super::engine;
-use super::stage_alone::{fault, name, trial, unusable};
+use super::stage_alone::{fault, harness, name, unusable};
 use crate::authoring::harness::{Outcome, view};
 use crate::cli::{RunFormat, StageRunArguments};
 use crate::diagnostics::failure::{Failure, Result};
@@ -21,9 +21,9 @@ pub fn execute(arguments: &StageRunArguments) -> Result<()> {
     let engine = engine()?;
     let path = &arguments.input.open.component;
     let component = engine.load(path, None).map_err(unusable)?;
-    let (mut trial, input) = trial(&arguments.input, component.world)?;
-    trial.batch_rows = Some(BATCH_ROWS);
-    let outcome = trial
+    let (mut harness, input) = harness(&arguments.input, component.world)?;
+    harness.batch_rows = Some(BATCH_ROWS);
+    let outcome = harness
         .run(&component, &input)
         .map_err(|reason| fault(&component, &reason))?;
     let log: Vec<_> = outcome

@@ -1,5 +1,5 @@
-//! `gristmill summarize`: days once more from staging, after a change of tag
-//! mappings or cost categories.
+//! `gristmill summarize`: makes the summaries of days again from staging, after a change
+//! of tag mappings or cost categories.
 
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -27,7 +27,7 @@ struct SummaryOutput {
     days_not_staged: Vec<chrono::NaiveDate>,
 }
 
-/// What giving rows their category and their tags of now changed.
+/// The rows that got another category or other tags.
 #[derive(Debug, Serialize)]
 struct ReclassificationOutput {
     cluster_id: String,

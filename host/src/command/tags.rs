@@ -1,4 +1,4 @@
-//! `gristmill tags`: which label keys become tags, and under which name.
+//! `gristmill tags`: says which label keys become tags, and under which name.
 
 use tokio::runtime::Runtime;
 

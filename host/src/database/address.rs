@@ -1,9 +1,8 @@
-//! Where a database is, and what may be said of it.
+//! The address of a database, and the part of it that may be shown.
 //!
-//! The text that a user gives may hold a password, and where one stands in it is
-//! known only once it has been read, if then. So this is the one place that reads
-//! it: what others show comes from here, and repeats no part of a text that might be
-//! read in two ways.
+//! The text that a user gives may hold a password, and only a reader of the whole text
+//! knows where. So this is the one file that reads it. Others show what this file gives
+//! them, which repeats no part of a text that might be read in two ways.
 
 use std::convert::Infallible;
 use std::fmt;

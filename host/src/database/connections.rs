@@ -1,11 +1,10 @@
-//! How many connections a command may have, and what they are for.
+//! The number of connections that a command may have, and their use.
 //!
-//! A payload at work holds two sessions of its own: the record of its run and the lock
-//! of its source. All else comes from one pool. It cannot starve itself, because
-//! whoever holds one of its connections asks for no other, but for a COPY, whose
-//! rows need ids that are looked up. So COPYs never take the last connection; where
-//! there is but one, each batch is a COPY of its own, and is over before the next
-//! look-up.
+//! A payload at work holds two sessions of its own: for the record of its run and for the
+//! lock of its source. All else comes from one pool, which cannot starve itself: whoever
+//! holds one of its connections asks for no other, except for a COPY, whose rows need ids
+//! that are looked up. So COPYs never take the last connection. With a single one, each
+//! batch is a COPY of its own, which ends before the next look-up.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -16,13 +15,13 @@ use sqlx::{FromRow, PgConnection};
 
 use super::error::DatabaseError;
 
-/// What one payload needs at the least: what it holds, and one in the pool.
+/// One payload needs at least this: the sessions that it holds, and one in the pool.
 pub const CONNECTIONS_MIN: u32 = HELD_BY_PAYLOAD + 1;
 
 /// The record of the run, and the lock of the source.
 const HELD_BY_PAYLOAD: u32 = 2;
 
-/// What any command needs: two sessions are compared when a database is opened.
+/// Any command needs this: two sessions are compared when a database is opened.
 const NEEDED_AT_LEAST: u32 = 2;
 
 /// How long to wait for a connection of the pool. Nobody holds one for longer but a
@@ -110,7 +109,7 @@ impl Connections {
         (self.held / HELD_BY_PAYLOAD) as usize
     }
 
-    /// What the pool may open.
+    /// The connections that the pool may open.
     pub fn pooled(self) -> u32 {
         self.most - self.held
     }
@@ -194,7 +193,7 @@ impl From<u32> for Connections {
     }
 }
 
-/// What is left for us, with the session that asks.
+/// The connections that are left for us, with the session that asks.
 #[derive(FromRow)]
 struct Room {
     role: String,
@@ -216,11 +215,11 @@ struct Full {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: String,
-    /// What to do about that, where it is not a lack of connections.
+    /// The next step, where the cause is not a lack of connections.
     pub(super) hint: Option<String>,
 }
 
-/// That the pool waited in vain, with what there is to say of it.
+/// The pool waited in vain: the words for that.
 #[derive(Clone, Debug)]
 pub(super) struct InVain {
     budget: Option<Connections>,
@@ -228,8 +227,8 @@ pub(super) struct InVain {
     refused: Option<Refusal>,
 }
 
-/// What this process would say. The library tries on until its time is over, and its
-/// error then says that it is over and nothing else: neither which pool it was, nor why.
+/// The words for this process. The library tries on until its time is over, and its error
+/// then says no more than that: neither which pool it was, nor why.
 static NOW: Mutex<InVain> = Mutex::new(InVain {
     budget: None,
     refused: None,
@@ -401,9 +400,13 @@ mod tests {
                 hint: hint.map(str::to_owned),
             }),
         };
-        let unfit = in_vain(Some(hint));
-        assert!(unfit.to_string().ends_with(": its sessions are read-only"));
-        assert_eq!(unfit.hint(), hint);
+        let mismatch = in_vain(Some(hint));
+        assert!(
+            mismatch
+                .to_string()
+                .ends_with(": its sessions are read-only")
+        );
+        assert_eq!(mismatch.hint(), hint);
         // Of a pooler that has no session left, nobody knows more.
         assert!(in_vain(None).hint().contains("3 are the least"));
     }

@@ -1,8 +1,8 @@
-//! What can go wrong with the database, said once for all of this folder.
+//! The errors of the database, each worded once for all of this room.
 //!
-//! `Display` gives this layer only; causes are reached through `source`, and
-//! what to do next through [`DatabaseError::hint`]. No text here ever holds a
-//! database URL as the user wrote it, since that may hold a password.
+//! `Display` gives this layer only; causes are reached through `source`, and the next
+//! step through [`DatabaseError::hint`]. No text here ever holds a database URL as the
+//! user wrote it, since that may hold a password.
 
 use std::error::Error;
 use std::fmt;
@@ -92,8 +92,8 @@ impl DatabaseError {
         }
     }
 
-    /// What of the surroundings stood in the way that is not about who asks, and where: a
-    /// command that lasts may wait for it.
+    /// The hindrance, unless it depends on who asks, and where: a command that lasts may
+    /// wait for it to pass.
     pub fn hindrance(&self) -> Option<Hindrance> {
         match self {
             DatabaseError::Session { source, .. }
@@ -118,7 +118,7 @@ impl DatabaseError {
         }
     }
 
-    /// What the reader can do about it, when we know.
+    /// The next step for the reader, if we know one.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             DatabaseError::InvalidUrl { .. } => {
@@ -255,7 +255,7 @@ impl SqlError {
         }
     }
 
-    /// What of the surroundings the error is about.
+    /// The hindrance that caused the error, if there is one.
     pub fn hindrance(&self) -> Option<Hindrance> {
         match &self.0 {
             sqlx::Error::Io(_)
@@ -265,7 +265,7 @@ impl SqlError {
             | sqlx::Error::BeginFailed => Some(Hindrance::Lost),
             // The server had no connection for us, or took too long to give one.
             sqlx::Error::PoolTimedOut => Some(Hindrance::Lasting),
-            // What fills it is locks of others, and over with their transactions.
+            // Locks of others fill it, and end with their transactions.
             _ if self.is_of_lock_table() => Some(Hindrance::Clash),
             _ => hindrance::of_state(&self.state()?),
         }

@@ -1,5 +1,6 @@
-//! The server that gristmill starts itself when it is given no URL: what it is called, what it
-//! is set to, and what a reader can do where it does not start. The rest is the launcher's.
+//! The server that gristmill starts when it is given no URL: its name, its settings, and
+//! hints for a reader whose server does not start. The crate `gristmill-local-postgres`
+//! does the rest.
 
 use std::path::Path;
 
@@ -85,7 +86,7 @@ pub(super) fn options(server: &LocalServer) -> PgConnectOptions {
         .ssl_mode(PgSslMode::Disable)
 }
 
-/// What the reader can do about it, when we know.
+/// The next step for the reader, if we know one.
 pub(super) fn hint(error: &Error) -> Option<String> {
     let hint = match error {
         Error::NoPrograms { .. } => {

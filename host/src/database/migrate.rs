@@ -83,7 +83,7 @@ pub(super) async fn bring_up_to_date(
     })
 }
 
-/// What a schema says of itself.
+/// The versions that a schema has on record.
 #[derive(Default, sqlx::FromRow)]
 pub(super) struct AppliedMigrations {
     versions: Vec<i64>,

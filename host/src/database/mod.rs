@@ -1,9 +1,8 @@
-//! The database: reaching it, starting one where there is none, and its schema.
+//! The database: connects to it, starts one where there is none, and migrates its schema.
 //!
-//! Others get a [`Database`] whose connections resolve names in the tenant's
-//! schema, which is migrated. What the tables mean is none of this
-//! folder's business, and nothing here prints: what takes time is told to a
-//! callback.
+//! Others get a [`Database`] whose connections resolve names in the tenant's schema. This
+//! room does not know what the tables mean, and prints nothing: it tells a callback what
+//! takes time.
 
 mod address;
 mod connections;
@@ -60,7 +59,7 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
-    /// What asks it are threads that wait for the answer.
+    /// Threads ask it, and wait for the answer.
     runtime: Handle,
     connections: Connections,
     copies: Arc<Semaphore>,
@@ -154,7 +153,7 @@ impl Database {
         &self.pool
     }
 
-    /// What there is to be shared among those at work.
+    /// The connections that are shared among those at work.
     pub fn connections(&self) -> Connections {
         self.connections
     }
@@ -182,7 +181,7 @@ impl Database {
         &self.location
     }
 
-    /// What opening had to do to the schema.
+    /// The changes that opening made to the schema.
     pub fn migrated(&self) -> &MigrationCounts {
         &self.migrated
     }

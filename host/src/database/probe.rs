@@ -1,4 +1,4 @@
-//! Asks whether the database could be used now, and changes nothing there.
+//! Probes whether the database can be used now, and changes nothing there.
 
 use sqlx::Connection;
 

@@ -1,10 +1,10 @@
-//! What every session of ours is like, whatever the server, the role, the database or
-//! a pooler in between would have it be.
+//! Makes every session of gristmill the same, whatever the server, the role, the database
+//! or a pooler in between is set to.
 //!
 //! Settings are made by statements after connecting: poolers drop those of the startup
-//! packet, or refuse them. What a connection had from others before is taken back
-//! first. Then the session is asked whether it is as it was made, in the same round
-//! trip. Nothing is done in one that is not.
+//! packet, or refuse them. Whatever others left in a connection is reset first. Then the
+//! session is asked whether it is as it was made, in the same round trip. A session that
+//! is not is not used.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -18,8 +18,8 @@ use super::connections::{self, Refusal};
 use super::error::{DatabaseError, SqlError};
 use super::schema_name::SchemaName;
 
-/// What decides how text is read and values are written, and what an operator means.
-/// Our functions keep these, whoever calls them: see `migrate`.
+/// Settings that decide how text is read, how values are written, and what an operator
+/// means. Our functions keep these, whoever calls them: see `migrate`.
 pub(super) const MEANING: [(&str, &str); 10] = [
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
@@ -34,8 +34,8 @@ pub(super) const MEANING: [(&str, &str); 10] = [
     ("gin_fuzzy_search_limit", "0"),
 ];
 
-/// What else a role or database may have set that is ours to choose. That it is
-/// read-only is not.
+/// Other settings of a role or database that we choose. Whether it is read-only is not
+/// among them.
 const CONDUCT: [(&str, &str); 11] = [
     ("application_name", "gristmill"),
     ("client_encoding", "UTF8"),
@@ -53,8 +53,8 @@ const CONDUCT: [(&str, &str); 11] = [
     ("jit", "off"),
 ];
 
-/// What whoever had the connection before us may have left in it: a role, open
-/// cursors, statements under the names that the library gives to ours, locks, tables.
+/// Resets what others may have left in the connection: a role, open cursors, statements
+/// under the names that the library gives to ours, locks, tables.
 const BEFORE: &str = "
     RESET SESSION AUTHORIZATION;
     RESET ROLE;
@@ -90,7 +90,7 @@ pub(super) struct Session {
     /// not asked for.
     beside: Arc<AtomicI32>,
     /// Why a session could not be used, for whoever compares two.
-    unfit: Arc<Mutex<Option<SessionMismatch>>>,
+    mismatch: Arc<Mutex<Option<SessionMismatch>>>,
 }
 
 /// Who a session is.
@@ -115,7 +115,7 @@ impl fmt::Display for SessionMismatch {
 
 #[derive(Debug)]
 pub(super) enum SessionError {
-    Unfit(SessionMismatch),
+    Mismatch(SessionMismatch),
     Failed(sqlx::Error),
 }
 
@@ -128,7 +128,7 @@ impl From<sqlx::Error> for SessionError {
 impl SessionError {
     pub(super) fn at(self, location: &str) -> DatabaseError {
         match self {
-            Self::Unfit(SessionMismatch { reason, hint }) => DatabaseError::SessionRefused {
+            Self::Mismatch(SessionMismatch { reason, hint }) => DatabaseError::SessionRefused {
                 location: location.to_owned(),
                 reason,
                 hint,
@@ -141,8 +141,8 @@ impl SessionError {
     }
 }
 
-fn unfit(reason: impl Into<String>, hint: impl Into<String>) -> SessionError {
-    SessionError::Unfit(SessionMismatch {
+fn mismatch(reason: impl Into<String>, hint: impl Into<String>) -> SessionError {
+    SessionError::Mismatch(SessionMismatch {
         reason: reason.into(),
         hint: hint.into(),
     })
@@ -201,7 +201,7 @@ impl Session {
             ask: Arc::from(ask),
             role: Arc::default(),
             beside: Arc::default(),
-            unfit: Arc::default(),
+            mismatch: Arc::default(),
         }
     }
 
@@ -238,27 +238,27 @@ impl Session {
     fn check(&self, row: &PgRow) -> Result<i32, SessionError> {
         let text = |name: &str| row.try_get::<String, _>(name);
         if text("standby")? == "true" {
-            return Err(unfit(
+            return Err(mismatch(
                 "it is a standby, which takes no writes",
                 "give the URL of the primary server",
             ));
         }
         if text("read_only")? == "on" {
-            return Err(unfit(
+            return Err(mismatch(
                 "its sessions are read-only",
                 "`default_transaction_read_only` is on for the role, the database or the server: somebody or something wants no writes there",
             ));
         }
         let encoding = text("server_encoding")?;
         if encoding != "UTF8" {
-            return Err(unfit(
+            return Err(mismatch(
                 format!("the database keeps text in `{encoding}` and not in `UTF8`"),
                 "create one that does, such as with `createdb --encoding UTF8 --template template0`",
             ));
         }
         let replication_role = text("replication_role")?;
         if replication_role == "replica" {
-            return Err(unfit(
+            return Err(mismatch(
                 "its sessions fire no triggers",
                 "`session_replication_role` is `replica` for the role or the database; it must be `origin`",
             ));
@@ -269,7 +269,7 @@ impl Session {
         }
         if text("may_use")? != "true" {
             let (role, schema) = (text("current")?, &self.schema);
-            return Err(unfit(
+            return Err(mismatch(
                 format!("role `{role}` may not use schema `{schema}`"),
                 format!(
                     "`GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}`, or connect as another role"
@@ -297,7 +297,7 @@ impl Session {
         };
         let first = self.role.get_or_init(|| role.clone());
         if *first != role {
-            return Err(unfit(
+            return Err(mismatch(
                 format!(
                     "its sessions have different roles: first `{}`, now `{}`",
                     first.current, role.current
@@ -318,7 +318,7 @@ impl Session {
             0 => self.begin(connection).await.map(drop),
             beside => self.begin_beside(connection, beside).await,
         };
-        let unfit = match begun {
+        let mismatch = match begun {
             Ok(()) => {
                 connections::remember_refusal(None);
                 return Ok(());
@@ -331,18 +331,18 @@ impl Session {
                 }));
                 return Err(error.0);
             }
-            Err(SessionError::Unfit(unfit)) => unfit,
+            Err(SessionError::Mismatch(mismatch)) => mismatch,
         };
         connections::remember_refusal(Some(Refusal {
-            reason: unfit.reason.clone(),
-            hint: Some(unfit.hint.clone()),
+            reason: mismatch.reason.clone(),
+            hint: Some(mismatch.hint.clone()),
         }));
-        let error = sqlx::Error::Protocol(unfit.to_string());
+        let error = sqlx::Error::Protocol(mismatch.to_string());
         if beside == 0 {
             return Err(error);
         }
         // The pool would try on; whoever compares looks here.
-        *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = Some(unfit);
+        *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(mismatch);
         Ok(())
     }
 
@@ -372,12 +372,12 @@ impl Session {
     /// Ends the comparison, and says what came of it.
     pub(super) fn compared(&self) -> Result<(), SessionError> {
         self.beside.store(0, Ordering::Relaxed);
-        let unfit = self
-            .unfit
+        let mismatch = self
+            .mismatch
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        unfit.map_or(Ok(()), |unfit| Err(SessionError::Unfit(unfit)))
+        mismatch.map_or(Ok(()), |mismatch| Err(SessionError::Mismatch(mismatch)))
     }
 }
 
@@ -396,14 +396,14 @@ fn process_of(text: &str) -> Result<i32, SessionError> {
 }
 
 pub(super) fn pooled_by_transaction() -> SessionError {
-    unfit(
+    mismatch(
         "a pooler in front of it gives us another session with each transaction",
         SESSION_POOLING,
     )
 }
 
 fn lost(name: &str, found: &str, asked: &str) -> SessionError {
-    unfit(
+    mismatch(
         format!("a session does not keep `{name}`: it is `{found}`, where `{asked}` was set"),
         SESSION_POOLING,
     )

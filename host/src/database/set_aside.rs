@@ -1,6 +1,6 @@
-//! Sets a schema aside that is of the numbering before the baseline of the migrations, so
-//! that a new one can have its name. All of it stays, under another name. The archive's
-//! folder is that of the name, so its identity goes over to the new schema.
+//! Sets a schema aside whose migrations are numbered as before the baseline, so that a
+//! new one can have its name. All of its tables stay, under another name. The archive's
+//! folder belongs to the name, so its identity goes over to the new schema.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -9,7 +9,7 @@ use super::migrate::AppliedMigrations;
 use super::migration_lock;
 use super::schema_name::SchemaName;
 
-/// What a schema is called when it is set aside, as SQL text.
+/// The name of a schema that is set aside, as SQL text.
 pub(super) fn name_of(schema: &SchemaName) -> String {
     format!("{schema}_set_aside")
 }

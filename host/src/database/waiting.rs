@@ -1,4 +1,4 @@
-//! Says so when something waits for other sessions, and not only takes its time.
+//! Tells the user when a statement waits for other sessions.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! How far a payload has come, for whoever watches: counters that many threads add to.
+//! Counters of the progress of a payload, which many threads add to and the live display
+//! reads.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,11 +1,11 @@
-//! The places at which a crash is tried out: behind every effect that outlives the
-//! process.
+//! Failpoints: the places at which tests try out a crash, one behind every effect that
+//! outlives the process.
 //!
 //! A debug build writes the failpoints that it passes to the file that
 //! `GRISTMILL_TEST_FAILPOINTS` names. It kills itself at the one that
-//! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time
-//! it gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until
-//! it is told to go on. A release build knows none of this.
+//! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time it
+//! gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until it is
+//! told to go on. A release build knows none of this.
 
 macro_rules! failpoints {
     ($($(#[$documentation:meta])* $failpoint:ident = $name:literal,)*) => {
@@ -81,7 +81,7 @@ failpoints! {
     PublishCommitted = "publish-committed",
     RunClosed = "run-closed",
     GenerationsCleaned = "generations-cleaned",
-    /// What forgotten generations had in staging is gone.
+    /// The staged rows of forgotten generations are gone.
     StagedRowsRemoved = "staged-rows-removed",
     ArchiveForgotten = "archive-forgotten",
     ArchiveRemoved = "archive-removed",
@@ -92,13 +92,13 @@ failpoints! {
 
 /// Says that the program has got there, which may be the end of it.
 #[cfg(debug_assertions)]
-pub fn passed(step: Failpoint) {
-    orders::obey(step);
+pub fn passed(failpoint: Failpoint) {
+    orders::obey(failpoint);
 }
 
 /// As in debug builds, where it does something.
 #[cfg(not(debug_assertions))]
-pub fn passed(_step: Failpoint) {}
+pub fn passed(_failpoint: Failpoint) {}
 
 #[cfg(debug_assertions)]
 mod orders {
@@ -114,7 +114,7 @@ mod orders {
 
     /// A signal for ourselves.
     struct Order {
-        step: String,
+        failpoint: String,
         /// At which time of getting there.
         time: u32,
         times: AtomicU32,
@@ -128,9 +128,9 @@ mod orders {
         ];
         let orders = orders.into_iter().filter_map(|(variable, signal)| {
             let text = env::var(variable).ok()?;
-            let (step, time) = text.split_once(':').unwrap_or((&text, "1"));
+            let (failpoint, time) = text.split_once(':').unwrap_or((&text, "1"));
             Some(Order {
-                step: step.to_string(),
+                failpoint: failpoint.to_string(),
                 time: time.parse().ok()?,
                 times: AtomicU32::new(0),
                 signal,
@@ -139,14 +139,17 @@ mod orders {
         orders.collect()
     });
 
-    pub(super) fn obey(step: Failpoint) {
+    pub(super) fn obey(failpoint: Failpoint) {
         if let Some(path) = env::var_os("GRISTMILL_TEST_FAILPOINTS")
             && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
         {
             // One write a line, since threads pass at the same time.
-            let _ = file.write_all(format!("{}\n", step.name()).as_bytes());
+            let _ = file.write_all(format!("{}\n", failpoint.name()).as_bytes());
         }
-        for order in ORDERS.iter().filter(|order| order.step == step.name()) {
+        for order in ORDERS
+            .iter()
+            .filter(|order| order.failpoint == failpoint.name())
+        {
             if order.times.fetch_add(1, Ordering::Relaxed) + 1 == order.time {
                 // Nothing of ours runs between a signal to ourselves and its effect.
                 let _ = kill_process(getpid(), order.signal);

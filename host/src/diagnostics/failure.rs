@@ -1,8 +1,8 @@
-//! How a command ends when it does not end well.
+//! The failure of a command.
 //!
-//! A `Failure` is made where it is understood and carries everything that the
-//! user is told: one sentence, the causes below it, a next step, and which of
-//! the exit codes it means. It does not print itself; `main` does.
+//! A `Failure` is made where it is understood and carries everything that the user is
+//! told: one sentence, the causes below it, a next step, and one of the exit codes. It
+//! does not print itself; `main` does.
 
 use std::fmt;
 
@@ -27,9 +27,9 @@ pub struct Failure {
     pub message: String,
     /// From the nearest cause to the root.
     pub causes: Vec<String>,
-    /// What to do next, where that is known.
+    /// The next step, where we know one.
     pub hint: Option<String>,
-    /// What of the surroundings stood in the way, where that is known.
+    /// The hindrance that caused it, where there is one.
     pub hindrance: Option<Hindrance>,
 }
 
@@ -67,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// Of the surroundings when something of them stood in the way, else of the run.
+    /// A failure of the environment when there is a hindrance, else of the run.
     pub fn hindered(hindrance: Option<Hindrance>, message: impl Into<String>) -> Self {
         let exit = match hindrance {
             Some(_) => Exit::Environment,

@@ -1,7 +1,7 @@
-//! What of the surroundings can stand in the way of a payload, and whether it passes:
-//! one table for the errors of Postgres (SQLSTATE) and those of the system.
+//! Hindrances: what in the surroundings can stop a payload, and whether it passes. One
+//! table has the errors of Postgres (SQLSTATE) and those of the system.
 //!
-//! What is not in it is the payload's, a stage's or a statement's own fault.
+//! An error that is not in the table is the fault of the payload, a stage or a statement.
 
 use std::io;
 
@@ -24,9 +24,9 @@ pub enum Hindrance {
 
 use Hindrance::{Clash, Lasting, Lost, Passing};
 
-/// What SQLSTATEs begin with, the longer ones before what they are a part of. Those of
-/// classes that are not here (22 data, 23 constraints, 42 syntax, P0 our own `RAISE`)
-/// say something about what was asked.
+/// The beginnings of SQLSTATEs, longer ones before shorter ones. The classes that are not
+/// here (22 data, 23 constraints, 42 syntax, P0 our own `RAISE`) tell of a fault in the
+/// statement.
 const STATES: &[(&str, Option<Hindrance>)] = &[
     // Connections. Poolers use the protocol violation for all they have to say.
     ("08", Some(Lost)),
@@ -82,7 +82,7 @@ const ERRORS: &[(Errno, Hindrance)] = &[
     (Errno::NETUNREACH, Lasting),
     (Errno::REMOTEIO, Lasting),
     (Errno::TIMEDOUT, Lasting),
-    // What the machine or this process has too little of.
+    // The machine or this process has too little of these.
     (Errno::MFILE, Passing),
     (Errno::NFILE, Passing),
     (Errno::NOMEM, Passing),
@@ -94,22 +94,22 @@ const ERRORS: &[(Errno, Hindrance)] = &[
     (Errno::INTR, Passing),
 ];
 
-/// What an SQLSTATE says of the surroundings.
+/// The hindrance that an SQLSTATE tells of.
 pub fn of_state(state: &str) -> Option<Hindrance> {
     let (_, hindrance) = STATES.iter().find(|(begin, _)| state.starts_with(begin))?;
     *hindrance
 }
 
-/// What an error of reading somebody's file says of the surroundings. That it is not
-/// there, or not ours to read, is not among it.
+/// The hindrance that an error of reading somebody's file tells of. A file that is
+/// missing, or not ours to read, is none.
 pub fn of_reading(error: &io::Error) -> Option<Hindrance> {
     let errno = Errno::from_io_error(error)?;
     let (_, hindrance) = ERRORS.iter().find(|(known, _)| *known == errno)?;
     Some(*hindrance)
 }
 
-/// What an error in a place of our own, such as the archive, says of the surroundings:
-/// whatever the system says there, no payload can help it.
+/// The hindrance that an error in a place of our own, such as the archive, tells of.
+/// Every error there is one, since no payload can cause it.
 pub fn of_our_place(error: &io::Error) -> Option<Hindrance> {
     let is_said_by_us = matches!(
         error.kind(),

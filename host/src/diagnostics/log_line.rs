@@ -17,7 +17,7 @@ pub struct LogLine {
     pub by: LoggedBy,
 }
 
-/// Who says it.
+/// The author of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoggedBy {
     Stage,

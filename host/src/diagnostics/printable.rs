@@ -1,7 +1,7 @@
-//! Text of others made fit for a terminal: it neither steers it nor shows anything
-//! that is not there.
+//! Makes text of others fit for a terminal: it can neither steer the terminal nor show
+//! anything that is not there.
 //!
-//! `report` has all that it prints pass through here. Files for people do so where they
+//! `terminal` passes all that it prints through here. Files for people do so where they
 //! are written.
 
 use std::io;

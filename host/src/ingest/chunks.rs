@@ -1,4 +1,4 @@
-//! A report file cut into chunks of equal size, wherever they end.
+//! Cuts a report into chunks of equal size, wherever its lines end.
 
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex};

@@ -1,13 +1,13 @@
-//! The column names of a report file, from its first bytes, whatever its format.
+//! Reads the column names of a report from its first bytes, whatever its format.
 //!
-//! What reads the file is a stage, but which stage that is depends on the kind of
-//! the file, which is known by the columns that it has. So the first line is read
-//! here in every way in which formats name columns: as a record with commas,
-//! semicolons, tabs or bars in between, and as a JSON object.
+//! A stage reads the file, but the choice of the stage depends on the kind of the file,
+//! which shows in its columns. So the first line is read here in every way in which
+//! formats name columns: as a record with commas, semicolons, tabs or bars in between,
+//! and as a JSON object.
 
 use std::collections::BTreeSet;
 
-/// What stands between the names of a header.
+/// The separators between the names of a header.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The names of the first record, read with commas.

@@ -1,9 +1,9 @@
-//! What was read of each hour of a report: how many rows, and a digest of their bytes
-//! that does not depend on the order in which they stand.
+//! Hour digests: for each hour of a report, the number of its rows and a digest of their
+//! bytes that does not depend on their order.
 //!
-//! An hour that two uploads have with one digest is the same hour, and becomes the same
-//! rows on the same way. It is of what was read, so it does not matter what the stages
-//! make of it. Nobody is kept from making two hours of one digest on purpose: who sends
+//! Two hours with one digest are the same hour, and become the same rows on the same way.
+//! The digest is made of the bytes that were read, so it does not matter what the stages
+//! make of them. Nobody is kept from making two hours of one digest on purpose: who sends
 //! an upload may send any other in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub const HOUR_MICROSECONDS: i64 = 3_600_000_000;
 /// The first instants of the years 1970 and 2100: no table has rows outside of them.
 const INSTANTS: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 
-/// What was read of one hour.
+/// The rows that were read of one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HourRead {
     pub rows: u64,
@@ -27,7 +27,8 @@ pub struct HourRead {
     pub digest: u128,
 }
 
-/// What was read of each hour, by its first instant in microseconds since the epoch.
+/// The rows that were read of each hour, by its first instant in microseconds since the
+/// epoch.
 pub type HoursRead = BTreeMap<i64, HourRead>;
 
 /// Hours whose rows are reused instead of loaded, by report kind.
@@ -44,7 +45,7 @@ impl HourRead {
     /// another one.
     #[must_use]
     pub fn below(self, heading: &[u8]) -> Self {
-        // Of odd numbers no two hours become one.
+        // Multiplying by an odd number keeps different digests different.
         let factor = XxHash3_128::oneshot(heading) | 1;
         Self {
             rows: self.rows,

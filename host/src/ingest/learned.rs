@@ -1,5 +1,5 @@
-//! The words that stages learn of a payload: each is kept once, and there is an end of
-//! them.
+//! The words that stages learn from a payload. Each is kept once, and their number is
+//! bounded.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ pub(super) struct LearnedWords {
 
 #[derive(Debug, Default)]
 struct KnownWords {
-    /// What each is a word of, and the word.
+    /// The set or kind of each word, and the word.
     words: BTreeSet<(String, String)>,
     count: u64,
 }

@@ -1,17 +1,18 @@
-//! What the stages of a run logged, and how much of it is kept.
+//! The log lines of the stages of a run, and a limit on them.
 //!
-//! Every instance of a stage is limited by itself. A file has as many as there are
-//! workers, and they are to say no more than one would; a payload has many files, and
-//! each opens its stages anew. So files and runs have limits of their own, by stage.
+//! Every instance of a stage has its own limit. But a file has as many instances as there
+//! are workers, which are to log no more than one would, and a payload has many files,
+//! each of which opens its stages anew. So files and runs have limits too, for each
+//! stage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::log_line::{LogLevel, LogLine, LoggedBy};
 use crate::stage::limits::LOG_LINES_OF_RUN_MAX;
 
-/// What is kept of the lines of one file, each under its stage, in the order of its
-/// batches: what one instance says the others say too, and all of them together no
-/// more than one may.
+/// Keeps the lines of one file, each under its stage, in the order of its batches. All
+/// instances together keep no more lines than one may log, since they mostly log the
+/// same.
 pub fn of_file(
     lines: Vec<(String, LogLine)>,
     log_lines_max: impl Fn(&str) -> u64,

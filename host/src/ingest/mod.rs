@@ -1,8 +1,8 @@
-//! The reports of a payload through their chains and into a sink, in parallel.
+//! Takes the reports of a payload through their chains and into a sink, in parallel.
 //!
-//! One thread reads the payload and hands chunks to the report that they are of
-//! ([`report`]), which spreads its batches over workers. Nothing is published here,
-//! and what a failed run leaves behind is invisible.
+//! One thread reads the payload and hands chunks to their report ([`report`]), which
+//! spreads its batches over workers. Nothing is published here, and nobody sees the rows
+//! of a failed run.
 
 pub mod chain;
 mod chunks;
@@ -46,7 +46,7 @@ const REPORTS_MAX: usize = 2;
 /// Characters that a message shows of a header.
 const HEADER_SHOWN_MAX: usize = 200;
 
-/// What became of one file.
+/// The result of one file.
 #[derive(Debug)]
 pub struct IngestedFile {
     pub name: String,
@@ -64,7 +64,8 @@ pub struct IngestedFile {
     pub accounts: Vec<StageAccount>,
     /// Rows by `interval_start`, in microseconds since the epoch.
     pub hours: BTreeMap<i64, u64>,
-    /// What was read of each hour, handed on or not; `None` when that cannot be said.
+    /// The rows that were read of each hour, handed on or not; `None` when rows do not
+    /// tell their hours.
     pub read: Option<FileRead>,
     pub rejected: RejectTally,
     pub learned: LearnedFacts,
@@ -80,7 +81,7 @@ pub enum FileKind {
     Empty,
 }
 
-/// What was read of each hour of a file.
+/// The rows that were read of each hour of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileRead {
     /// Of hours that were handed on.
@@ -89,16 +90,16 @@ pub struct FileRead {
     pub reused: HoursRead,
 }
 
-/// What is going on, for whoever watches.
+/// The progress of an ingest, for whoever watches.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub counters: Arc<Counters>,
     pub log: Mutex<LogBook>,
-    /// What stages broke at or refused, where that is to be kept.
+    /// The rows that stages broke at or refused, where these are kept.
     pub captures: Option<Mutex<Vec<Capture>>>,
 }
 
-/// What an ingest needs besides the payload.
+/// The settings of an ingest.
 pub struct Ingest<'a> {
     pub plan: &'a Plan,
     /// The words of the sets bound to stages.
@@ -106,7 +107,7 @@ pub struct Ingest<'a> {
     /// Rows of these hours go no further than the parser.
     pub reused: &'a ReusedHours,
     pub sink: &'a dyn Sink,
-    /// What is rejected of the payload.
+    /// Takes the rejected rows of the payload.
     pub rejects: &'a Rejects<'a>,
     pub progress: &'a Progress,
     /// Batches of a report at work at the same time.
@@ -131,7 +132,7 @@ impl Ingest<'_> {
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<IngestedFile>> {
         let ingested = self.reports(payload, wanted);
-        // What went wrong first is what the user needs to hear.
+        // The user needs to hear the first failure.
         match (ingested, self.rejects.flush()) {
             (Ok(_), Err(failure)) => Err(failure),
             (ingested, _) => ingested,
@@ -373,7 +374,7 @@ fn push(done: &Mutex<Vec<Result<IngestedFile>>>, file: Result<IngestedFile>) {
     lock(done).push(file);
 }
 
-/// What a panicking thread left behind is still counted right.
+/// The value that a panicking thread left behind is still right.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }

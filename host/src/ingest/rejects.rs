@@ -1,7 +1,7 @@
-//! The rejected rows of a payload: counted, bounded, and handed on as they are found,
-//! so that there are never many of them in memory.
+//! The rejected rows of a payload: counts them, bounds them, and hands them on as they
+//! are found, so that never many are in memory.
 //!
-//! Where they are handed to is not known here.
+//! This file does not know where they are kept: it is given a [`RejectSink`].
 
 use std::collections::BTreeMap;
 use std::fmt;

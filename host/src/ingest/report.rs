@@ -1,10 +1,10 @@
-//! One report: its chunks through the parser in order, the batches that they become
-//! through chains and COPYs side by side.
+//! Takes one report from its chunks to the end of its COPYs. The parser takes the chunks
+//! in order; chains and COPYs take the batches side by side.
 //!
-//! Workers take batches in the order of the file, and what a worker found is put
-//! back into that order at the end. So neither their number nor their speed shows
-//! in what comes out, not even in which failure is told: it is always that of the
-//! first batch that has one, as if there had been one worker.
+//! Workers take batches in the order of the file, and their findings are put back into
+//! that order at the end. So neither the number of workers nor their speed shows in the
+//! result, not even in the choice of a failure: it is always that of the first batch that
+//! has one, as if there had been one worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -90,7 +90,7 @@ struct Report<'a> {
     name: &'a str,
     kind: &'a str,
     load: &'a LoadPlan,
-    /// What the stages of all workers broke at so far.
+    /// The breaks of the stages of all workers so far.
     breaks: Breaks,
     /// The hours whose rows go no further than the parser.
     reused: Option<&'a BTreeSet<i64>>,
@@ -109,14 +109,14 @@ struct Workers<'scope, 'env, 'a> {
     running: Vec<ScopedJoinHandle<'scope, WorkerResult>>,
 }
 
-/// What a worker did.
+/// The work of one worker.
 #[derive(Default)]
 struct WorkerResult {
     read: FileRead,
     rows_reused: u64,
     /// A batch had rows of no hour.
     is_timeless: bool,
-    /// What was logged of each batch that had something to say.
+    /// The log lines of each batch that has some.
     log: Vec<(u64, Vec<(String, LogLine)>)>,
     /// One for each transform, or none before the first batch.
     accounts: Vec<StageAccount>,
@@ -130,7 +130,7 @@ struct WorkerResult {
 #[derive(Default)]
 struct ReadEnd {
     failed: Option<ReportFailure>,
-    /// What stands before the first record; as `Reader::heading`.
+    /// The heading of the file; as `Reader::heading`.
     heading: Option<Vec<u8>>,
 }
 
@@ -327,12 +327,12 @@ impl<'a> Report<'a> {
     fn collect(
         &self,
         file: &mut IngestedFile,
-        ended: ReadEnd,
+        end: ReadEnd,
         worked: Vec<WorkerResult>,
     ) -> Result<()> {
         let mut logged = Vec::new();
-        let mut failures: Vec<ReportFailure> = ended.failed.into_iter().collect();
-        let mut read = ended.heading.is_some().then(FileRead::default);
+        let mut failures: Vec<ReportFailure> = end.failed.into_iter().collect();
+        let mut read = end.heading.is_some().then(FileRead::default);
         let mut log_at_end = Vec::new();
         let mut too_many_words = self.learned.leave_new(self.kind, &mut file.learned).err();
         for mut worker in worked {
@@ -358,7 +358,7 @@ impl<'a> Report<'a> {
             }
         }
         file.accounts[0].reuse(file.rows_reused);
-        file.read = read.zip(ended.heading).map(|(mut read, heading)| {
+        file.read = read.zip(end.heading).map(|(mut read, heading)| {
             let hours = read.new.values_mut().chain(read.reused.values_mut());
             hours.for_each(|hour| *hour = hour.below(&heading));
             read

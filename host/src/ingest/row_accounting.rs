@@ -8,9 +8,8 @@ use crate::diagnostics::failure::Failure;
 /// The last stage of every chain, as row accounting and quarantine name it.
 pub const LOAD_STAGE: &str = "load";
 
-/// What went into one stage and what came of it. For the parser, what goes in are
-/// the records of the file; the load comes last, and what comes out of it is what
-/// Postgres reports.
+/// The row accounting of one stage. The parser takes in the records of the file. The load
+/// comes last, and Postgres counts the rows that come out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StageAccount {
     pub stage: String,

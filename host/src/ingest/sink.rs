@@ -1,5 +1,5 @@
-//! Where the batches of reports go when their chains are through with them. What a sink
-//! is made of is not known here: ingest is given one as a value.
+//! The sink: takes batches when their chains are through with them. Ingest is given one
+//! as a value and does not know how it is made.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub trait SinkWriter {
     fn finish(self: Box<Self>) -> Result<LoadTally>;
 }
 
-/// What reached the sink.
+/// The rows that reached the sink.
 #[derive(Debug)]
 pub struct LoadTally {
     pub rows: u64,

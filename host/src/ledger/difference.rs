@@ -1,4 +1,4 @@
-//! What a change did to the daily summary, day by day.
+//! Compares the daily summary before and after a change, day by day.
 
 use std::collections::BTreeMap;
 

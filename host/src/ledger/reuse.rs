@@ -23,7 +23,7 @@ pub struct Reuse(Vec<ReusedUpload>);
 struct ReusedUpload {
     manifest_id: i32,
     generations: BTreeSet<i64>,
-    /// What was read for them, by report kind.
+    /// The hours that were read for them, by report kind.
     read: BTreeMap<String, HoursRead>,
 }
 

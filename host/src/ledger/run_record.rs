@@ -1,7 +1,7 @@
-//! The record of a run: what it read, what made the rows, how it ended.
+//! The record of a run: the rows that it read, the components that it used, and its end.
 //!
-//! A run holds a lock while it is at work. Whoever begins another one closes the
-//! records of those that say that they run and hold none: they died.
+//! A run holds a lock while it is at work. When a run begins, it closes the records of
+//! runs that are marked as running and hold no lock: these have died.
 
 use sqlx::{Connection, PgConnection};
 
@@ -46,7 +46,7 @@ pub struct RunSums {
 }
 
 impl RunSums {
-    /// Those of some files.
+    /// The sums of some files.
     pub fn of(files: &[IngestedFile]) -> Self {
         let mut sums = Self::default();
         for file in files {

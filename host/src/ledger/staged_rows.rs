@@ -1,6 +1,6 @@
-//! Rows of generations that are forgotten: they go a partition at a time, each in a
-//! transaction of its own, so that no transaction locks all months and nobody waits for
-//! one that does. A generation stays on record, as forgotten, until its last row is gone.
+//! Removes the rows of forgotten generations, one partition at a time, each in a
+//! transaction of its own. So no transaction locks all months, and nobody waits for one
+//! that does. A generation stays on record, as forgotten, until its last row is gone.
 
 use sqlx::PgConnection;
 

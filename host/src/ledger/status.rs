@@ -1,5 +1,4 @@
-//! The ledger as it is read: how every source stands, and what of it needs a
-//! person.
+//! The status of every source, as the ledger has it, and what of it needs attention.
 
 use std::fmt::Write as _;
 
@@ -17,7 +16,7 @@ const RUNS_MAX: i64 = 3;
 /// Days with gaps that one message names.
 const GAPS_NAMED: usize = 5;
 
-/// How everything stands.
+/// The status of all sources.
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub sources: Vec<SourceStatus>,
@@ -48,10 +47,10 @@ pub struct SourceSummary {
     pub first_day: Option<NaiveDate>,
     pub last_day: Option<NaiveDate>,
     pub days: i64,
-    /// Of them, those that additive uploads make up together.
+    /// Those of them that additive uploads make up together.
     pub days_additive: i64,
     pub generations: i64,
-    /// Of them, those that hold no day any more.
+    /// Those of them that hold no day any more.
     pub generations_superseded: i64,
     /// Rows in quarantine that are neither resolved nor discarded.
     pub rows_quarantined: i64,
@@ -103,7 +102,7 @@ pub struct LastRun {
     pub rows_loaded: i64,
     pub rows_filtered: i64,
     pub rows_rejected: i64,
-    /// Rows that an earlier upload had brought.
+    /// Rows of hours that an earlier upload had brought.
     pub rows_reused: i64,
     pub error: Option<String>,
 }

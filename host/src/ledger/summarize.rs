@@ -1,5 +1,5 @@
-//! The aggregates over the days that a publish changed. The engine is the plan's;
-//! only Postgres exists.
+//! Makes the summaries of the days that a publish changed. The plan names the engine;
+//! Postgres is the only one.
 
 use chrono::{Datelike, NaiveDate};
 use sqlx::postgres::PgRow;
@@ -11,7 +11,7 @@ use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::pipeline::plan::AggregationEngine;
 
-/// What the summaries of some days gained and lost.
+/// The rows that the summaries of some days gained and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SummaryCounts {
     pub rows_inserted: u64,
@@ -62,7 +62,7 @@ pub(super) async fn restore_tags_values(connection: &mut PgConnection) -> Result
         .map_err(|error| SqlError(error).failure("cannot make the values of tags anew"))
 }
 
-/// What the daily summary of some days says of a namespace.
+/// The totals of a namespace in the daily summary of some days.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamespaceTotal {
     pub namespace: String,

@@ -1,8 +1,8 @@
 //! Tag keys: which label keys become tags, and under which name.
 //!
-//! Keys become known when a payload shows them, and are enabled by hand. A change
-//! here is about the days that come; those already loaded follow when they are
-//! replayed or summarized again.
+//! The ledger learns a key when a payload shows it; a person enables it. A change here
+//! applies to the days that come. Days that are loaded follow when they are replayed or
+//! summarized again.
 
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
@@ -21,26 +21,26 @@ pub const KEY_CHARACTERS_MAX: usize = 512;
 /// namespace and a node.
 pub const KEY_BYTES_MAX: usize = 640;
 
-/// A label key that is known.
+/// A label key that payloads have shown or a person has enabled.
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub struct Tag {
     pub key: String,
     pub enabled: bool,
-    /// The key under whose name it is known.
+    /// The key that it is mapped to.
     pub parent: Option<String>,
 }
 
-/// What a change did to the keys that it was asked for.
+/// The result of a change for the keys that it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagChange {
     pub changed: Vec<String>,
     /// Were so before.
     pub unchanged: Vec<String>,
-    /// Of the changed ones: no payload has shown them yet.
+    /// The changed ones that no payload has shown yet.
     pub unseen: Vec<String>,
 }
 
-/// Every known key, in order.
+/// Every key, in order.
 ///
 /// # Errors
 /// The database fails.
@@ -135,10 +135,10 @@ pub fn disable(database: &Database, keys: &[String]) -> Result<TagChange> {
     })
 }
 
-/// Has `child` known under the name of `parent`; says whether that is new.
+/// Maps `child` to the name of `parent`; returns whether that is new.
 ///
 /// # Errors
-/// One of them is not known or not enabled, the two would make a chain, or the
+/// One of them does not exist or is not enabled, the two would make a chain, or the
 /// database fails.
 pub fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
     database.wait(async {
@@ -184,7 +184,7 @@ pub fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
     })
 }
 
-/// Has keys known under their own names again.
+/// Undoes the mappings of keys, which then have their own names again.
 ///
 /// # Errors
 /// A key is not known, or the database fails.

@@ -1,10 +1,10 @@
-//! The rows that name a text which cannot be stored, since what would be its id stands
-//! for another one, found before they are sent. Ids are made with a secret, so that
-//! it takes chance; then it costs these rows and not the payload.
+//! Finds the rows whose text cannot be stored because its id stands for another text,
+//! before they are sent. Ids are made with a secret, so that this takes chance. It costs
+//! these rows and not the payload.
 
 use std::collections::BTreeMap;
 
-use super::stored_texts::{Kind, KnownIds};
+use super::stored_texts::{Kind, MemoIds};
 use crate::pipeline::plan::LoadPlan;
 use crate::rows::batch::{Batch, RejectedRow, Values};
 
@@ -17,7 +17,7 @@ const SHOWN_MAX: usize = 80;
 pub(super) fn check(
     batch: &Batch,
     plan: &LoadPlan,
-    ids: &KnownIds,
+    ids: &MemoIds,
 ) -> Result<Option<(Batch, Vec<RejectedRow>)>, String> {
     let all = ids.label_sets.iter().chain(&ids.names);
     if all.copied().all(|id| id.is_some()) {

@@ -1,5 +1,5 @@
-//! One COPY and its transaction: begun when the partitions that it needs are held, and
-//! committed only while its generation counts on it.
+//! One COPY and its transaction. It begins when the partitions that it needs are held,
+//! and commits only while its generation counts on it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::diagnostics::hindrance::Hindrance;
 /// How often partitions are made again that somebody drops at the same time.
 const TRIES_MAX: u32 = 10;
 
-/// What a COPY is of.
+/// The parts of a COPY.
 pub(super) struct CopyOf {
     pub(super) database: Database,
     pub(super) generation: i64,
@@ -58,7 +58,8 @@ impl CopyError {
 }
 
 fn forgotten(doing: String) -> Failure {
-    // That is possible only without the lock of the source: whoever has it says so.
+    // Only a run without the lock of the source can meet this; the one with the lock says
+    // so.
     Failure::hindered(Some(Hindrance::Lost), doing).because(anyhow::anyhow!(
         "another run has taken back what this one had loaded"
     ))
@@ -124,7 +125,7 @@ impl CopyOf {
         Err(CopyError::Unheld)
     }
 
-    /// Whoever forgets the generation finds these rows, or they do not stay.
+    /// Holds the generation: whoever forgets it finds these rows, or they do not stay.
     async fn hold_generation(&self, connection: &mut PgConnection) -> Result<(), CopyError> {
         let held: Option<i64> =
             sqlx::query_scalar(include_str!("../../../sql/gristmill_generation.hold.sql"))

@@ -21,8 +21,8 @@ use crate::rows::batch::{Batch, Values};
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 
-/// What is handed to a COPY at a time. A batch of 1 MiB of a report makes one of these;
-/// of rows with long texts not all stand in memory at once.
+/// The bytes that are handed to a COPY at a time. A batch of 1 MiB of a report makes one
+/// piece; rows with long texts do not stand in memory all at once.
 const PIECE_BYTES: usize = 4 << 20;
 
 /// Postgres counts time from 2000-01-01.

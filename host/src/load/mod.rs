@@ -1,8 +1,8 @@
-//! Rows into staging: a COPY BINARY for each worker of a report, on a connection of
-//! its own.
+//! Loads rows into staging: one binary COPY for each worker of a report, on a connection
+//! of its own.
 //!
-//! A row that a table cannot hold is rejected here, before it is sent. What is
-//! loaded carries its generation and stays invisible until `publish` says so.
+//! A row that a table cannot hold is rejected here, before it is sent. Loaded rows carry
+//! their generation and stay invisible until `ledger/publish` makes it count.
 
 mod clash;
 mod copy;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::copy::{CopyError, CopyOf, ensure_partition};
 use self::encode::Encoder;
 pub use self::months::LoadableMonths;
-use self::stored_texts::{Kind, KnownIds, StoredTexts, TextIds};
+use self::stored_texts::{Kind, MemoIds, StoredTexts, TextIds};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -50,7 +50,8 @@ pub struct Loader {
     months: Arc<Mutex<MonthsMade>>,
 }
 
-/// What is there of the months that rows were of, by their first days.
+/// The partitions and report periods of the months that rows were of, by their first
+/// days.
 #[derive(Default)]
 struct MonthsMade {
     periods: HashMap<NaiveDate, i32>,
@@ -169,17 +170,17 @@ impl SinkWriter for ReportLoad<'_> {
             return Ok(rejects);
         }
         let encoder = Encoder::new(batch, self.plan);
-        let known = self.known_ids(&encoder);
+        let known = self.memo_ids(&encoder);
         let checked = validate::check(batch, self.plan, &known).map_err(|why| self.unlike(&why))?;
-        let Some((fit, unfit)) = checked else {
-            rejects.append(&mut self.send_fit(&encoder, batch, known)?);
+        let Some((valid, invalid)) = checked else {
+            rejects.append(&mut self.send_valid(&encoder, batch, known)?);
             return Ok(rejects);
         };
-        rejects.extend(unfit);
-        if fit.rows > 0 {
-            let encoder = Encoder::new(&fit, self.plan);
-            let known = self.known_ids(&encoder);
-            rejects.append(&mut self.send_fit(&encoder, &fit, known)?);
+        rejects.extend(invalid);
+        if valid.rows > 0 {
+            let encoder = Encoder::new(&valid, self.plan);
+            let known = self.memo_ids(&encoder);
+            rejects.append(&mut self.send_valid(&encoder, &valid, known)?);
         }
         Ok(rejects)
     }
@@ -194,12 +195,12 @@ impl SinkWriter for ReportLoad<'_> {
 }
 
 impl ReportLoad<'_> {
-    fn known_ids(&self, encoder: &Encoder<'_>) -> KnownIds {
+    fn memo_ids(&self, encoder: &Encoder<'_>) -> MemoIds {
         let Loader {
             label_sets, names, ..
         } = &self.loader;
         self.loader.database.wait(async {
-            KnownIds {
+            MemoIds {
                 label_sets: label_sets.known(encoder.texts(Kind::LabelSet)).await,
                 names: names.known(encoder.texts(Kind::Name)).await,
             }
@@ -207,12 +208,12 @@ impl ReportLoad<'_> {
     }
 
     /// Stores what is new of the texts; one that cannot be stored has no id.
-    fn stored_ids(&self, encoder: &Encoder<'_>, known: KnownIds) -> Result<KnownIds> {
+    fn stored_ids(&self, encoder: &Encoder<'_>, known: MemoIds) -> Result<MemoIds> {
         let Loader {
             label_sets, names, ..
         } = &self.loader;
         let stored = self.loader.database.wait(async {
-            Ok(KnownIds {
+            Ok(MemoIds {
                 label_sets: label_sets
                     .ids(encoder.texts(Kind::LabelSet), known.label_sets)
                     .await?,
@@ -224,11 +225,11 @@ impl ReportLoad<'_> {
 
     /// Sends rows that the table can hold; returns those with a text that cannot be
     /// stored.
-    fn send_fit(
+    fn send_valid(
         &mut self,
         encoder: &Encoder<'_>,
         batch: &Batch,
-        known: KnownIds,
+        known: MemoIds,
     ) -> Result<Vec<RejectedRow>> {
         let ids = self.stored_ids(encoder, known)?;
         let checked = clash::check(batch, self.plan, &ids).map_err(|why| self.unlike(&why))?;
@@ -238,14 +239,14 @@ impl ReportLoad<'_> {
         };
         if stored.rows > 0 {
             let encoder = Encoder::new(&stored, self.plan);
-            let ids = self.stored_ids(&encoder, self.known_ids(&encoder))?;
+            let ids = self.stored_ids(&encoder, self.memo_ids(&encoder))?;
             self.send_stored(&encoder, stored.rows, ids)?;
         }
         Ok(rejects)
     }
 
     /// Sends rows whose texts are stored.
-    fn send_stored(&mut self, encoder: &Encoder<'_>, rows: usize, ids: KnownIds) -> Result<()> {
+    fn send_stored(&mut self, encoder: &Encoder<'_>, rows: usize, ids: MemoIds) -> Result<()> {
         let text_ids = ids
             .complete()
             .ok_or_else(|| self.unlike("a text of it is not stored"))?;
@@ -358,7 +359,7 @@ impl ReportLoad<'_> {
     }
 }
 
-/// A door for the benchmark of the inner loops (`tests/bench`): a batch that fits as it
+/// A door for the benchmark of the inner loops (`tests/bench`): a valid batch as it
 /// is sent, but with ids and periods that no database has given.
 #[doc(hidden)]
 pub fn copy_bytes(batch: &Batch, plan: &LoadPlan, source_uuid: Uuid) -> Vec<u8> {

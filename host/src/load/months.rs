@@ -1,6 +1,6 @@
-//! The months that rows may be of, counted from the present one: each that is loaded
-//! costs partitions of many tables, so a stray row or a made-up payload must not open
-//! one.
+//! The months that rows may be of, counted from the present one. Each month that is
+//! loaded costs partitions of many tables, so a stray row or a made-up payload must not
+//! open one.
 
 use arrow_array::Array as _;
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
@@ -61,7 +61,7 @@ impl LoadableMonths {
             let Some(bound) = bound else {
                 continue;
             };
-            if let Some(reason) = self.unfit(bound.timestamp_micros()) {
+            if let Some(reason) = self.refusal(bound.timestamp_micros()) {
                 return Err(Failure::run(format!(
                     "payload `{}` is refused",
                     payload.path.display()
@@ -98,7 +98,7 @@ impl LoadableMonths {
             .iter()
             .filter_map(|row| {
                 let row = *row as usize;
-                let reason = self.unfit(starts.value(row))?;
+                let reason = self.refusal(starts.value(row))?;
                 let column = Some(PARTITION_COLUMN.to_string());
                 let code = "out-of-range".to_string();
                 Some(batch.places.reject(row, column, code, reason))
@@ -112,7 +112,7 @@ impl LoadableMonths {
     }
 
     /// Why an instant is not in these months.
-    fn unfit(&self, microseconds: i64) -> Option<String> {
+    fn refusal(&self, microseconds: i64) -> Option<String> {
         let loadable = self.microseconds();
         let (key, limit) = if microseconds < loadable.start {
             ("months-back", self.limits.back)
@@ -148,7 +148,7 @@ mod tests {
 
     fn reason(months: LoadableMonths, at: &str) -> Option<String> {
         let at: DateTime<Utc> = at.parse().unwrap();
-        months.unfit(at.timestamp_micros())
+        months.refusal(at.timestamp_micros())
     }
 
     #[test]

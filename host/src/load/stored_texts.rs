@@ -1,6 +1,6 @@
-//! Texts that are stored once and referred to from staging. A text gets its id by a
-//! digest with the tenant's secret, which the database makes: parallel loads agree on
-//! it without asking each other, and the secret stays where it is.
+//! Texts that are stored once, and that staging refers to. The database makes the id of a
+//! text, by a digest with the tenant's secret. So parallel loads agree on it without
+//! asking each other, and the secret stays where it is.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::pipeline::staging::Storage;
 use crate::rows::memo::TextMemo;
 
 /// Texts remembered as stored.
-const KNOWN_MAX: usize = 100_000;
+const MEMO_TEXTS_MAX: usize = 100_000;
 
 /// How often a text is asked for. A statement does not see what another load stores
 /// beside it, the next one does; what has no id then has none.
@@ -23,7 +23,7 @@ const LOOKS_MAX: u32 = 2;
 pub(super) enum Kind {
     /// The canonical JSON of labels, in `gristmill_label_set`.
     LabelSet,
-    /// What something is called, in `gristmill_name`.
+    /// A name, in `gristmill_name`.
     Name,
 }
 
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// What it is called for users.
+    /// Its name for users.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::LabelSet => "label set",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// What is known of the texts of a batch that are stored once, each kind in the order of
+/// A value for each text of a batch that is stored once, each kind in the order of
 /// `Encoder::texts`.
 pub(super) struct TextIds<I = i64> {
     pub(super) label_sets: Vec<I>,
@@ -68,9 +68,9 @@ pub(super) struct TextIds<I = i64> {
 }
 
 /// Their ids, as far as the texts are known to be stored.
-pub(super) type KnownIds = TextIds<Option<i64>>;
+pub(super) type MemoIds = TextIds<Option<i64>>;
 
-impl KnownIds {
+impl MemoIds {
     /// `None` unless all of them have one.
     pub(super) fn complete(self) -> Option<TextIds> {
         Some(TextIds {
@@ -84,7 +84,7 @@ pub(super) struct StoredTexts {
     database: Database,
     kind: Kind,
     /// The ids of what is stored already.
-    known: Mutex<TextMemo<i64>>,
+    memo: Mutex<TextMemo<i64>>,
 }
 
 impl StoredTexts {
@@ -92,14 +92,14 @@ impl StoredTexts {
         Self {
             database,
             kind,
-            known: Mutex::new(TextMemo::new(KNOWN_MAX)),
+            memo: Mutex::new(TextMemo::new(MEMO_TEXTS_MAX)),
         }
     }
 
     /// The ids of the texts that are known to be stored, in the order of these.
     pub(super) async fn known<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Vec<Option<i64>> {
-        let known = self.known.lock().await;
-        texts.map(|text| known.get(text).copied()).collect()
+        let memo = self.memo.lock().await;
+        texts.map(|text| memo.get(text).copied()).collect()
     }
 
     /// The ids of texts, in the order of these; what is not in `known` is stored, if
@@ -119,11 +119,12 @@ impl StoredTexts {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let mut known = self.known.lock().await;
-        // What another worker has stored in the meantime; mostly both have the same ones.
+        let mut memo = self.memo.lock().await;
+        // Another worker may have stored them in the meantime; mostly both have the same
+        // ones.
         let mut found: HashMap<&str, Option<i64>> = missing
             .iter()
-            .map(|(_, text)| (*text, known.get(text).copied()))
+            .map(|(_, text)| (*text, memo.get(text).copied()))
             .collect();
         for _ in 0..LOOKS_MAX {
             let new: Vec<&str> = found
@@ -147,7 +148,7 @@ impl StoredTexts {
             }
             for (text, id) in new.into_iter().zip(stored) {
                 if let Some(id) = id {
-                    known.insert(text, id);
+                    memo.insert(text, id);
                     found.insert(text, Some(id));
                 }
             }

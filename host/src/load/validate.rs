@@ -1,5 +1,5 @@
-//! The rows that a table cannot hold, found before they are sent: binary COPY leaves
-//! Postgres no way to refuse one row and take the others.
+//! Validates rows before they are sent: finds those that a table cannot hold. Binary COPY
+//! leaves Postgres no way to refuse one row and take the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use arrow_array::{Array, StringArray};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::month_of;
-use super::stored_texts::KnownIds;
+use super::stored_texts::MemoIds;
 use crate::pipeline::plan::{LoadPlan, Target};
 use crate::pipeline::staging::{Counts, Storage};
 use crate::rows::batch::{Batch, RejectedRow, Values, instant};
@@ -21,18 +21,18 @@ const LABEL_VALUE_BYTES_MAX: usize = 512;
 const SHOWN_MAX: usize = 80;
 
 /// Why a value cannot be stored: code and message.
-type Unfit = (&'static str, String);
+type Fault = (&'static str, String);
 
 /// Takes out the rows that the table cannot hold; `None` when it can hold all of them.
-/// What is stored already fits: label sets that have an id in `known` are not looked
+/// Stored texts are valid: label sets that have an id in `known` are not looked
 /// into. The batch must be of the plan's schema.
 pub(super) fn check(
     batch: &Batch,
     plan: &LoadPlan,
-    known: &KnownIds,
+    known: &MemoIds,
 ) -> Result<Option<(Batch, Vec<RejectedRow>)>, String> {
-    let mut unfit: BTreeMap<usize, (String, Unfit)> = BTreeMap::new();
-    let mut texts_fit = true;
+    let mut faults: BTreeMap<usize, (String, Fault)> = BTreeMap::new();
+    let mut texts_valid = true;
     let mut known = known.label_sets.iter();
     for ((array, field), target) in batch
         .columns
@@ -44,24 +44,24 @@ pub(super) fn check(
             .ok_or_else(|| format!("column `{}` is of no known kind", field.name))?;
         // Text that repeats is checked once per distinct value.
         if let Values::Dictionary(keys, texts) = values {
-            let fits = |text: &str| unfit_text(text, target).is_none();
-            let all_fit = match target.storage {
-                Storage::LabelSet => label_sets_fit(texts, &mut known, fits),
-                _ => texts.iter().flatten().all(fits),
+            let is_valid = |text: &str| text_fault(text, target).is_none();
+            let all_valid = match target.storage {
+                Storage::LabelSet => label_sets_valid(texts, &mut known, is_valid),
+                _ => texts.iter().flatten().all(is_valid),
             };
-            if all_fit && !(target.required && keys.null_count() > 0) {
+            if all_valid && !(target.required && keys.null_count() > 0) {
                 continue;
             }
-            texts_fit &= all_fit;
+            texts_valid &= all_valid;
         }
-        if seen_to_fit(&values, target) {
+        if seen_valid(&values, target) {
             continue;
         }
         // A text of many rows is looked into once.
-        let of_texts: Vec<Option<Unfit>> = match values {
+        let of_texts: Vec<Option<Fault>> = match values {
             Values::Dictionary(_, texts) => texts
                 .iter()
-                .map(|text| text.and_then(|text| unfit_text(text, target)))
+                .map(|text| text.and_then(|text| text_fault(text, target)))
                 .collect(),
             _ => Vec::new(),
         };
@@ -70,28 +70,28 @@ pub(super) fn check(
                 Values::Dictionary(keys, _) => keys.key(row),
                 _ => None,
             };
-            let unfit_here = match key {
+            let fault = match key {
                 Some(key) => of_texts[key].clone(),
-                None => unfit_value(&values, row, target),
+                None => value_fault(&values, row, target),
             };
-            if let Some(reason) = unfit_here {
-                unfit.entry(row).or_insert((field.name.clone(), reason));
+            if let Some(reason) = fault {
+                faults.entry(row).or_insert((field.name.clone(), reason));
             }
         }
     }
-    if unfit.is_empty() && texts_fit {
+    if faults.is_empty() && texts_valid {
         return Ok(None);
     }
-    let rows: Vec<u32> = unfit.keys().map(|row| *row as u32).collect();
+    let rows: Vec<u32> = faults.keys().map(|row| *row as u32).collect();
     // The texts of these rows must go with them: what a dictionary holds is stored.
     let kept = batch
         .without(&rows)
-        .and_then(|kept| match texts_fit {
+        .and_then(|kept| match texts_valid {
             true => Ok(kept),
             false => kept.part(0, kept.rows),
         })
         .map_err(|error| error.to_string())?;
-    let rejects = unfit
+    let rejects = faults
         .into_iter()
         .map(|(row, (column, (code, message)))| {
             batch
@@ -102,22 +102,24 @@ pub(super) fn check(
     Ok(Some((kept, rejects)))
 }
 
-/// Whether the label sets of a column fit: those that have an id do. Takes the ids of all
-/// of them, so that those of the next column are next.
-fn label_sets_fit<'i>(
+/// Whether the label sets of a column are valid, as those with an id are. Takes the ids of
+/// all of them, so that those of the next column are next.
+fn label_sets_valid<'i>(
     texts: &StringArray,
     known: &mut impl Iterator<Item = &'i Option<i64>>,
-    fits: impl Fn(&str) -> bool,
+    is_valid: impl Fn(&str) -> bool,
 ) -> bool {
     texts
         .iter()
         .flatten()
         .zip(known)
-        .fold(true, |all, (text, id)| all && (id.is_some() || fits(text)))
+        .fold(true, |all, (text, id)| {
+            all && (id.is_some() || is_valid(text))
+        })
 }
 
-/// Whether a column is quickly seen to fit, in every row; else each is looked at.
-fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
+/// Whether a column is quickly seen to be valid in every row; else each row is looked at.
+fn seen_valid(values: &Values<'_>, target: &Target) -> bool {
     match (values, target.storage) {
         (Values::Float64(numbers), Storage::FixedPoint { scale, counts }) => {
             // Far enough from the nearer end of the range for any rounding.
@@ -127,9 +129,9 @@ fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
                 && numbers
                     .values()
                     .iter()
-                    .fold(true, |fit, number| fit & (number.abs() < most))
+                    .fold(true, |valid, number| valid & (number.abs() < most))
         }
-        // What is between two that fit does.
+        // Every instant between two valid ones is valid.
         (Values::Timestamp(instants), _) if instants.null_count() == 0 => {
             let ends = (
                 instants.values().iter().min(),
@@ -143,7 +145,7 @@ fn seen_to_fit(values: &Values<'_>, target: &Target) -> bool {
     }
 }
 
-fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit> {
+fn value_fault(values: &Values<'_>, row: usize, target: &Target) -> Option<Fault> {
     if values.is_null(row) {
         return target.required.then(|| {
             (
@@ -155,7 +157,7 @@ fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit
     match (values, target.storage) {
         (Values::Float64(numbers), Storage::FixedPoint { scale, counts }) => {
             let number = numbers.value(row);
-            (!fits(number, scale, counts)).then(|| {
+            (!is_representable(number, scale, counts)).then(|| {
                 let end = |count: i64| format!("{:.0}", count as f64 / power_of_ten(scale));
                 let held = match counts {
                     Counts::ALL => format!("up to {}", end(counts.most)),
@@ -184,18 +186,18 @@ fn unfit_value(values: &Values<'_>, row: usize, target: &Target) -> Option<Unfit
             })
         }
         (Values::Utf8(_) | Values::Dictionary(..), _) => {
-            values.text(row).and_then(|text| unfit_text(text, target))
+            values.text(row).and_then(|text| text_fault(text, target))
         }
         _ => None,
     }
 }
 
-fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
+fn text_fault(text: &str, target: &Target) -> Option<Fault> {
     if text.contains('\0') {
         return Some(("nul-byte", "text with a NUL byte cannot be stored".into()));
     }
     match target.storage {
-        Storage::LabelSet => unfit_labels(text),
+        Storage::LabelSet => labels_fault(text),
         Storage::Text {
             characters_max: Some(most),
         }
@@ -209,8 +211,8 @@ fn unfit_text(text: &str, target: &Target) -> Option<Unfit> {
     }
 }
 
-fn unfit_labels(text: &str) -> Option<Unfit> {
-    let unfit = |reason: &str| {
+fn labels_fault(text: &str) -> Option<Fault> {
+    let not_labels = |reason: &str| {
         let shown: String = text.chars().take(SHOWN_MAX).collect();
         let rest = if shown.len() < text.len() { "…" } else { "" };
         let message = format!("`{}{rest}`: {reason}", shown.escape_debug());
@@ -218,10 +220,10 @@ fn unfit_labels(text: &str) -> Option<Unfit> {
     };
     let labels = match serde_json::from_str::<Labels>(text) {
         Ok(labels) => labels,
-        Err(error) => return unfit(&error.to_string()),
+        Err(error) => return not_labels(&error.to_string()),
     };
     if labels.hold_nul {
-        return unfit("it holds a NUL character");
+        return not_labels("it holds a NUL character");
     }
     let (key, bytes) = labels.too_long?;
     let key: String = key.chars().take(SHOWN_MAX).collect();
@@ -234,12 +236,12 @@ fn unfit_labels(text: &str) -> Option<Unfit> {
     ))
 }
 
-fn fits(number: f64, scale: u32, counts: Counts) -> bool {
+fn is_representable(number: f64, scale: u32, counts: Counts) -> bool {
     fixed_point(number, scale).is_some_and(|count| counts.hold(count))
 }
 
-/// What is wrong with the labels of a set. They are looked at one after another, and
-/// none is kept: as a map, a set can take many times its text.
+/// The problem with the labels of a set. They are looked at one after another, and none
+/// is kept: as a map, a set can take many times its text.
 #[derive(Default)]
 struct Labels {
     hold_nul: bool,
@@ -275,7 +277,7 @@ impl<'de> Deserialize<'de> for Labels {
     }
 }
 
-/// A number as a whole count of 10^-scale; `None` when that does not fit.
+/// A number as a whole count of 10^-scale; `None` when that is out of range.
 fn fixed_point(number: f64, scale: u32) -> Option<i64> {
     scaled(number, power_of_ten(scale))
 }
@@ -309,16 +311,16 @@ mod tests {
     #[test]
     fn only_label_sets_without_an_id_are_looked_into() {
         let columns = [vec!["new", "bad", "stored"], vec!["stored", "new"]].map(StringArray::from);
-        let fit = |ids: &[Option<i64>]| {
+        let valid = |ids: &[Option<i64>]| {
             let looked_into = RefCell::new(Vec::new());
             let mut known = ids.iter();
-            let fit = columns.each_ref().map(|texts| {
-                label_sets_fit(texts, &mut known, |text| {
+            let valid = columns.each_ref().map(|texts| {
+                label_sets_valid(texts, &mut known, |text| {
                     looked_into.borrow_mut().push(text.to_owned());
                     text == "new"
                 })
             });
-            (fit, looked_into.into_inner())
+            (valid, looked_into.into_inner())
         };
         let words = |words: &[&str]| {
             words
@@ -326,13 +328,13 @@ mod tests {
                 .map(|word| (*word).to_owned())
                 .collect::<Vec<_>>()
         };
-        // A set that does not fit takes nothing from the column behind its own.
+        // An invalid set takes nothing from the column behind its own.
         assert_eq!(
-            fit(&[None, None, Some(1), Some(1), None]),
+            valid(&[None, None, Some(1), Some(1), None]),
             ([false, true], words(&["new", "bad", "new"]))
         );
         assert_eq!(
-            fit(&[Some(2), Some(3), Some(1), Some(1), Some(2)]),
+            valid(&[Some(2), Some(3), Some(1), Some(1), Some(2)]),
             ([true, true], words(&[]))
         );
     }
@@ -352,9 +354,9 @@ mod tests {
             (9.3e12, false),
             (f64::NAN, false),
         ] {
-            assert_eq!(fits(number, 6, counts), expected, "{number}");
+            assert_eq!(is_representable(number, 6, counts), expected, "{number}");
         }
-        assert!(fits(9_223_372_036_854.0, 6, Counts::ALL));
+        assert!(is_representable(9_223_372_036_854.0, 6, Counts::ALL));
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! Payloads opened in a thread of their own, one ahead of whoever runs them.
-//! Opening reads a payload through and takes one processor; what happens meanwhile,
-//! the migration before the first one and the summary of the one before, is the
-//! database's work and leaves one idle.
+//! Opens payloads in a thread of its own, one ahead of the run. Opening reads a payload
+//! through and takes one processor. Meanwhile the database migrates, or summarizes the
+//! payload before, and leaves one processor idle.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};

@@ -25,7 +25,7 @@ const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 /// ends at 1032, which only a bomb is near.
 const UNPACKED_RATIO_MAX: u64 = 250;
 
-/// What any tarball may unpack to: a report of one idle hour is repetitive.
+/// Any tarball may unpack to this: a report of one idle hour is repetitive.
 const UNPACKED_BYTES_FREE: u64 = 64 << 20;
 
 /// Bytes of an extension header: times and one name.
@@ -46,7 +46,7 @@ pub(super) enum TarballFault {
     /// Something is in it that no payload holds.
     Refused(String),
     NoManifest,
-    /// What the caller did with a member failed.
+    /// The caller failed at a member.
     Callback(Failure),
 }
 

@@ -1,6 +1,6 @@
-//! What a cluster may be called: its id, which manifests and arguments say, and its
-//! alias, which people give it. Whoever takes one of them asks here; the tables repeat
-//! both in every row and have no room for more.
+//! The names of a cluster: its id, which manifests and arguments give, and its alias,
+//! which people give it. Both are validated here, since the tables repeat them in every
+//! row and have no room for more.
 
 use crate::diagnostics::failure::{Failure, Result};
 

@@ -1,9 +1,9 @@
-//! Payloads as they arrive: a tarball, a directory, or a single CSV.
+//! Payloads as they arrive: a tarball, a directory, or a single CSV file.
 //!
-//! A payload is read in two passes: the manifest first, wherever it stands, then
-//! the reports one after another as chunks of bytes. Nothing is unpacked to disk
-//! and nothing is held whole in memory. A payload is opened once, and everything goes
-//! by what was opened. What a report's rows mean is not known here.
+//! A payload is read in two passes: first the manifest, wherever it stands, then the
+//! reports one after another as chunks of bytes. Nothing is unpacked to disk and nothing
+//! is held whole in memory. A payload is opened once, and everything goes by the opened
+//! file. This room does not know what the rows of a report mean.
 
 mod ahead;
 mod archive;

@@ -1,6 +1,6 @@
-//! A file of a payload that was opened once: which file it is, how it looked then, and
-//! its bytes. All that comes later goes by the descriptor, so that whoever renames
-//! another file to its place, or writes into it, does not have that taken for this one.
+//! A file of a payload, opened once: its identity, its looks at that time, and its bytes.
+//! Everything later goes by the descriptor, so that a file which is renamed to its place,
+//! or written into, is not taken for this one.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,9 +15,10 @@ pub struct Look {
     device: u64,
     inode: u64,
     pub bytes: i64,
-    /// Of the contents, in nanoseconds since the epoch; anybody who owns it can set it.
+    /// The time of the contents, in nanoseconds since the epoch; any owner of the file
+    /// can set it.
     pub modified: i128,
-    /// Of the contents, name or rights; nobody can set it.
+    /// The time of the contents, name or rights; nobody can set it.
     changed: i128,
 }
 
@@ -45,7 +46,7 @@ impl Look {
     }
 }
 
-/// What the system calls a file that is no plain one; `None` for a plain one.
+/// The system's name for the kind of a file that is no plain one; `None` for a plain one.
 pub fn other_kind(stat: &Stat) -> Option<&'static str> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => None,
@@ -113,7 +114,7 @@ pub struct Bytes<'o> {
     file: &'o File,
     offset: u64,
     hasher: Sha256,
-    /// What the system said last when it did not give any.
+    /// The last error of the system when it gave none.
     error: Option<io::Error>,
 }
 
@@ -127,8 +128,8 @@ impl Bytes<'_> {
         Ok(hex::encode(self.hasher.finalize()))
     }
 
-    /// What the system said when it did not give any bytes. Libraries in between wrap
-    /// it in words of their own.
+    /// The error of the system when it gave no bytes. Libraries in between wrap it in
+    /// words of their own.
     pub fn error(&self) -> Option<&io::Error> {
         self.error.as_ref()
     }

@@ -1,8 +1,8 @@
-//! A payload as one tarball, so that it can be kept.
+//! Packs a payload as one tarball, so that it can be kept.
 //!
-//! A tarball stays as it is, byte for byte. Anything else becomes one whose bytes
-//! depend on what is in it alone: no times, no owners, the manifest first. It is what
-//! was opened and loaded, or nothing.
+//! A tarball stays as it is, byte for byte. Anything else becomes a tarball whose bytes
+//! depend on its contents alone: no times, no owners, the manifest first. It holds what
+//! was opened and loaded, or is not made.
 
 use std::io::{self, Read, Write};
 

@@ -26,7 +26,7 @@ const HEADER: &str = "\
 /// The version of the file's form.
 const VERSION: u32 = 1;
 
-/// What was locked of a stage.
+/// The locked component of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LockedStage {

@@ -1,8 +1,7 @@
-//! Rows on their way: columns as Arrow arrays, and for every row the place in the
-//! report file that it came from.
+//! Batches: columns as Arrow arrays, and for every row its place in the report file.
 //!
-//! A batch trusts its arrays; `stage::crossing` checks what stages return before
-//! it becomes one.
+//! A batch trusts its arrays; `stage::crossing` checks the columns that a stage returns
+//! before it makes a batch of them.
 
 use std::sync::Arc;
 
@@ -104,7 +103,7 @@ impl Raw {
     }
 }
 
-/// What there is of the bytes from one place to another.
+/// The bytes from one place to another, as far as they are there.
 fn part(bytes: &[u8], from: u64, to: u64) -> &[u8] {
     let end = bytes.len() as u64;
     &bytes[from.min(end) as usize..to.min(end) as usize]
@@ -256,7 +255,7 @@ impl Batch {
         }
     }
 
-    /// What its columns take.
+    /// The memory of its columns.
     pub fn memory_bytes(&self) -> usize {
         self.columns
             .iter()

@@ -7,8 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 
-/// What the values of a column are. The same words as `column-type` in
-/// `wit/stage.wit`.
+/// The type of the values of a column, in the words of `column-type` in `wit/stage.wit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnType {

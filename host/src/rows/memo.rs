@@ -1,9 +1,10 @@
-//! Texts that were looked into before, with what came of it: what repeats from batch
-//! to batch is looked into once.
+//! A memo of texts: keeps what was found out about each, so that a text that repeats from
+//! batch to batch is looked into once.
 //!
-//! A text is known by its fingerprint, 128 bits of a hash. To keep the texts and compare
-//! them would read memory that is in no cache. Two texts of one fingerprint are not to be
-//! expected among all the texts there are, nor to be made: nobody knows the seed.
+//! The memo knows a text by its fingerprint, 128 bits of a hash. To keep the texts and
+//! compare them would read memory that is in no cache. Two texts of one fingerprint are
+//! not to be expected among all the texts there are, nor to be made: nobody knows the
+//! seed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,7 +24,7 @@ impl<V> TextMemo<V> {
         Self {
             values: HashMap::default(),
             texts_max,
-            // Of the standard library, which asks the system for it.
+            // The standard library asks the system for it.
             seed: RandomState::new().hash_one(0),
         }
     }
@@ -50,24 +51,24 @@ mod tests {
 
     #[test]
     fn texts_are_told_apart_and_bounded() {
-        let mut known = TextMemo::new(2);
-        known.insert("a", 1);
-        known.insert("b", 2);
-        assert_eq!((known.get("a"), known.get("b")), (Some(&1), Some(&2)));
-        assert_eq!((known.get(""), known.get("ab")), (None, None));
-        known.insert("c", 3);
-        assert_eq!((known.get("a"), known.get("c")), (None, Some(&3)));
+        let mut memo = TextMemo::new(2);
+        memo.insert("a", 1);
+        memo.insert("b", 2);
+        assert_eq!((memo.get("a"), memo.get("b")), (Some(&1), Some(&2)));
+        assert_eq!((memo.get(""), memo.get("ab")), (None, None));
+        memo.insert("c", 3);
+        assert_eq!((memo.get("a"), memo.get("c")), (None, Some(&3)));
     }
 
     #[test]
     fn every_byte_of_a_long_text_counts() {
-        let mut known = TextMemo::new(usize::MAX);
+        let mut memo = TextMemo::new(usize::MAX);
         for length in [1, 15, 16, 17, 128, 129, 240, 241, 300, 1_025] {
             for at in 0..length {
                 let mut text = "x".repeat(length);
                 text.replace_range(at..=at, "y");
-                assert_eq!(known.get(&text), None, "{at} of {length}");
-                known.insert(&text, at);
+                assert_eq!(memo.get(&text), None, "{at} of {length}");
+                memo.insert(&text, at);
             }
         }
     }

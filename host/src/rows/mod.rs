@@ -1,4 +1,4 @@
-//! Rows on their way: the types of their columns, batches of them, and a memo of texts.
+//! Rows: the types of their columns, batches of them, and a memo of texts.
 
 pub mod batch;
 pub mod column;

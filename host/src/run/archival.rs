@@ -1,5 +1,5 @@
-//! A payload on its way into the archive while it is loaded. What of it is not in the
-//! records at the end is removed.
+//! Archives a payload while it is loaded. At the end, files that are not in the records
+//! are removed.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,10 @@ use crate::ledger::publish::{ArchiveEntry, Upload};
 use crate::payload::Payload;
 use crate::terminal;
 
-/// What of a payload is in the archive so far.
+/// The part of a payload that the archive has so far.
 #[derive(Debug, Default)]
 pub(super) struct Archival {
-    keeping: Option<ArchiveWrite>,
+    pending: Option<ArchiveWrite>,
     written: Option<WrittenFile>,
 }
 
@@ -29,13 +29,13 @@ impl Archival {
         payload: &Payload,
         upload: &mut Upload,
     ) -> Result<Self> {
-        let keeping = archive
-            // What was loaded before is in the archive, but for accidents.
+        let pending = archive
+            // Files that were loaded before are in the archive, but for accidents.
             .filter(|_| !upload.open_files.is_empty())
-            .map(|archive| upload.begin_keeping(archive, payload))
+            .map(|archive| upload.begin_archiving(archive, payload))
             .transpose()?;
         Ok(Self {
-            keeping,
+            pending,
             written: None,
         })
     }
@@ -50,12 +50,12 @@ impl Archival {
         payload: &Payload,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let Some(keeping) = &self.keeping else {
+        let Some(pending) = &self.pending else {
             return work();
         };
         let stop = AtomicBool::new(false);
         let (worked, written) = thread::scope(|scope| {
-            let writing = scope.spawn(|| keeping.write(payload, &stop));
+            let writing = scope.spawn(|| pending.write(payload, &stop));
             let worked = work();
             stop.store(worked.is_err(), Ordering::Relaxed);
             let written = writing.join();
@@ -86,23 +86,23 @@ impl Archival {
         if held.covers {
             return Ok(None);
         }
-        let keeping = match self.keeping.take() {
-            Some(keeping) => keeping,
-            None => upload.begin_keeping(archive, payload)?,
+        let pending = match self.pending.take() {
+            Some(pending) => pending,
+            None => upload.begin_archiving(archive, payload)?,
         };
-        let keeping = self.keeping.insert(keeping);
+        let pending = self.pending.insert(pending);
         let written = match self.written.take() {
             Some(written) => written,
-            None => keeping.write(payload, &AtomicBool::new(false))?,
+            None => pending.write(payload, &AtomicBool::new(false))?,
         };
         let written = self.written.insert(written);
-        let kept = upload.place(keeping, written, payload, here)?;
+        let kept = upload.place(pending, written, payload, here)?;
         for (bad, found) in &held.bad {
             terminal::say(&healed(bad, found, &kept));
         }
         let superseded = held.superseded_by(&kept);
         Ok(Some(ArchiveEntry {
-            keeping,
+            pending,
             kept,
             superseded,
         }))
@@ -110,18 +110,18 @@ impl Archival {
 
     /// The payload is in the records.
     pub(super) fn recorded(&mut self) {
-        self.keeping = None;
+        self.pending = None;
     }
 
-    /// Removes what is not in the records; `result` is what came of the payload.
+    /// Removes files that are not in the records; `result` is that of the payload.
     ///
     /// # Errors
-    /// That of the payload; or it cannot be removed.
+    /// The payload failed, or a file cannot be removed.
     pub(super) fn end<T>(self, upload: &mut Upload, result: Result<T>) -> Result<T> {
-        let Some(keeping) = self.keeping else {
+        let Some(pending) = self.pending else {
             return result;
         };
-        match (result, upload.discard(keeping)) {
+        match (result, upload.discard(pending)) {
             (Ok(came), discarded) => discarded.map(|()| came),
             (Err(failure), Ok(())) => Err(failure),
             (Err(failure), Err(also)) => Err(failure.followed_by(&also)),
@@ -129,7 +129,7 @@ impl Archival {
     }
 }
 
-/// What was done about an archived payload that was not what was put there.
+/// Tells how a damaged or missing archived payload was replaced.
 fn healed(bad: &ArchivedPayload, found: &FileCondition, kept: &ArchivedPayload) -> String {
     let shown = match bad.path() {
         Ok(path) => path.display().to_string(),

@@ -1,5 +1,5 @@
-//! Payloads into the generation of an upload, and the threshold for what is rejected of
-//! them.
+//! Ingests payloads into the generation of an upload, and checks the threshold for
+//! rejected rows.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,17 +28,17 @@ const WORKERS_MAX: usize = 4;
 /// Rejected rows that the message of a failed payload shows.
 const REJECTS_SHOWN: usize = 3;
 
-/// What ingesting needs besides a payload.
+/// The settings of ingesting, besides a payload.
 #[derive(Clone, Copy)]
 pub struct Ingestion<'a> {
     pub plan: &'a Plan,
     pub database: &'a Database,
     pub workers: usize,
-    /// Where what stages break at is kept as cases.
+    /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
 }
 
-/// What came of it.
+/// The result of ingesting a payload.
 #[derive(Debug, Default)]
 pub(super) struct IngestOutput {
     pub(super) files: Vec<IngestedFile>,
@@ -68,24 +68,24 @@ impl Words {
     }
 }
 
-/// What is loaded of a payload.
+/// The part of a payload that is loaded.
 #[derive(Clone, Copy)]
 pub(super) struct Selection<'a> {
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
-    /// Of them, the rows of other hours than these.
+    /// Rows of these hours are left out.
     pub(super) reused: &'a ReusedHours,
 }
 
 impl Ingestion<'_> {
-    /// What the database has now of the sets.
+    /// The words of the sets that the database has now.
     pub(super) fn words(&self) -> Result<Words> {
         Ok(Words {
             enabled_tag_keys: publish::enabled_tag_keys(self.database)?,
         })
     }
 
-    /// Loads what is wanted of a payload into staging, and shows what stages logged.
+    /// Loads the selected part of a payload into staging, and shows what stages logged.
     pub(super) fn payload(
         &self,
         payload: &Payload,
@@ -135,7 +135,7 @@ impl Ingestion<'_> {
         let stage_seconds = stages
             .map(|(stage, time)| (stage, time.as_secs_f64()))
             .collect();
-        // What went wrong first is what the user needs to hear.
+        // The user needs to hear the first failure.
         let files = match (files, kept) {
             (Ok(_), Err(failure)) => Err(failure),
             (files, _) => files,
@@ -159,23 +159,23 @@ impl Ingestion<'_> {
         &self,
         failure: Failure,
         rejects: &Rejects<'_>,
-        rejecting: RejectOrigin,
+        origin: RejectOrigin,
     ) -> Failure {
         if rejects.exceeded().is_none() {
             return failure;
         }
-        let kept = quarantine::keep_allowed(self.database, rejecting, rejects);
+        let kept = quarantine::keep_allowed(self.database, origin, rejects);
         match kept {
             Ok(()) => failure.hint(format!(
                 "nothing of the payload was published; {} of the rows are in quarantine under run {}",
                 grouped(rejects.rows()),
-                rejecting.run_id
+                origin.run_id
             )),
             Err(also) => failure.followed_by(&also),
         }
     }
 
-    /// Writes what stages broke at as cases, and says how to run them.
+    /// Writes the rows that stages broke at as cases, and says how to run them.
     fn keep_captures(&self, progress: &Progress) -> Result<()> {
         let (Some(directory), Some(captures)) = (self.capture, &progress.captures) else {
             return Ok(());

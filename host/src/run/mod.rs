@@ -1,5 +1,5 @@
-//! A payload from open to published, a replay, a replay of rows in quarantine: each is a
-//! [`task`] that goes through one skeleton.
+//! Runs payloads: a payload from open to published, a replay, a replay of rows in
+//! quarantine. Each is a [`task`] that goes through one skeleton.
 
 mod archival;
 mod ingestion;
@@ -29,7 +29,7 @@ pub struct Runner<'a> {
     /// Workers of each payload.
     workers: usize,
     archive: Option<Archive>,
-    /// Where to keep what stages stop at.
+    /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Runner<'a> {
         self.database.connections().payloads()
     }
 
-    /// Runs a payload, which was opened or could not be; says what it came to, and why it
+    /// Runs a payload, which was opened or could not be; returns its result, and why it
     /// failed.
     pub fn run(&self, path: &Path, payload: Result<Payload>) -> (PayloadResult, Option<Failure>) {
         let ingestion = Ingestion {
@@ -68,8 +68,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Where the payloads of a pipeline are kept, if they are; refused when that is another
-/// database's archive.
+/// The archive of a pipeline, if it has one; refused when it is another database's.
 fn archive_of(plan: &Plan, database: &Database) -> Result<Option<Archive>> {
     if !plan.archive.keep {
         return Ok(None);

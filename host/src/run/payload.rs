@@ -1,4 +1,4 @@
-//! One payload from its tarball to the tables, and what it came to.
+//! Runs one payload, from its tarball to the tables, and tells its result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::load::LoadableMonths;
 use crate::payload::Payload;
 use crate::terminal;
 
-/// What one payload came to.
+/// The result of one payload.
 #[derive(Debug, Serialize)]
 pub struct PayloadResult {
     pub payload: String,
@@ -160,7 +160,7 @@ pub(super) struct PayloadWork {
     archival: Archival,
     /// The listed files that the payload brought, wanted or not.
     here: Vec<String>,
-    /// Of the plan, with the words that stages are bound to.
+    /// The fingerprint of the plan, with the words that stages are bound to.
     fingerprint: String,
     /// The earlier uploads whose hours it reuses.
     reuse: Reuse,
@@ -174,8 +174,8 @@ impl<'a> PayloadTask<'a> {
         }
     }
 
-    /// Runs the payload, which was opened or could not be; says what it came to, and why
-    /// it failed.
+    /// Runs the payload, which was opened or could not be; returns its result, and why it
+    /// failed.
     pub(super) fn run(
         mut self,
         ingestion: Ingestion<'_>,
@@ -287,14 +287,14 @@ impl Task for PayloadTask<'_> {
             self.nothing_new(ingestion.database, &work.payload, upload)?;
             return Ok(End::Unchanged(RunState::Unchanged));
         }
-        let completing = CompletionTerms {
+        let terms = CompletionTerms {
             engine: ingestion.plan.engine,
             sums: self.result.sums(),
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
             reuse: &work.reuse,
         };
-        let completed = upload.complete(files, &completing, archived.as_ref())?;
+        let completed = upload.complete(files, &terms, archived.as_ref())?;
         if is_new {
             archival.recorded();
         }
@@ -339,11 +339,11 @@ impl PayloadTask<'_> {
         let ingested = ingestion.payload(payload, &loader, words, selection, &rejects);
         ingested.map_err(|failure| {
             self.result.rows_rejected = rejects.rows();
-            ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+            ingestion.with_allowed_kept(failure, &rejects, open.reject_origin())
         })
     }
 
-    /// Nothing of the payload was new: says what is known of its upload.
+    /// Tells of an upload that had nothing new.
     fn nothing_new(
         &mut self,
         database: &Database,

@@ -1,5 +1,5 @@
-//! Payloads that have rows in quarantine once more, each in place of all that it made:
-//! rows that the pipeline takes now are resolved.
+//! Replays payloads that have rows in quarantine, each in place of all that it made. Rows
+//! that the pipeline takes now are resolved.
 
 use serde::Serialize;
 
@@ -11,13 +11,13 @@ use crate::ledger::publish::replace::Holder;
 use crate::ledger::quarantine::{self, OpenUpload};
 use crate::ledger::source;
 
-/// What replaying payloads with rows in quarantine needs.
+/// The settings of replaying payloads with rows in quarantine.
 pub struct QuarantineReplay<'a> {
     pub ingestion: Ingestion<'a>,
     pub archives: Archives,
 }
 
-/// What came of the rows of a payload.
+/// The result for the rows of a payload.
 #[derive(Debug, Serialize)]
 pub struct ReplayedRows {
     pub payload: String,

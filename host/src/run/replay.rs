@@ -1,5 +1,5 @@
-//! Archived payloads once more, through the pipeline as it is now, in the place of what
-//! they made before.
+//! Replays archived payloads through the pipeline as it is now, in place of what they
+//! made before.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -23,7 +23,7 @@ use crate::ledger::summarize;
 use crate::load::LoadableMonths;
 use crate::payload::{Manifest, Payload};
 
-/// What a replay of days came to.
+/// The result of a replay of days.
 #[derive(Debug, Serialize)]
 pub struct ReplayResult {
     cluster_id: String,
@@ -44,7 +44,7 @@ pub(super) struct Replayable {
     tarballs: Vec<ArchivedPayload>,
 }
 
-/// What replaying a source's payloads needs.
+/// The settings of replaying a source's payloads.
 pub struct Replay<'a> {
     pub ingestion: Ingestion<'a>,
     pub archives: Archives,
@@ -66,8 +66,8 @@ struct ReplayWork {
 }
 
 impl Replay<'_> {
-    /// Replays the payloads that hold some days, each with all of its days; says what
-    /// came of those before one failed, and why it did.
+    /// Replays the payloads that hold some days, each with all of its days; returns the
+    /// result of those before one failed, and why it did.
     ///
     /// # Errors
     /// No payload holds the days, or one is not in the archive: nothing was replayed.
@@ -270,7 +270,7 @@ impl Task for ReplayTask<'_> {
         for payload in &work.payloads {
             let wanted = Selection {
                 file: &|name| !taken.contains(name),
-                // What stages make of an hour now may be other than what they made of it.
+                // Stages may make other rows of an hour now than before.
                 reused: &ReusedHours::default(),
             };
             let words = ingestion.words()?;
@@ -280,7 +280,7 @@ impl Task for ReplayTask<'_> {
                 here,
                 ..
             } = ingested.map_err(|failure| {
-                ingestion.with_allowed_kept(failure, &rejects, open.rejecting())
+                ingestion.with_allowed_kept(failure, &rejects, open.reject_origin())
             })?;
             files.extend(ingested);
             taken.extend(here);

@@ -11,22 +11,22 @@ use crate::load::{LoadableMonths, Loader};
 use crate::payload::Manifest;
 use crate::run::ingestion::Ingestion;
 
-/// What differs between runs.
+/// A kind of run: the steps in which runs differ.
 pub(super) trait Task {
-    /// What there is before the run begins.
+    /// The input, before the run begins.
     type Input;
-    /// What is at work once the input is open.
+    /// The opened input.
     type Work;
-    /// What a run comes to that did not fail.
+    /// The result of a run that did not fail.
     type Outcome;
 
-    /// What is run, for the record.
+    /// The name of the input, for the record.
     fn name(&self, input: &Self::Input) -> String;
 
-    /// Opens what is to be loaded; refuses months that are not loadable.
+    /// Opens the input; refuses months that are not loadable.
     ///
     /// # Errors
-    /// It cannot be opened, or is not what it should be.
+    /// It cannot be opened, or is refused.
     fn open(
         &mut self,
         input: Self::Input,
@@ -44,7 +44,7 @@ pub(super) trait Task {
         upload: &mut OpenUpload<'_>,
     ) -> Result<Vec<IngestedFile>>;
 
-    /// Makes what was loaded count.
+    /// Makes the loaded rows count.
     ///
     /// # Errors
     /// A statement fails; then nothing has changed.
@@ -58,7 +58,7 @@ pub(super) trait Task {
     /// Ends the work, whatever came of it.
     ///
     /// # Errors
-    /// That of the result, or its own.
+    /// The run failed, or ending it fails.
     fn end<T>(
         &mut self,
         _work: &mut Self::Work,
@@ -82,7 +82,7 @@ pub(super) trait Task {
     }
 }
 
-/// What is to be loaded, and whose upload begins for it.
+/// The opened input, and the source and manifest of its upload.
 pub(super) struct Opening<W> {
     pub(super) work: W,
     pub(super) source: Source,
@@ -116,7 +116,7 @@ impl OpenUpload<'_> {
         )
     }
 
-    pub(super) fn rejecting(&self) -> RejectOrigin {
+    pub(super) fn reject_origin(&self) -> RejectOrigin {
         RejectOrigin {
             run_id: self.run_id,
             manifest_id: self.upload.manifest_id,
@@ -131,7 +131,7 @@ impl OpenUpload<'_> {
             return Ok(());
         };
         self.upload.check_lock()?;
-        let kept = quarantine::keep(self.ingestion.database, self.rejecting(), files);
+        let kept = quarantine::keep(self.ingestion.database, self.reject_origin(), files);
         Err(match kept {
             Ok(()) => failure,
             Err(also) => failure.followed_by(&also),
@@ -162,7 +162,7 @@ pub(super) fn run<T: Task>(
             .map(|()| (run_id, outcome)),
         Err(failure) => {
             let error = failure.to_string();
-            // What went wrong first is what the user needs to hear.
+            // The user needs to hear the first failure.
             let _ = record.close(RunState::Failed, manifest_id, task.sums(), Some(&error));
             Err(failure)
         }

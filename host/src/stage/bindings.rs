@@ -1,7 +1,7 @@
-//! What the component model makes of `wit/stage.wit`.
+//! The types that the component model makes of `wit/stage.wit`.
 //!
-//! A stage exports one of two interfaces. Both stand in one world here so that
-//! they share their types; `component` looks up the one that a stage has.
+//! A stage exports one of two interfaces. Both stand in one world here so that they share
+//! their types; `component` looks up the one that a stage has.
 #![allow(
     unsafe_code,
     rust_2018_idioms,

@@ -20,7 +20,7 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// What a file of the cache begins with; its last digit is the version of the header.
+/// A file of the cache begins with this; the last digit is the version of the header.
 const MAGIC: &[u8] = b"gristmill component 1\n";
 
 /// SHA-256.
@@ -121,7 +121,7 @@ fn header(digest: &str, settings: &[u8; DIGEST_BYTES], compiled: &[u8]) -> Vec<u
     [MAGIC, &component, settings, &code].concat()
 }
 
-/// What follows the header, when the header is the one that it must be.
+/// The bytes behind the header, when the header is right.
 fn machine_code<'s>(
     stored: &'s [u8],
     digest: &str,

@@ -1,10 +1,10 @@
-//! Compiling, which a small component can make endless and as large as it likes: 700 kB
-//! of it have taken gigabytes. A compiler can neither be interrupted nor be told how
-//! much memory there is. So the program has a child process of its own compile, with
-//! limits that the system enforces, and which is killed when its time is up.
+//! Compiles components. A small component can make that endless and as large as it likes:
+//! 700 kB of it have taken gigabytes. A compiler can neither be interrupted nor be told
+//! how much memory there is. So the program starts a child process of its own that
+//! compiles, under limits that the system enforces, and kills it when its time is up.
 //!
-//! Who uses the library inside of another program compiles in that process instead, on
-//! a thread that is left to itself when its time is up; its memory has no limit.
+//! A program that uses gristmill as a library compiles in its own process, on a thread
+//! that is left to itself when its time is up; its memory has no limit.
 
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -20,7 +20,7 @@ use wasmtime::{Engine as WasmtimeEngine, OutOfMemory};
 use super::engine;
 use super::limits::{COMPILE_THREADS, LoadLimits};
 
-/// What the child's command line begins with; `main` knows it.
+/// The child's command line begins with this; `main` knows it.
 pub const COMPILE_COMMAND: &str = "compile-for-parent";
 
 /// How the child says that it was given no component that can be compiled; the reason
@@ -30,14 +30,14 @@ const EXIT_REFUSED: u8 = 10;
 /// How it says that it had too little memory.
 const EXIT_MEMORY: u8 = 11;
 
-/// What is kept of its words.
+/// The bytes of its words that are kept.
 const WORDS_BYTES_MAX: u64 = 4 << 10;
 
-/// What a child process may map besides its memory: the program and its libraries, and
-/// what allocators and threads reserve without using it.
+/// A child process may map this besides its memory: the program and its libraries, and
+/// memory that allocators and threads reserve without using it.
 const RESERVED_BYTES: u64 = 2 << 30;
 
-/// Who compiles.
+/// The process that compiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compiler {
     /// This process.
@@ -166,7 +166,7 @@ fn spawn(metered: bool, memory_bytes: u64) -> io::Result<Child> {
         // It needs nothing of ours, and passwords least of all.
         .env_clear()
         .env("RAYON_NUM_THREADS", COMPILE_THREADS.to_string())
-        // What one thread has given back another one shall have.
+        // Memory that one thread gives back is for the others.
         .env("MALLOC_ARENA_MAX", "2")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -186,12 +186,12 @@ fn words(mut stream: impl Read) -> String {
     let mut words = Vec::new();
     let read = (&mut stream).take(WORDS_BYTES_MAX).read_to_end(&mut words);
     let rest = read.and_then(|_| io::copy(&mut stream, &mut io::sink()));
-    // What could not be read adds nothing to what was.
+    // A failed read adds nothing to the bytes before.
     let _ = rest;
     String::from_utf8_lossy(&words).trim().to_string()
 }
 
-/// What the end of a child that was not killed by us means.
+/// The meaning of the end of a child that we did not kill.
 fn why(status: ExitStatus, words: &str) -> CompileRefusal {
     let killed = status.signal() == Some(Signal::KILL.as_raw());
     // An allocation that fails ends the process, with these words of the standard library.
@@ -272,7 +272,7 @@ fn confine(memory_bytes: u64) -> io::Result<()> {
         maximum: Some(bytes),
     };
     setrlimit(Resource::Core, at_most(0))?;
-    // What is private and can be written: what it uses, and not what it reserves.
+    // Private memory that can be written: the memory in use, not the reserved one.
     setrlimit(Resource::Data, at_most(memory_bytes))?;
     // Where that is not counted, all that it maps.
     setrlimit(

@@ -1,5 +1,4 @@
-//! A component read from a file: what it is, whether it may run here, and how a
-//! stage is made of it.
+//! Reads a component from a file, checks whether it may run here, and makes stages of it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -147,7 +146,7 @@ impl Engine {
         self.admit(path, size, digest, &compiled)
     }
 
-    /// What was compiled, if it is a stage that may run here.
+    /// Admits a compiled component if it is a stage that may run here.
     pub(super) fn admit(
         &self,
         path: &Path,
@@ -236,7 +235,7 @@ impl Component {
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         store.epoch_deadline_trap();
         if self.metered {
-            // What is gone of all that there can be is what was used.
+            // The fuel that is gone was used.
             store
                 .set_fuel(u64::MAX)
                 .map_err(|error| StageError::malformed(error.to_string()))?;

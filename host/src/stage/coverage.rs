@@ -1,15 +1,15 @@
-//! Whether a parser has told what became of every byte of its file: a row, a reject,
-//! or something that it says it left out. A record that it passes over in silence
-//! would be a row that nobody misses.
+//! Checks that a parser accounts for every byte of its file: as a row, as a reject, or as
+//! a part that it says it left out. Nobody would miss the rows of a record that it passes
+//! over in silence.
 //!
-//! The host knows no format, so it knows no records but those it is told of. But it
-//! knows the bytes: between two records there may be white space and nothing else.
-//! What may stand before the first one is a header.
+//! The host knows no format, so it knows only the records that the parser tells. But it
+//! knows the bytes: between two records there may be white space and nothing else. Before
+//! the first one there may be a header.
 
 use super::StageError;
 use crate::rows::batch::Raw;
 
-/// What a parser says, at the end, that it left out.
+/// The parts that a parser, at the end, says it left out.
 pub(super) const LEFT_OUT: &str = "left-out-bytes";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

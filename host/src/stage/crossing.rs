@@ -1,8 +1,8 @@
-//! Columns on their way into the sandbox and out of it.
+//! Takes columns into the sandbox and out of it.
 //!
-//! Going in, an Arrow array is lent as the buffers that it is made of. Coming out,
-//! nothing is believed: every length, offset, key and byte of text is checked
-//! before an array is made.
+//! On the way in, an Arrow array is lent as its buffers. On the way out nothing is
+//! believed: every length, offset, key and byte of text is checked before an array is
+//! made.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -185,7 +185,7 @@ pub(super) fn bytes_of(column: &ColumnResult) -> u64 {
 /// Makes an array of a column that a stage returned.
 ///
 /// # Errors
-/// What is wrong with it, as a lowercase sentence.
+/// The problem with it, as a lowercase sentence.
 pub(super) fn accept(
     column: ColumnResult,
     rows: usize,

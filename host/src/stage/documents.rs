@@ -1,11 +1,11 @@
-//! Whether a text is a JSON document, found out without making one: as values, a
-//! document takes thirty times its text.
+//! Checks that a text is a JSON document without making values of it: these take thirty
+//! times its text.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// What is left of a document that has been looked at.
+/// The rest of a document that has been looked at.
 struct DocumentLook;
 
 /// # Errors

@@ -1,4 +1,4 @@
-//! What can go wrong with a stage, in words.
+//! The errors of a stage, in words.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub enum StageError {
     },
     /// It returned something that the contract does not allow.
     Malformed { reason: String },
-    /// What it exports lacks a function of its world, or has another in its place.
+    /// Its exports lack a function of its world, or have another in its place.
     Incomplete { reason: String },
 }
 

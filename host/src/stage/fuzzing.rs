@@ -1,4 +1,4 @@
-//! Bytes as what a stage might return, for fuzzers.
+//! Makes values that a stage might return from any bytes, for fuzzers.
 
 use arrow_array::{Array, UInt32Array};
 
@@ -34,7 +34,7 @@ pub(crate) fn output(bytes: &[u8]) {
     }
 }
 
-/// Whatever is accepted can be read, lent, written out and rearranged.
+/// Accepted columns can be read, lent, written out and rearranged.
 fn use_all(array: &arrow_array::ArrayRef, rows: usize) {
     assert_eq!(array.len(), rows);
     if let Some(values) = Values::of(array) {

@@ -1,5 +1,5 @@
-//! What is in a component, also in one that may not run: each import with a
-//! verdict, and the reason of a refusal as a fact among others.
+//! Looks into a component, also one that may not run: lists each import with a verdict,
+//! and the reason of a refusal.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::limits::LoadLimits;
 use super::{CONTRACT_VERSION, World, wasi};
 
-/// What is known of a file that is, or should be, a stage.
+/// The findings about a file that is, or should be, a stage.
 #[derive(Debug)]
 pub struct Inspection {
     pub bytes: u64,
@@ -35,7 +35,7 @@ pub struct Import {
     pub verdict: Verdict,
 }
 
-/// What becomes of an import.
+/// The verdict on an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It belongs to the contract.

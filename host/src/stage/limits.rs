@@ -23,8 +23,8 @@ pub const COMPILE_THREADS: usize = 2;
 /// column. A hundred thousand of them are kept for a file.
 pub const REJECT_TEXT_BYTES_MAX: usize = 1 << 10;
 
-/// What a row of a batch is counted with besides its columns: its place in the file, and
-/// what is known of it when it is rejected.
+/// Bytes of a row of a batch besides its columns: its place in the file, and its details
+/// when it is rejected.
 pub const ROW_BYTES: u64 = 512;
 
 /// Rows that a stage may make of each row that it gets, and of a small batch.
@@ -32,7 +32,7 @@ pub const REPEATS_MAX: usize = 16;
 pub const REPEATED_ROWS_MIN: usize = 1_024;
 
 /// Distinct JSON texts of a stage that are remembered as well-formed.
-pub const KNOWN_JSON_MAX: usize = 10_000;
+pub const JSON_MEMO_MAX: usize = 10_000;
 
 /// Answers of a stage of texts that are remembered, and the bytes of their texts. A
 /// thousand nodes have some ten thousand distinct label sets in an hour, and nearly all
@@ -63,22 +63,22 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// One call of `open`, `parse`, `process` or `finish`.
     pub time_per_batch: Duration,
-    /// What one call may return.
+    /// The bytes that one call may return.
     pub output_bytes: u64,
-    /// What a batch may be in the host, with each row's texts written out.
+    /// The size of a batch in the host, with each row's texts written out.
     pub batch_bytes: u64,
     /// Messages of one file that are shown, each of up to 4 KiB.
     pub log_lines: u64,
 }
 
-/// What a component may be, before it is a stage.
+/// The limits of a component, before it is a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadLimits {
     /// A larger file is not read.
     pub component_bytes: u64,
     /// Compiling it, unless that was done before.
     pub compile_time: Duration,
-    /// What that may take in a child process.
+    /// The memory of a child process that compiles.
     pub compile_memory_bytes: u64,
 }
 
@@ -118,8 +118,8 @@ impl Default for Limits {
             // the slowest language.
             time_per_batch: Duration::from_secs(2),
             output_bytes: 64 << 20,
-            // Of a chunk of 1 MiB come columns of some megabytes. Each worker has a
-            // batch before a stage and one behind it.
+            // A chunk of 1 MiB becomes columns of some megabytes. Each worker has a batch
+            // before a stage and one behind it.
             batch_bytes: 64 << 20,
             log_lines: 100,
         }

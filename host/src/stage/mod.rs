@@ -1,8 +1,8 @@
-//! Stages: the only place that knows that they are WebAssembly components.
+//! Stages. Only this room knows that they are WebAssembly components.
 //!
 //! An [`Engine`] loads a [`Component`]; a component opens as a [`Parser`] or a
-//! [`Transform`], one per report file. Nothing that a stage returns is used before
-//! it has been checked here.
+//! [`Transform`], one per report file. Nothing that a stage returns is used before it has
+//! been checked here.
 
 mod bindings;
 mod cache;
@@ -38,7 +38,7 @@ use self::state::{State, printable};
 pub use self::transform::{Contract, MemoizedOutput, RowEffect, Transform, TransformOutput};
 pub use self::weight::{rejected_bytes, too_large, written_out_bytes};
 
-/// What a stage is opened with, besides the columns that reach it.
+/// The settings with which a stage is opened, besides the columns that reach it.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The configuration as a JSON object.
@@ -55,7 +55,7 @@ pub struct Fact {
     pub words: Vec<String>,
 }
 
-/// What a stage has taken since it was made.
+/// The time and memory that a stage has taken since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Instructions executed; counted by a metered engine alone.
@@ -113,7 +113,7 @@ impl StageInstance {
         }
     }
 
-    /// What a trap means.
+    /// The meaning of a trap.
     fn broken(&mut self, error: &wasmtime::Error) -> StageError {
         if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
             return StageError::Time {

@@ -1,4 +1,4 @@
-//! A parser at work on one report file: bytes in, batches out.
+//! Runs a parser over one report file: bytes in, batches out.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub struct WantedColumn {
     pub empty_is_null: bool,
 }
 
-/// What one chunk gave.
+/// The output for one chunk.
 #[derive(Debug)]
 pub struct ParserOutput {
     pub batch: Batch,
@@ -38,10 +38,10 @@ pub struct Parser {
     opened: StageInstance,
     guest: wit::Guest,
     schema: Arc<Schema>,
-    /// What the file holds from the first record that is not complete yet.
+    /// The bytes of the file from the first record that is not complete yet.
     tail: Vec<u8>,
     coverage: Coverage,
-    /// What stands before the first record.
+    /// The bytes before the first record.
     heading: Vec<u8>,
 }
 
@@ -193,18 +193,18 @@ impl Parser {
         Ok(facts)
     }
 
-    /// What stands before the first record, below which all records so far are read;
-    /// `None` when something stands between them that may change what they mean.
+    /// The heading: the bytes before the first record, below which all records so far are
+    /// read; `None` when bytes between them may change what they mean.
     pub fn heading(&self) -> Option<&[u8]> {
         (!self.coverage.has_left_out()).then_some(self.heading.as_slice())
     }
 
-    /// What the stage has taken so far.
+    /// The cost of the stage so far.
     pub fn cost(&self) -> Cost {
         self.opened.cost()
     }
 
-    /// What the stage logged since the last call.
+    /// The lines that the stage logged since the last call.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.opened.store.data_mut().take_log()
     }
@@ -251,7 +251,7 @@ impl Parser {
     }
 }
 
-/// What a parser says that it left out.
+/// A part that a parser says it left out.
 fn left_out(facts: &[Fact]) -> Result<u64, StageError> {
     let words = facts
         .iter()
@@ -270,8 +270,8 @@ fn left_out(facts: &[Fact]) -> Result<u64, StageError> {
     Ok(sum)
 }
 
-/// What crossed with the rows of a chunk; the texts of rejects count, their numbers
-/// do not.
+/// The bytes that crossed with the rows of a chunk; the texts of rejects count, their
+/// numbers do not.
 fn bytes_of(parsed: &wit::Parsed) -> u64 {
     let columns: u64 = parsed.columns.iter().map(crossing::bytes_of).sum();
     let places = size_of_val(parsed.lines.as_slice())

@@ -1,5 +1,4 @@
-//! What a store carries: the limits of the stage in it, what it logged, and what it
-//! has of WASI.
+//! The state of a store: the limits of its stage, its log lines, and its WASI.
 
 use wasmtime::{ResourceLimiter, Result as WasmtimeResult};
 
@@ -20,7 +19,7 @@ pub(super) struct State {
     log: Vec<LogLine>,
     logged: u64,
     log_lines_max: u64,
-    /// What it logged as an error last, also when that is one message too many.
+    /// Its last error message, also when that is one message too many.
     last_error: Option<String>,
     pub(super) wasi: Wasi,
 }
@@ -44,7 +43,7 @@ impl State {
         self.memory_bytes
     }
 
-    /// What the stage logged since the last call.
+    /// The lines that the stage logged since the last call.
     pub(super) fn take_log(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.log)
     }
@@ -141,7 +140,7 @@ pub(super) fn printable(text: &str) -> String {
 /// Text of which there is one for each row, so of a length that many rows can have.
 pub fn printable_of_row(text: &str) -> String {
     let shown = printable::line(cut(text, REJECT_TEXT_BYTES_MAX));
-    // What cannot be seen is longer when it is shown.
+    // Invisible characters are longer when they are shown.
     cut(&shown, REJECT_TEXT_BYTES_MAX).to_string()
 }
 

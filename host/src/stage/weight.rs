@@ -1,7 +1,7 @@
-//! What a batch is in the host when the texts of each row are written out, known before
-//! anything is. One text of a megabyte for all rows is a megabyte as it comes out of a
-//! stage, and gigabytes in whatever wants it row by row: a stage that reads `utf8`, the
-//! table, a case file.
+//! Computes the size of a batch in the host when the text of each row is written out,
+//! before anything is. One text of a megabyte for all rows is a megabyte as it comes out
+//! of a stage, and gigabytes for a reader that wants it row by row: a stage that reads
+//! `utf8`, the table, a case file.
 
 use arrow_array::{Array as _, ArrayRef, StringArray};
 
@@ -13,7 +13,7 @@ use crate::rows::batch::{Batch, RejectedRow, Values};
 pub(super) struct Weight<'a> {
     rows: u64,
     columns: Vec<Column<'a>>,
-    /// What is known already.
+    /// The part that is known already.
     bytes: u64,
 }
 
@@ -116,7 +116,7 @@ fn length_of(texts: &StringArray, index: usize) -> u64 {
     }
 }
 
-/// What a batch takes with the texts of each row written out.
+/// The memory of a batch with the texts of each row written out.
 pub fn written_out_bytes(batch: &Batch) -> u64 {
     let mut weight = Weight::of_rows(batch.rows);
     batch
@@ -126,7 +126,7 @@ pub fn written_out_bytes(batch: &Batch) -> u64 {
     weight.exactly()
 }
 
-/// What rejected rows take.
+/// The memory of rejected rows.
 pub fn rejected_bytes(rejects: &[RejectedRow]) -> u64 {
     let of_row = |row: &RejectedRow| {
         let column = row.column.as_ref().map_or(0, String::len);

@@ -1,8 +1,7 @@
-//! Every line that the program prints: data to standard output, all else to
-//! standard error.
+//! Prints every line of the program: data to standard output, all else to standard error.
 //!
-//! There is one way out for each of them, and all that goes there is made fit for a
-//! terminal, whoever it is from. So nobody else needs to know what text is of others.
+//! There is one way out for each of them, which makes all text fit for a terminal,
+//! whoever wrote it. So nobody else needs to know which text others wrote.
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 mod log;
@@ -109,8 +108,7 @@ pub fn failure(failure: &Failure) {
     tell(&words_of(failure));
 }
 
-/// What there is to say of a failure, fit for a terminal and for files that people
-/// look into.
+/// The text of a failure, fit for a terminal and for files that people look into.
 pub fn words_of(failure: &Failure) -> String {
     let words = match &failure.hint {
         Some(hint) => format!("error: {failure}\n\nhint: {hint}"),

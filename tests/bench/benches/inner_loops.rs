@@ -1,6 +1,6 @@
-//! What is done for every row of a pod report, each loop by itself: the stages without
-//! the sandbox, digests of hours and COPY's format. All of them together, and against
-//! what bounds them, is what `make bench` measures.
+//! The loops that run for every row of a pod report, each by itself: the stages without
+//! the sandbox, digests of hours and COPY's format. `make bench` measures all of them
+//! together, and against their bounds.
 
 use std::env;
 use std::hint::black_box;
@@ -54,7 +54,7 @@ struct Report<'p> {
     chunks: Vec<(Vec<u8>, bool)>,
     rows: u64,
     bytes: u64,
-    /// What reaches each transform, in the order of the chain.
+    /// The batch that reaches each transform, in the order of the chain.
     reaching: Vec<Vec<Batch>>,
     /// Behind the parser, in the host.
     read: Vec<batch::Batch>,

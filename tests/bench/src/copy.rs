@@ -53,7 +53,7 @@ pub(crate) struct Copies<'a> {
     server: &'a Server,
     plan: &'a Plan,
     payload: &'a Path,
-    /// What the database asks its server in.
+    /// The runtime on which the database asks its server.
     _runtime: Runtime,
     database: Database,
     source_uuid: Uuid,

@@ -32,7 +32,7 @@ use self::timing::{Pair, Samples};
 /// The label keys that the measured pipelines keep, as a site would enable them.
 pub const ENABLED_KEYS: [&str; 5] = ["app", "cost_center", "environment", "tier", "version"];
 
-/// What to measure, and with what.
+/// The measurements, and their settings.
 pub struct Options {
     /// The program.
     pub program: PathBuf,
@@ -140,7 +140,7 @@ impl Payloads {
     }
 }
 
-/// What loading takes, by size.
+/// The time and memory of loading, by size.
 struct Scales {
     tenth: Samples,
     third: Samples,

@@ -128,7 +128,7 @@ impl NativeTransform {
         }
     }
 
-    /// What comes of the columns that it reads.
+    /// The output for the columns that it reads.
     ///
     /// # Errors
     /// It refuses them.

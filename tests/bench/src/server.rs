@@ -92,7 +92,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // What is left of it goes with the folder.
+        // The rest of it goes with the folder.
         let _ = database::stop_local(self.folder.path());
     }
 }

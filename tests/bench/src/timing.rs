@@ -36,7 +36,7 @@ impl Pair<'_> {
         self.left.best() / self.right.best()
     }
 
-    /// What either differs from itself by.
+    /// The difference of each from itself.
     pub(crate) fn noise(&self) -> f64 {
         self.left.noise().max(self.right.noise())
     }

@@ -1,4 +1,4 @@
-//! What a cluster is made of, and chance that can be repeated.
+//! The parts of a cluster, and chance that can be repeated.
 
 /// A cluster, as large as its numbers say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Cluster {
     }
 }
 
-/// What a number is drawn for.
+/// The use of a drawn number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
     Node,

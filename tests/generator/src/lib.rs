@@ -4,8 +4,8 @@
 //! Nothing is remembered: whatever a row says follows from the seed and from what
 //! the row is about. So a payload is written straight to disk, however large it
 //! is, and the upload of a later hour begins with the bytes of the one before.
-//! What the reports look like is the operator's: headers, number formats, empty
-//! cells, label sets that repeat. What is wrong with payloads is not made here.
+//! The reports look like the operator's: headers, number formats, empty cells, label
+//! sets that repeat. Payloads made here have no faults.
 
 mod cluster;
 mod reports;
@@ -35,7 +35,7 @@ pub struct Upload {
     pub number: u32,
 }
 
-/// What was written.
+/// The files that were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Rows of each report, in the order of [`Kind::ALL`].

@@ -184,7 +184,7 @@ struct Pod {
     namespace: u32,
     application: &'static str,
     component: &'static str,
-    /// What is said of its workload, and of itself.
+    /// The seeds of its workload and of itself.
     workload: u64,
     chance: u64,
 }
@@ -212,7 +212,7 @@ impl Pod {
         }
     }
 
-    /// What the replica set is called by.
+    /// The number in the name of the replica set.
     fn hash(&self) -> u64 {
         self.workload >> 20 & 0xf_ffff_ffff
     }

@@ -1,5 +1,5 @@
-//! What a case may take: numbers that are the same on every machine, so that a
-//! stage that became dearer fails its test and a busy machine does not.
+//! The budget of a case: numbers that are the same on every machine. A stage that needs
+//! more than before fails its test, and a busy machine does not.
 
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ impl Budget {
         self.fuel_per_row.is_some()
     }
 
-    /// What is over budget, with the number measured.
+    /// The limit that was exceeded, with the measured number.
     pub(super) fn differences(self, outcome: &Outcome) -> Vec<Difference> {
         let rows = outcome.rows_in().max(1) as f64;
         let cost = outcome.cost;

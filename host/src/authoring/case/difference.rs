@@ -1,5 +1,5 @@
-//! How what a stage made differs from what a case expects, row by row and cell by
-//! cell, as sentences for machines and side by side for people.
+//! Compares the rows that a stage made with those that a case expects, row by row and
+//! cell by cell: as sentences for machines, and side by side for people.
 
 use std::fmt;
 
@@ -93,7 +93,7 @@ fn rounded(number: f64) -> f64 {
     (number * 1_000.0).ceil() / 1_000.0
 }
 
-/// What a table that nobody expected holds.
+/// Lists the rows of a table that the case does not expect.
 pub(super) fn unexpected(table: &'static str, got: &Table) -> Vec<Difference> {
     let rows = got.rows.iter().enumerate();
     rows.map(|(row, cells)| extra(table, row, cells)).collect()

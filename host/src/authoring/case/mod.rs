@@ -63,17 +63,17 @@ pub struct Case {
     rejects: Option<String>,
     facts: Option<BTreeMap<String, Vec<String>>>,
     error: Option<String>,
-    /// What it may take at most.
+    /// The most that the stage may use.
     budget: Option<Budget>,
 }
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Debug)]
 pub struct Verdict {
     /// From what the case expects; none when it passes.
     pub differences: Vec<Difference>,
-    /// What the case would have to expect; `None` when the stage broke, which no
-    /// case should expect.
+    /// The outcome that the case would have to expect; `None` when the stage broke, which
+    /// no case should expect.
     expectation: Option<Expectation>,
 }
 
@@ -81,7 +81,7 @@ impl CaseFile {
     /// Reads a case file. With `incomplete`, a case may expect nothing yet.
     ///
     /// # Errors
-    /// What is wrong with it, with its place.
+    /// The problem with the case file, with its place.
     pub fn load(path: &Path, incomplete: bool) -> Result<Self, (Sources, Problem)> {
         let mut sources = Sources::default();
         let text = match std::fs::read_to_string(path) {
@@ -157,12 +157,12 @@ impl Case {
     /// Runs the case, and takes it along the path of a run besides: the same must come of
     /// it. What it expects, and what it may take, is about the plain path.
     pub fn run(&self, component: &Component) -> Verdict {
-        let trial = match self.trial() {
-            Ok(trial) => trial,
+        let harness = match self.harness() {
+            Ok(harness) => harness,
             Err(fault) => return self.judge_fault(&fault),
         };
-        let plain = trial.run(component, &self.input);
-        let divergence = trial.divergence(component, &self.input, &plain);
+        let plain = harness.run(component, &self.input);
+        let divergence = harness.divergence(component, &self.input, &plain);
         let mut verdict = match &plain {
             Ok(outcome) => self.judge(outcome),
             Err(fault) => self.judge_fault(fault),
@@ -172,7 +172,7 @@ impl Case {
         verdict
     }
 
-    fn trial(&self) -> Result<Harness, Fault> {
+    fn harness(&self) -> Result<Harness, Fault> {
         let config = self.config.clone().unwrap_or_default();
         Ok(Harness {
             settings: Settings {

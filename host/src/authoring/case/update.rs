@@ -8,7 +8,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 use crate::authoring::harness::table::Table;
 use crate::authoring::toml_text;
 
-/// What a case would have to expect.
+/// The outcome that a case would have to expect.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expectation {
     output: Option<Table>,

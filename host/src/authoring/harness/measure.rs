@@ -1,5 +1,5 @@
-//! What a stage costs, by the size of its batches: speed from a timed run, and
-//! from a run of its own what is the same on every machine: fuel, bytes, memory.
+//! Measures what a stage costs, by the size of its batches. A timed run gives the speed;
+//! a run of its own gives fuel, bytes and memory, which are the same on every machine.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub struct Subject<'a> {
     pub metered: &'a Component,
 }
 
-/// What was measured with batches of one size.
+/// The measurements with batches of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Measurement {
     pub rows_per_second: f64,
@@ -38,14 +38,14 @@ pub struct Measurement {
 
 /// Where an input of any size comes from.
 pub struct Supply<'a> {
-    trial: &'a Harness,
+    harness: &'a Harness,
     source: Source,
 }
 
 enum Source {
     /// Repeated to any number of rows.
     Rows(Batch),
-    /// What stands before the records, and the records, repeated to any length.
+    /// The heading of the file, and its records repeated to any length.
     File {
         header: Bytes,
         records: Vec<u8>,
@@ -78,18 +78,18 @@ impl<'a> Supply<'a> {
     ///
     /// # Errors
     /// The stage cannot use the input, or there are no rows in it.
-    pub fn of(trial: &'a Harness, component: &Component, input: &str) -> Result<Self, Fault> {
+    pub fn of(harness: &'a Harness, component: &Component, input: &str) -> Result<Self, Fault> {
         let nothing = || Fault::Input("the input has no rows to measure with".into());
         let source = match component.world {
             World::Transform => {
-                let batch = trial.batch(input)?;
+                let batch = harness.batch(input)?;
                 if batch.rows == 0 {
                     return Err(nothing());
                 }
                 Source::Rows(batch)
             }
             World::Parser => {
-                let rows = trial.run(component, input)?.rows_in();
+                let rows = harness.run(component, input)?.rows_in();
                 let header = input.find('\n').map_or(input.len(), |end| end + 1);
                 let (header, records) = input.as_bytes().split_at(header);
                 if rows == 0 || records.is_empty() {
@@ -106,7 +106,7 @@ impl<'a> Supply<'a> {
                 }
             }
         };
-        Ok(Self { trial, source })
+        Ok(Self { harness, source })
     }
 
     /// How long it takes to make an instance and open the stage in it.
@@ -119,10 +119,10 @@ impl<'a> Supply<'a> {
             let started = Instant::now();
             match &self.source {
                 Source::Rows(batch) => {
-                    component.open_transform(&self.trial.settings, &batch.schema)?;
+                    component.open_transform(&self.harness.settings, &batch.schema)?;
                 }
                 Source::File { .. } => {
-                    component.open_parser(&self.trial.settings, &self.trial.wanted())?;
+                    component.open_parser(&self.harness.settings, &self.harness.wanted())?;
                 }
             }
             times.push(started.elapsed().as_secs_f64());
@@ -162,7 +162,7 @@ impl<'a> Supply<'a> {
         })
     }
 
-    /// What so many batches cost, and the rows in them.
+    /// Measures the cost of so many batches, and of the rows in them.
     fn count(
         &self,
         component: &Component,
@@ -195,7 +195,7 @@ impl<'a> Supply<'a> {
     }
 
     fn worker(&self, component: &Component, batch_rows: usize) -> Result<Worker, Fault> {
-        let settings = &self.trial.settings;
+        let settings = &self.harness.settings;
         match &self.source {
             Source::Rows(batch) => {
                 let rows: Vec<u32> = (0..batch_rows)
@@ -212,7 +212,7 @@ impl<'a> Supply<'a> {
                 records,
                 bytes_per_row,
             } => {
-                let mut parser = component.open_parser(settings, &self.trial.wanted())?;
+                let mut parser = component.open_parser(settings, &self.harness.wanted())?;
                 parser.parse(header.clone(), false)?;
                 let chunk_bytes = (bytes_per_row * batch_rows as f64).ceil() as usize;
                 let mut stream = records.clone();

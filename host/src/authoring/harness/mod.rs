@@ -1,5 +1,6 @@
-//! One stage on its own: opened with a configuration, given rows, and asked what
-//! became of them and what it took. No pipeline, no database.
+//! The harness: runs one stage on its own, without a pipeline or a database. It opens the
+//! stage with a configuration, gives it rows, and tells what became of them and what that
+//! took.
 //!
 //! `stage test`, `run` and `bench` differ in what they do with an `Outcome`.
 
@@ -25,7 +26,7 @@ use crate::stage::{
     WantedColumn, World,
 };
 
-/// What a stage is tried with, besides its input.
+/// The settings with which the harness opens a stage.
 #[derive(Clone, Debug, Default)]
 pub struct Harness {
     pub settings: Settings,
@@ -40,12 +41,12 @@ pub struct Harness {
     pub batch_rows: Option<usize>,
 }
 
-/// What became of the input.
+/// The outcome of the input.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What went in, and what the stage said it would do. Transforms only.
+    /// The input, and the contract of the stage. Transforms only.
     pub input: Option<(Batch, Contract)>,
-    /// Of what came out.
+    /// The columns of the output.
     pub schema: Arc<Schema>,
     pub batches: Vec<Batch>,
     /// Their lines are rows counted from 0 for a transform, lines counted from 1
@@ -55,7 +56,8 @@ pub struct Outcome {
     pub filtered: u64,
     pub facts: BTreeMap<String, Vec<String>>,
     pub log: Vec<LogLine>,
-    /// Of the batches alone, without opening the stage; memory is all that it has.
+    /// The cost of the batches alone, without opening the stage; the memory is its whole
+    /// memory.
     pub cost: Cost,
 }
 
@@ -193,7 +195,7 @@ impl Harness {
 }
 
 impl Outcome {
-    /// What came out.
+    /// The rows that came out.
     pub fn output(&self) -> Table {
         let mut table = Table::new(self.schema.names());
         for batch in &self.batches {
@@ -202,7 +204,7 @@ impl Outcome {
         table
     }
 
-    /// What was rejected.
+    /// The rows that were rejected.
     pub fn rejected(&self) -> Table {
         let place = if self.input.is_some() { "row" } else { "line" };
         Table::of_rejects(place, &self.rejects)

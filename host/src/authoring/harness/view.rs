@@ -1,4 +1,4 @@
-//! What a stage did to its rows, before and after, as a table or as a list.
+//! Shows the rows of a stage before and after, as a table or as a list.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::stage::Contract;
 /// The rows before and after, and how much of them is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// What the rows are counted in: `row` or `line`.
+    /// The unit of the numbers: `row` or `line`.
     place: &'static str,
     columns: Vec<Column>,
     lines: Vec<Line>,
@@ -32,11 +32,11 @@ struct Line {
     place: u64,
     /// One per column of the view: before and after.
     cells: Vec<(Option<String>, Option<String>)>,
-    /// What else there is to say.
+    /// Notes below the table.
     fate: String,
 }
 
-/// What the last column says.
+/// The text of the last column.
 const FATE: &str = "what became of it";
 
 /// At most `rows_max` rows; with `all_columns` also those that the stage neither
@@ -101,7 +101,7 @@ impl View {
                 ]);
             }
             for (column, (before, after)) in self.columns.iter().zip(&line.cells) {
-                // Of a row that did not come out there is no cell to compare.
+                // A row that did not come out has no cell to compare.
                 let came_out = line.cells.iter().any(|(_, after)| after.is_some());
                 if before == after || !came_out {
                     continue;

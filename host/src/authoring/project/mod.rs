@@ -1,8 +1,8 @@
-//! The folder in which an author keeps a stage: its language, what builds it, and
-//! where its component is then.
+//! A project: the folder in which an author keeps a stage, its language, its build, and
+//! the place of its component.
 //!
-//! A project needs nothing of gristmill's own source. Each language is built by its
-//! own tool, with the command that `stage_folder` finds in the project.
+//! A project needs nothing of gristmill's own source. Each language is built by its own
+//! tool, with the command that `stage_folder` finds in the project.
 
 mod build;
 mod template;
@@ -16,7 +16,7 @@ pub use self::build::build;
 pub use self::template::files;
 pub use self::tools::check_tools;
 
-/// What a stage is written in.
+/// The language of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     Rust,

@@ -1,6 +1,6 @@
-//! What a new project holds: the files of `plugins/templates`, with the stage's name
-//! for theirs, and the contract. They come with the program, so that a project can
-//! be made anywhere.
+//! The files of a new project: those of `plugins/templates`, with the stage's name for
+//! theirs, and the contract. They come with the program, so that a project can be made
+//! anywhere.
 
 use super::{Kind, Language, Project};
 

@@ -1,4 +1,4 @@
-//! The programs that build stages: whether they are there, and what installs them.
+//! Checks that the programs which build stages are there, and says how to install them.
 
 use std::env;
 use std::ffi::OsStr;

@@ -87,7 +87,7 @@ fn config(json: &str, lines: &mut Vec<String>) {
     }
 }
 
-/// What a transform does to the columns that reach it.
+/// Tells what a transform does to the columns that reach it.
 fn columns_of(transform: &TransformPlan, input: &Schema, lines: &mut Vec<String>) {
     let contract = &transform.contract;
     let added = added(transform, input);

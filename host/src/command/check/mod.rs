@@ -139,7 +139,7 @@ fn file_column(wanted: &WantedColumn) -> Value {
     })
 }
 
-/// What a transform writes that was not there before.
+/// The columns that a transform adds.
 fn added(transform: &TransformPlan, input: &Schema) -> Vec<Field> {
     let writes = transform.contract.writes.iter();
     writes

@@ -1,6 +1,6 @@
-//! Which payload of an inbox is run next: the oldest first, several at a time, those of
-//! one source one after another, and those that the surroundings stood in the way of
-//! again later, in bounds.
+//! The agenda of `watch`: says which payload of an inbox is run next. The oldest comes
+//! first, several run at a time, and those of one source one after another. A payload
+//! that the surroundings hindered is tried again later, within bounds.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -56,7 +56,7 @@ enum State {
     Running,
 }
 
-/// What to do with a payload that was opened.
+/// The next step for a payload that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Run,
@@ -66,7 +66,7 @@ pub(super) enum Turn {
     Later,
 }
 
-/// What to do with a payload that the surroundings stood in the way of.
+/// The next step for a payload that the surroundings hindered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Again { wait: Duration },

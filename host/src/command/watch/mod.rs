@@ -1,4 +1,4 @@
-//! `gristmill watch`: payloads of a folder through a pipeline, as they appear.
+//! `gristmill watch`: takes the payloads of a folder through a pipeline as they appear.
 
 mod agenda;
 mod stop;
@@ -117,7 +117,7 @@ fn runner<'a>(
     }
 }
 
-/// What is shared by the thread that looks and those that work.
+/// The state that the thread which looks shares with those that work.
 struct Watch<'a> {
     arguments: &'a WatchArguments,
     inbox: &'a Inbox,

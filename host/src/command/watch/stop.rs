@@ -1,5 +1,5 @@
-//! How `watch` is asked to stop: the first signal lets what is at work end, the second
-//! ends the command at once.
+//! Stops `watch`: the first signal lets the payloads at work end, the second ends the
+//! command at once.
 
 use std::process::exit;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::terminal;
 
-/// What shells add to the number of the signal that ended a program.
+/// Shells add this to the number of the signal that ended a program.
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Whether a signal asked to stop.

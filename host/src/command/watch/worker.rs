@@ -1,5 +1,5 @@
-//! What `watch` does with one payload after another: opens it, runs it when it is its
-//! turn, and puts it away or leaves it where it is.
+//! A worker of `watch`: opens one payload after another, runs it when it is its turn, and
+//! puts it away or leaves it in the inbox.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -128,8 +128,8 @@ impl Watch<'_> {
         }
     }
 
-    /// What of the surroundings is to blame for a failure, and whether no other payload
-    /// could be run either; `None` when the payload is to blame.
+    /// The hindrance that caused a failure, and whether no other payload could be run
+    /// either; `None` when the payload is to blame.
     fn hindrance(&self, result: &PayloadResult, failure: &Failure) -> Option<(Hindrance, bool)> {
         match (failure.exit, failure.hindrance) {
             (Exit::Environment, hindrance) => {
@@ -320,7 +320,7 @@ fn count(desk: &mut Desk, failure: Option<&Failure>) {
     desk.failed += usize::from(failure.is_some());
 }
 
-/// What is written beside a payload that was refused.
+/// The text of the file beside a payload that was refused.
 fn reason(failure: &Failure) -> String {
     format!("{}\n", terminal::words_of(failure))
 }

@@ -1,10 +1,10 @@
-//! A transform whose breaking hurts only the rows that break it.
+//! Containment: a transform that breaks loses only the rows that break it.
 //!
-//! A stage that breaks (traps, takes too long or too much, returns what it may not)
-//! loses its instance. The batch is halved until single rows are left that break a
-//! fresh instance alone: those are rejected, all others go on. Which rows these are
-//! depends on the rows and the stage alone, since a stage gives the same output for
-//! the same input.
+//! A stage that breaks (traps, takes too long or too much, returns what it may not) loses
+//! its instance. The batch is halved until single rows are left that break a fresh
+//! instance alone. These are rejected, and all others go on. Which rows these are depends
+//! on the rows and the stage alone, since a stage gives the same output for the same
+//! input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,7 +79,8 @@ pub(super) struct ContainedTransform<'p> {
     lessons: Lessons,
 }
 
-/// What the instances of a stage with `learn` have read since facts were collected.
+/// The batches that the instances of a stage with `learn` have read since facts were
+/// collected.
 #[derive(Default)]
 struct Lessons {
     batches: Vec<Batch>,
@@ -89,7 +90,7 @@ struct Lessons {
     facts: Facts,
 }
 
-/// What the instances of a stage told that somebody wants to know, each word once.
+/// The words that the instances of a stage told and that somebody wants, each word once.
 #[derive(Default)]
 struct Facts {
     topics: BTreeMap<String, BTreeSet<String>>,
@@ -181,8 +182,8 @@ impl<'p> ContainedTransform<'p> {
             .collect())
     }
 
-    /// What the stage logged since the last call; what it says while it breaks is in
-    /// the message of that.
+    /// The lines that the stage logged since the last call. Its words while it breaks are
+    /// in the message of that.
     pub(super) fn take_log(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.log)
     }
@@ -363,7 +364,7 @@ impl<'p> ContainedTransform<'p> {
                 batch: None,
             })?;
         }
-        // What it says of batches that it had before was said then.
+        // It has logged about batches that it had before already.
         transform.take_log();
         let facts = transform.finish()?;
         log.extend(transform.take_log());
@@ -387,7 +388,7 @@ struct Whole {
     rejects: Vec<RejectedRow>,
     filtered: u64,
     repeated: u64,
-    /// What all of that takes in the host.
+    /// The memory that all of that takes in the host.
     bytes: u64,
 }
 
@@ -452,7 +453,7 @@ mod tests {
         let mut facts = Facts::default();
         let mut add = |told| facts.add(told, |topic| topic == "keys", 2 * word_bytes);
         assert_eq!(add(told("keys", &["a", "b", "a"])), Ok(()));
-        // What another instance has told, and what nobody learns, takes no room.
+        // Words that another instance has told, or that nobody learns, take no room.
         assert_eq!(add(told("keys", &["b"])), Ok(()));
         assert_eq!(add(told("noise", &["c", "d"])), Ok(()));
         let refused = add(told("keys", &["c"])).unwrap_err().to_string();

@@ -1,11 +1,11 @@
-//! One report file on its way through the stages of its kind: bytes in, batches
-//! out, with every row accounted for.
+//! Takes one report through the stages of its kind: bytes in, batches out, with every row
+//! accounted for.
 //!
 //! A file has one [`Reader`], whose parser takes its chunks in order, and as many
-//! [`Chain`]s as there are workers: a transform gives the same output for the same
-//! batch, so it does not matter which of them a batch goes through.
+//! [`Chain`]s as there are workers. A transform gives the same output for the same batch,
+//! so it does not matter which chain a batch goes through.
 //!
-//! Nothing here knows of archives or tables. All of it lives for one file.
+//! Nothing here knows archives or tables. All of it lives for one file.
 
 mod containment;
 
@@ -46,7 +46,7 @@ pub struct Chain<'p> {
     capturing: CaptureSink<'p>,
 }
 
-/// What a stage broke at or refused, to be kept as a case.
+/// The rows that a stage broke at or refused, to be kept as a case.
 #[derive(Debug)]
 pub struct Capture {
     pub stage: StagePlan,
@@ -109,7 +109,7 @@ impl From<StageError> for Stop {
     }
 }
 
-/// What the parser made of a chunk.
+/// The output of the parser for a chunk.
 #[derive(Debug)]
 pub struct Read {
     /// Counted from 1.
@@ -166,13 +166,13 @@ pub struct Output {
     pub rejects: Vec<Reject>,
     pub log: Vec<(String, LogLine)>,
     pub rows_filtered: u64,
-    /// What went into each transform and what came of it, in the order of the chain.
+    /// The row accounting of each transform, in the order of the chain.
     pub accounts: Vec<StageAccount>,
     /// Time in each transform, in the order of the chain.
     pub stage_time: Vec<Duration>,
 }
 
-/// What a file taught.
+/// The facts that stages learned from a file.
 #[derive(Debug, Default)]
 pub struct LearnedFacts {
     /// Words by the set that they go to.
@@ -259,7 +259,7 @@ impl<'p> Reader<'p> {
     /// The parser refuses the file or breaks.
     pub fn read(&mut self, chunk: Bytes, last: bool) -> Result<Read, ChainError> {
         self.batches += 1;
-        // What comes later does not show without what came before.
+        // Later rows do not show without the ones before them.
         let kept = (self.batches == 1 && self.capturing.captures.is_some()).then(|| chunk.clone());
         let started = Instant::now();
         let parsed = self.parser.parse(chunk, last);
@@ -285,8 +285,7 @@ impl<'p> Reader<'p> {
         })
     }
 
-    /// What stands before the first record; see `Parser::heading`. After the end of the
-    /// file.
+    /// The heading of the file, once it ended; see `Parser::heading`.
     pub fn heading(&self) -> Option<&[u8]> {
         self.parser.heading()
     }

@@ -1,5 +1,5 @@
-//! A database takes an archive: after its copy, after the archive was moved, or when an
-//! archive of an earlier version says nothing of an owner.
+//! Gives an archive to another database: after the database was copied, after the archive
+//! was moved, or when an archive of an earlier version names no owner.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
-/// What taking an archive did.
+/// The result of taking an archive.
 #[derive(Debug, Serialize)]
 pub struct Adoption {
     pub directory: PathBuf,
@@ -24,7 +24,7 @@ pub struct Adoption {
     pub former_owner: Option<String>,
     /// Payloads whose records say that they are in it, and that are.
     pub payloads_there: usize,
-    /// Of those, the ones that were said to be elsewhere.
+    /// Those of them that were recorded elsewhere.
     pub payloads_moved: usize,
     /// Payloads whose records say that they are in it, and that are not.
     pub payloads_missing: usize,

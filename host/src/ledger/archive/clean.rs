@@ -1,8 +1,8 @@
-//! What leaves the archive: payloads past retention, and files that nobody recorded to
-//! the end. Only what a record of ours names is removed, in folders that are ours.
+//! Removes payloads past retention from the archive, and files that dead runs left in it.
+//! Only files that our records name are removed, in folders that are ours.
 //!
-//! Of a payload the record becomes that of a file on its way out, then the file goes,
-//! then that record: so that no file is without one.
+//! The record of a payload becomes that of a file on its way out, then the file goes,
+//! then that record. So no file is ever without a record.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 
-/// What left the archive, or would.
+/// The files that left the archive, or would.
 #[derive(Debug, Default)]
 pub struct ArchiveCleanSummary {
     pub payloads: Vec<OldPayload>,
     /// Files that were written and not recorded to the end.
     pub stray_files: Vec<String>,
-    /// What could not be removed, and why.
+    /// The files that could not be removed, and why.
     pub files_left: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ pub async fn check(database: &Database, months: i32) -> Result<()> {
     }
     let owner = Owner::of(database).await?;
     for directory in directories.into_iter().map(Path::new) {
-        // What is no folder is told by its record, which then stays.
+        // A record whose folder is none stays, and tells so.
         if is_place(directory) {
             owner.open(directory).map_err(|failure| {
                 failure.within("nothing was removed").hint(
@@ -155,7 +155,7 @@ async fn remove_pending(
     Ok(removed.map_err(|failure| failure.to_string()))
 }
 
-/// What there is of a file.
+/// The condition of a file.
 fn shown(owner: &Owner, file: &PendingFile) -> Option<String> {
     let directory = PathBuf::from(&file.directory);
     let root = owner.open(&directory).ok().flatten()?;

@@ -138,7 +138,7 @@ impl Archive {
         })
     }
 
-    /// What of these files of a manifest is in the archive, read through.
+    /// Reads these files of a manifest through and tells which of them the archive has.
     ///
     /// # Errors
     /// The database fails.
@@ -170,7 +170,7 @@ impl Archive {
         })
     }
 
-    /// What there is of a recorded payload, where the record says or here.
+    /// The condition of a recorded payload, in its recorded folder or here.
     fn examine(&self, owner: &Owner, kept: &ArchivedPayload) -> FileCondition {
         let Ok(digest) = kept.digest() else {
             return FileCondition::Missing;
@@ -196,7 +196,7 @@ impl Archive {
     }
 }
 
-/// What of some files of a manifest an archive holds.
+/// The part of some files of a manifest that an archive has.
 #[derive(Debug, Default)]
 pub struct ArchiveHolding {
     /// All of them, in tarballs that are what was put there.

@@ -1,6 +1,6 @@
-//! Whose an archive is: the database's identity stands in the database and in a file
-//! of the archive's folder. A copy of the database brings its identity along, and is
-//! told by the server and the number that it was given for.
+//! The owner of an archive: the database's identity stands in the database and in a file
+//! of the archive's folder. A copy of a database has the same identity, but another
+//! server or number than the one that the identity was given for.
 
 use std::fmt;
 use std::io;

@@ -1,6 +1,6 @@
-//! A payload on its way into the archive. Its file is recorded before it is written and
-//! named before it is placed, each in a commit of its own: whatever dies on the way, a
-//! record tells `clean` what to remove.
+//! Writes a payload into the archive. Its file is recorded before it is written and named
+//! before it is placed, each in a commit of its own. A run may die anywhere: a record
+//! then tells `clean` what to remove.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -29,7 +29,7 @@ pub struct ArchiveWrite {
     named: OnceLock<Digest>,
 }
 
-/// What was written of a payload.
+/// The file that was written of a payload.
 #[derive(Clone, Debug)]
 pub struct WrittenFile {
     digest: Digest,
@@ -117,7 +117,7 @@ impl ArchiveWrite {
         files: Vec<String>,
     ) -> Result<ArchivedPayload> {
         let digest = &written.digest;
-        // Whoever watches does so for days.
+        // `watch` runs for days, in which the archive may change hands.
         self.owner.open(self.root.path())?;
         let _ = self.named.set(digest.clone());
         let mut transaction = connection.begin().await.map_err(failed)?;

@@ -1,5 +1,4 @@
-//! What an upload does with its payload's place in the archive, in the session that has
-//! its source locked.
+//! Records an upload's payload in the archive, in the session that has its source locked.
 
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -14,7 +13,7 @@ use crate::payload::Payload;
 /// A payload in its place in the archive, about to be recorded.
 #[derive(Debug)]
 pub struct ArchiveEntry<'a> {
-    pub keeping: &'a ArchiveWrite,
+    pub pending: &'a ArchiveWrite,
     pub kept: ArchivedPayload,
     /// Tarballs of the manifest in whose place it is.
     pub superseded: Vec<String>,
@@ -31,8 +30,8 @@ impl ArchiveEntry<'_> {
             if !self.superseded.is_empty() {
                 archive::forget(&mut *connection, manifest_id, &self.superseded).await?;
             }
-            let keeping = self.keeping;
-            keeping
+            let pending = self.pending;
+            pending
                 .record(connection, manifest_id, source_uuid, &self.kept)
                 .await
         };
@@ -47,7 +46,11 @@ impl Upload {
     ///
     /// # Errors
     /// As there.
-    pub fn begin_keeping(&mut self, archive: &Archive, payload: &Payload) -> Result<ArchiveWrite> {
+    pub fn begin_archiving(
+        &mut self,
+        archive: &Archive,
+        payload: &Payload,
+    ) -> Result<ArchiveWrite> {
         let database = self.database.clone();
         database.wait(async {
             ArchiveWrite::begin(&mut self.lock, archive, payload, self.run_id).await
@@ -60,22 +63,22 @@ impl Upload {
     /// As there.
     pub fn place(
         &mut self,
-        keeping: &ArchiveWrite,
+        pending: &ArchiveWrite,
         written: &WrittenFile,
         payload: &Payload,
         files: Vec<String>,
     ) -> Result<ArchivedPayload> {
         let database = self.database.clone();
-        database.wait(async { keeping.place(&mut self.lock, written, payload, files).await })
+        database.wait(async { pending.place(&mut self.lock, written, payload, files).await })
     }
 
     /// As [`ArchiveWrite::discard`].
     ///
     /// # Errors
     /// As there.
-    pub fn discard(&mut self, keeping: ArchiveWrite) -> Result<()> {
+    pub fn discard(&mut self, pending: ArchiveWrite) -> Result<()> {
         let database = self.database.clone();
-        database.wait(async { keeping.discard(&mut self.lock).await })
+        database.wait(async { pending.discard(&mut self.lock).await })
     }
 
     /// Records that the payload is in the archive, when nothing else of it is new.

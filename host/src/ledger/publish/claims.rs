@@ -1,4 +1,4 @@
-//! Which days an upload wins, and what follows for their summaries.
+//! Claims the days of an upload, and summarizes those that it wins.
 
 use chrono::NaiveDate;
 use sqlx::{PgConnection, Row};
@@ -11,7 +11,7 @@ use crate::ledger::source::Source;
 use crate::ledger::summarize::{self, SummaryCounts};
 use crate::pipeline::plan::AggregationEngine;
 
-/// What came of a claim on a day.
+/// The result of a claim on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayOutcome {
     pub day: NaiveDate,

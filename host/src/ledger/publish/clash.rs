@@ -1,5 +1,5 @@
-//! Transactions that met another one: a deadlock, or rows that changed in between. They
-//! are tried again, since nothing is wrong with them.
+//! Tries transactions again that clash with another one (a deadlock, or rows that changed
+//! in between), since nothing is wrong with them.
 
 use std::time::Duration;
 

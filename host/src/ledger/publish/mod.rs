@@ -1,8 +1,8 @@
-//! The ledger: which upload there is, what of it is loaded, which days it wins.
+//! Uploads: their files, their generations, and the days that they win.
 //!
-//! `Upload::begin` opens a generation for a payload; `Upload::complete` makes it
-//! count and, when every file that the manifest lists is there, publishes its days
-//! and their summaries. That is one transaction: readers see all of it or nothing.
+//! `Upload::begin` opens a generation for a payload. `Upload::complete` makes it count
+//! and, when every file that the manifest lists is there, publishes its days and their
+//! summaries. That is one transaction: readers see all of it or nothing.
 
 mod archival;
 mod claims;
@@ -40,7 +40,7 @@ use crate::pipeline::plan::{AggregationEngine, Plan};
 pub struct Upload {
     /// Holds the lock of the source; it is let go when this closes.
     lock: PgConnection,
-    /// That of the server for this session.
+    /// The number of the server process of this session.
     process: i32,
     database: Database,
     source: Source,
@@ -55,21 +55,21 @@ pub struct Upload {
     known_files: Vec<String>,
 }
 
-/// What completing a generation takes besides its files.
+/// The terms on which a generation is completed, besides its files.
 #[derive(Clone, Copy, Debug)]
 pub struct CompletionTerms<'a> {
     pub engine: AggregationEngine,
-    /// Those of the run, whose record says so too.
+    /// The sums of the run, for its record.
     pub sums: RunSums,
-    /// What putting its rejected rows into quarantine may take.
+    /// The time that putting its rejected rows into quarantine may take.
     pub quarantine_time: Duration,
-    /// Of the plan by which it was loaded.
+    /// The fingerprint of the plan by which it was loaded.
     pub fingerprint: &'a str,
     /// The earlier uploads whose generations it gets.
     pub reuse: &'a Reuse,
 }
 
-/// What completing a generation did.
+/// The result of completing a generation.
 #[derive(Debug)]
 pub enum Completion {
     /// Files that other tarballs of the payload have yet to bring.
@@ -216,13 +216,13 @@ impl Upload {
     pub fn complete(
         &mut self,
         files: &[IngestedFile],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let database = self.database.clone();
         database.wait(async {
             let process = self.process;
-            let completed = self.complete_in_tries(files, completing, archived);
+            let completed = self.complete_in_tries(files, terms, archived);
             database.telling(process, completed).await
         })
     }
@@ -230,20 +230,20 @@ impl Upload {
     async fn complete_in_tries(
         &mut self,
         files: &[IngestedFile],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let missing = self.missing(files);
         match missing.is_empty() {
             true => {
-                let reused = completing.reuse.generations();
+                let reused = terms.reuse.generations();
                 self.prepare(&reused, recording::days(files)).await?;
             }
             false => self.held_still().await?,
         }
         let mut tries = Tries::new();
         loop {
-            let tried = self.try_complete(files, &missing, completing, archived);
+            let tried = self.try_complete(files, &missing, terms, archived);
             match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
                 completed => return completed,
@@ -255,7 +255,7 @@ impl Upload {
         &mut self,
         files: &[IngestedFile],
         missing: &[String],
-        completing: &CompletionTerms<'_>,
+        terms: &CompletionTerms<'_>,
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let CompletionTerms {
@@ -264,7 +264,7 @@ impl Upload {
             quarantine_time,
             fingerprint,
             reuse,
-        } = *completing;
+        } = *terms;
         let ids = self.ids(&recording::days(files));
         let begun = self.lock.begin().await;
         let mut transaction = begun.map_err(ids.name.failed("begin the transaction"))?;
@@ -439,8 +439,8 @@ impl Upload {
         ))
         .bind(self.manifest_id)
         .bind(here)
-        // Of the failed transaction, which holds these files until it is rolled back:
-        // another connection would wait for ever.
+        // The session of the failed transaction, which holds these files until it is
+        // rolled back: another connection would wait for ever.
         .execute(&mut self.lock)
         .await
         .map_err(failed)?;

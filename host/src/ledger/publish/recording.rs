@@ -79,13 +79,13 @@ pub(super) async fn generation(
     quarantine_time: Duration,
     fingerprint: Option<&str>,
 ) -> Result<()> {
-    let rejecting = quarantine::RejectOrigin {
+    let origin = quarantine::RejectOrigin {
         run_id: upload.run_id,
         manifest_id: upload.manifest_id,
         generation: upload.generation,
         time_max: quarantine_time,
     };
-    quarantine::settle(connection, rejecting, files, resolves).await?;
+    quarantine::settle(connection, origin, files, resolves).await?;
     for file in files {
         let failed = upload.name.failed(&format!("record file `{}`", file.name));
         one_file(connection, upload, file).await.map_err(failed)?;

@@ -1,9 +1,9 @@
-//! Days that are loaded once more: the same manifest, a new generation.
+//! Replaces days of a manifest by rows of a new generation.
 //!
 //! The old rows of these days, and the summaries made of them, stay until the one
-//! transaction that puts the new ones in their place. Until then the new
-//! generation is as invisible as any that is being loaded, and is cleared away
-//! like those when its run dies.
+//! transaction that puts the new ones in their place. Until then the new generation is as
+//! invisible as any that is being loaded, and is cleared away like those when its run
+//! dies.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,8 @@ struct HeldDay {
     assembly_id: String,
 }
 
-/// Who holds these days, the latest first, as additive ones are to be replaced.
+/// The manifests that hold these days, the latest first, as additive ones are to be
+/// replaced.
 ///
 /// # Errors
 /// The database fails.
@@ -267,7 +268,7 @@ async fn replace_days(
     }
 }
 
-/// What summarizing a source again did.
+/// The result of summarizing a source again.
 #[derive(Debug)]
 pub struct Resummary {
     pub days: Vec<DayDifference>,

@@ -1,4 +1,4 @@
-//! The lock of a source: whoever has it is alone at work on its payloads.
+//! The lock of a source: its holder alone works on the payloads of the source.
 
 use sqlx::PgConnection;
 
@@ -64,7 +64,8 @@ pub(super) fn in_its_session(source: &Source, failure: Failure) -> Failure {
     }
 }
 
-/// That the session which had the lock has ended, of which something else came.
+/// The failure of a session that had the lock and has ended, from the failure that
+/// followed.
 pub(super) fn lost(source: &Source, came: Failure) -> Failure {
     let message = format!(
         "the session that kept other runs out of cluster `{}` has ended",

@@ -1,5 +1,5 @@
-//! Rows that a stage or the load refused: how they get into quarantine
-//! ([`reject_writer`], [`settlement`]), what is known of them, and what becomes of them.
+//! Quarantine: the rows that a stage or the load refused. [`reject_writer`] and
+//! [`settlement`] put them there; this file lists, resolves and discards them.
 
 mod reject_writer;
 mod settlement;
@@ -14,7 +14,7 @@ pub use self::settlement::{RejectOrigin, keep, keep_allowed, settle};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
 
-/// What a person asks for.
+/// The rows that a person asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub ids: Option<Vec<i64>>,

@@ -1,5 +1,5 @@
-//! Rejected rows of a payload that is being loaded, in the database as they are found:
-//! nobody sees them before they are put into quarantine, and they go with their
+//! Writes the rejected rows of a payload into the database as they are found, while it is
+//! loaded. Nobody sees them before they are put into quarantine, and they go with their
 //! generation.
 
 use sqlx::PgConnection;

@@ -1,5 +1,5 @@
-//! The end of what a payload rejected: it gets from where it was written through into
-//! quarantine, in the transaction that closes the run, and within a bound of time.
+//! Puts the rejected rows of a payload into quarantine, in the transaction that closes
+//! its run and within a bound of time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::ingest::row_accounting::imbalance;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::run_record;
 
-/// What Postgres says of a statement that took too long.
+/// The SQLSTATE of a statement that took too long.
 const QUERY_CANCELED: &str = "57014";
 
 /// Whose rows are rejected.
@@ -21,7 +21,7 @@ pub struct RejectOrigin {
     pub run_id: i64,
     pub manifest_id: i32,
     pub generation: i64,
-    /// What putting them into quarantine may take.
+    /// The time that putting them into quarantine may take.
     pub time_max: Duration,
 }
 
@@ -33,13 +33,13 @@ pub struct RejectOrigin {
 /// The database fails or takes too long, or a row is missing.
 pub async fn settle(
     connection: &mut PgConnection,
-    rejecting: RejectOrigin,
+    origin: RejectOrigin,
     files: &[IngestedFile],
     resolves: bool,
 ) -> Result<()> {
     let rejected: u64 = files.iter().map(|file| file.rejected.rows()).sum();
     if rejected > 0 {
-        insert(connection, rejecting, rejected, true).await?;
+        insert(connection, origin, rejected, true).await?;
     }
     if resolves {
         let reports = files.iter().map(|file| file.name.as_str());
@@ -47,8 +47,8 @@ pub async fn settle(
         sqlx::query(include_str!(
             "../../../../sql/gristmill_quarantine.resolve.sql"
         ))
-        .bind(rejecting.run_id)
-        .bind(rejecting.manifest_id)
+        .bind(origin.run_id)
+        .bind(origin.manifest_id)
         .bind(reports)
         .execute(connection)
         .await
@@ -62,19 +62,19 @@ pub async fn settle(
 ///
 /// # Errors
 /// As `settle`.
-pub fn keep(database: &Database, rejecting: RejectOrigin, files: &[IngestedFile]) -> Result<()> {
+pub fn keep(database: &Database, origin: RejectOrigin, files: &[IngestedFile]) -> Result<()> {
     database.wait(async {
         let rejected = files.iter().map(|file| file.rejected.rows()).sum();
         let mut connection = database.pool().acquire().await.map_err(unkept)?;
         let mut transaction = connection.begin().await.map_err(unkept)?;
         for file in files {
             if let FileKind::Report(_) = &file.kind {
-                run_record::keep_account(&mut transaction, rejecting.run_id, &file.account())
+                run_record::keep_account(&mut transaction, origin.run_id, &file.account())
                     .await
                     .map_err(unkept)?;
             }
         }
-        insert(&mut transaction, rejecting, rejected, false).await?;
+        insert(&mut transaction, origin, rejected, false).await?;
         transaction.commit().await.map_err(unkept)?;
         failpoint::passed(Failpoint::RejectsKept);
         Ok(())
@@ -87,13 +87,13 @@ pub fn keep(database: &Database, rejecting: RejectOrigin, files: &[IngestedFile]
 /// As `settle`.
 pub fn keep_allowed(
     database: &Database,
-    rejecting: RejectOrigin,
+    origin: RejectOrigin,
     rejects: &Rejects<'_>,
 ) -> Result<()> {
     database.wait(async {
         let mut connection = database.pool().acquire().await.map_err(unkept)?;
         let mut transaction = connection.begin().await.map_err(unkept)?;
-        insert(&mut transaction, rejecting, rejects.rows(), false).await?;
+        insert(&mut transaction, origin, rejects.rows(), false).await?;
         transaction.commit().await.map_err(unkept)?;
         failpoint::passed(Failpoint::RejectsKept);
         Ok(())
@@ -102,27 +102,27 @@ pub fn keep_allowed(
 
 async fn insert(
     connection: &mut PgConnection,
-    rejecting: RejectOrigin,
+    origin: RejectOrigin,
     rejected: u64,
     counts: bool,
 ) -> Result<()> {
-    let milliseconds = rejecting.time_max.as_millis().to_string();
+    let milliseconds = origin.time_max.as_millis().to_string();
     let before = bound_time(connection, &milliseconds).await?;
     let inserted: i64 = sqlx::query_scalar(include_str!(
         "../../../../sql/gristmill_quarantine.insert.sql"
     ))
-    .bind(rejecting.run_id)
-    .bind(rejecting.generation)
+    .bind(origin.run_id)
+    .bind(origin.generation)
     .bind(counts)
-    .bind(rejecting.manifest_id)
+    .bind(origin.manifest_id)
     .fetch_one(&mut *connection)
     .await
-    .map_err(|error| within_time(error, rejecting.time_max, rejected))?;
+    .map_err(|error| within_time(error, origin.time_max, rejected))?;
     sqlx::query(include_str!("../../../../sql/gristmill_reject.delete.sql"))
-        .bind(rejecting.generation)
+        .bind(origin.generation)
         .execute(&mut *connection)
         .await
-        .map_err(|error| within_time(error, rejecting.time_max, rejected))?;
+        .map_err(|error| within_time(error, origin.time_max, rejected))?;
     bound_time(connection, &before).await?;
     if inserted.unsigned_abs() == rejected {
         return Ok(());

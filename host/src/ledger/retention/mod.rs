@@ -1,8 +1,8 @@
-//! What is past retention, and its end: staged rows and [`records`] by days; summaries
-//! and the archive by calendar months.
+//! Retention: removes staged rows and [`records`] that are past their days, and summaries
+//! and archived payloads that are past their months.
 //!
-//! What must not go is decided in SQL, here is the order. The archive's part is
-//! `archive/cleaning`.
+//! SQL decides what must stay; this room decides the order. `archive/clean` has the
+//! archive's part.
 
 mod partitions;
 mod periods;
@@ -36,16 +36,16 @@ pub struct Retention {
     pub dry_run: bool,
 }
 
-/// What went, or would.
+/// The things that were removed, or would be.
 #[derive(Debug, Default, Serialize)]
 pub struct CleanSummary {
     pub dry_run: bool,
     pub generations: Vec<OldGeneration>,
     pub payloads: Vec<OldPayload>,
     pub partitions: Vec<OldPartition>,
-    /// Of any month, with nothing in them that counts.
+    /// Partitions of any month, with no row that counts.
     pub empty_partitions: Vec<OldPartition>,
-    /// Those that others used all the time, which the next time may find free.
+    /// Partitions that others used all the time, which the next `clean` may find free.
     pub partitions_in_use: BTreeSet<String>,
     /// Staged rows of no generation.
     pub orphaned_rows: i64,
@@ -99,12 +99,12 @@ pub fn clean(database: &Database, retention: Retention) -> Result<CleanSummary> 
         if let Some(months) = retention.months {
             clean_months(database, months, &mut cleaned).await?;
         }
-        // What was emptied above is among them.
+        // The partitions that were emptied above are among them.
         let mut connection = partitions::connection(database).await?;
         partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
         failpoint::passed(Failpoint::EmptyPartitionsDropped);
         drop(connection);
-        // What manifests held has gone by now.
+        // The generations and days of old manifests are gone by now.
         cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
         Ok(cleaned)
     })

@@ -1,6 +1,6 @@
-//! Partitions that are past retention or that nobody needs, dropped one at a time. To
-//! drop one locks its table, for a moment and only when nobody uses it: whoever comes to
-//! load meanwhile waits.
+//! Drops partitions that are past retention or that nobody needs, one at a time. A drop
+//! locks the table for a moment, and only when nobody uses it: whoever comes to load
+//! meanwhile waits.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::diagnostics::failure::{Failure, Result};
 /// How often a partition is tried whose table is in use.
 const TRIES_MAX: u32 = 5;
 
-/// What loads have for themselves after each time that it failed.
+/// The pause after each failed try, in which loads have the table for themselves.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A partition that a month has besides those that are always there.
@@ -98,7 +98,7 @@ pub(super) async fn drop_unused(
         is_staging,
     } in others
     {
-        // Of a dry run; else it is gone.
+        // A dry run counts it; else it is gone.
         let is_old = |old: &OldPartition| old.partition_name == partition.partition_name;
         if cleaned.partitions.iter().any(is_old) {
             continue;
@@ -136,8 +136,8 @@ struct InUse {
 }
 
 impl InUse {
-    /// What a statement says of a partition, again and again while its table is in use;
-    /// `None` when it is in use all the time, or was for another partition.
+    /// Runs a statement on a partition again and again while its table is in use; `None`
+    /// when it is in use all the time, or was for another partition.
     async fn unless<'q>(
         &mut self,
         connection: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! Months of clusters that are past retention: their report periods and tags.
+//! Removes the months of clusters that are past retention: their report periods and tags.
 
 use sqlx::PgConnection;
 

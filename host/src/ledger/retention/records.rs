@@ -1,9 +1,9 @@
-//! The records of payloads that are past retention: what the quarantine holds, raw rows
-//! and all; row accounts; runs; manifests with the statuses of their files; and what
-//! runs that died had rejected.
+//! Removes the records of payloads that are past retention: quarantine with its raw rows;
+//! row accounting; runs; manifests with the statuses of their files; and the rows that
+//! dead runs had rejected.
 //!
-//! What must not go is decided in SQL. Each statement takes a part and is a transaction
-//! of its own, so none holds anybody up for long.
+//! SQL decides what must stay. Each statement takes a part and is a transaction of its
+//! own, so none holds anybody up for long.
 
 use serde::Serialize;
 use sqlx::postgres::PgArguments;
@@ -100,7 +100,7 @@ pub(super) async fn clean(
     Ok(old)
 }
 
-/// Of each source in turn; one that is being loaded is left alone.
+/// Takes each source in turn; one that is being loaded is left alone.
 async fn manifests(database: &Database, retention: RecordRetention, part: &Part) -> Result<u64> {
     let days = i32::from(retention.manifests_days);
     let sources: Vec<Uuid> = sqlx::query_scalar(include_str!(
@@ -144,7 +144,7 @@ async fn manifests(database: &Database, retention: RecordRetention, part: &Part)
     Ok(removed)
 }
 
-/// What goes part by part.
+/// Removes records part by part.
 struct Part {
     what: &'static str,
     rows_max: i64,

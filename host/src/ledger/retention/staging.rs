@@ -1,6 +1,6 @@
-//! Staged rows that no summary will need again: first their generations stop counting,
-//! a source at a time; then the rows go, whole partitions of them where that is possible.
-//! Rows of no generation, which earlier versions could leave, go as well.
+//! Removes staged rows that no summary will need again. First their generations stop
+//! counting, one source at a time. Then the rows go, in whole partitions where that is
+//! possible. Rows of no generation, which earlier versions could leave, go as well.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ pub(super) async fn clean(
             .await
             .map_err(failed)?;
         if !forgotten.is_empty() {
-            // What is dropped need not be deleted row by row.
+            // The rows of dropped partitions need not be deleted one by one.
             partitions::drop_unused(&mut connection, Some(true), cleaned).await?;
         }
         staged_rows::remove(&mut connection, &forgotten)
@@ -45,8 +45,8 @@ pub(super) async fn clean(
     Ok(())
 }
 
-/// What of a source is old; unless it is a dry run, it counts no more. A source that is
-/// being loaded has none.
+/// Finds the old generations of a source; unless it is a dry run, they count no more. A
+/// source that is being loaded has none.
 async fn old_of(
     connection: &mut PgConnection,
     retention: Retention,

@@ -1,5 +1,5 @@
-//! Sources: the clusters that payloads come from. A payload means one by its cluster's
-//! id, the host by the uuid, and a person by a [`word`].
+//! Sources: the clusters that payloads come from. A payload names its source by the id of
+//! the cluster, the host by the uuid, and a person by a [`word`].
 
 mod word;
 

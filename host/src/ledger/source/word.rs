@@ -1,8 +1,8 @@
-//! The word by which a person means a source.
+//! The word by which a person names a source.
 //!
-//! Clusters are called what they like, so a stranger's id may be what another source is
-//! called, or its uuid. A word that fits several sources is therefore refused, and a
-//! prefix says what it is.
+//! Clusters may have any name, so one cluster's id may be another's alias or uuid. A word
+//! that fits several sources is therefore refused, and a prefix says which of the three
+//! it is.
 
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::diagnostics::failure::{Failure, Result};
 /// Candidates that a message shows.
 const CANDIDATES_SHOWN: usize = 10;
 
-/// What a word says of the source.
+/// The meaning of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word<'w> {
     /// `uuid:…`
@@ -27,7 +27,7 @@ enum Word<'w> {
 
 impl<'w> Word<'w> {
     /// # Errors
-    /// What stands behind `uuid:` is none.
+    /// The text behind `uuid:` is no uuid.
     fn read(word: &'w str) -> Result<Self> {
         let Some((prefix, rest)) = word.split_once(':') else {
             return Ok(Self::Any(word));
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// What a word comes to, as the source's cluster or the failure.
+    /// The result of a word: the source's cluster or the failure.
     #[track_caller]
     fn check(sources: &[Source], word: &str, expected: &str) {
         let picked = pick(sources.to_vec(), word);

@@ -1,5 +1,5 @@
-//! A payload on its way out of the inbox: what is moved is the file that was run, under
-//! whatever name that is possible, or nothing.
+//! Moves a payload out of the inbox. It moves the file that was run, under a name that is
+//! free, or nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +17,7 @@ use super::place::Place;
 use super::{Arrival, names};
 use crate::payload::{Look, OpenFile};
 
-/// What became of a payload that was to be put away.
+/// The place of a payload that was to be put away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutAway {
     Moved(PathBuf),
@@ -65,7 +65,7 @@ impl Move<'_> {
             if let (Some(reason), Ok(MoveAttempt::Taken | MoveAttempt::Not(_)) | Err(_)) =
                 (&reason, &tried)
             {
-                // What went wrong before is what the caller needs to hear.
+                // The caller needs to hear the first failure.
                 let _ = unlinkat(&self.place.directory, reason, AtFlags::empty());
             }
             match tried? {
@@ -96,7 +96,7 @@ impl Move<'_> {
         };
         let written = file.write_all(text.as_bytes());
         if written.is_err() {
-            // What went wrong before is what the caller needs to hear.
+            // The caller needs to hear the first failure.
             let _ = unlinkat(&self.place.directory, &reason, AtFlags::empty());
         }
         written.map(|()| Some(reason))

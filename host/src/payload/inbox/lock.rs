@@ -1,7 +1,7 @@
-//! One process for an inbox: a lock that nobody else can take.
+//! The lock of an inbox, which only one process has.
 //!
-//! Anybody who can read a folder can lock it. So the lock is a file of ours, in a
-//! folder of ours, named by the inbox's device and inode.
+//! Anybody who can read a folder can lock it. So the lock is a file of ours, in a folder
+//! of ours, named by the inbox's device and inode.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;

@@ -1,12 +1,12 @@
-//! A folder that payloads appear in: which of them are whole, and where they go
-//! when they are done.
+//! The inbox: a folder that payloads appear in. Finds those that are whole, and puts them
+//! away when they are done.
 //!
-//! A tarball counts as whole when two looks in a row find it the same; one that was
-//! renamed into the folder is so at the second. Hidden files are left alone.
+//! A tarball counts as whole when two looks in a row find it the same. One that was
+//! renamed into the folder is so at the second look. Hidden files are left alone.
 //!
-//! Whoever uploads may write into the folder, and is not trusted: it is opened once, what
-//! is in it is reached below that handle, no link is followed, and nothing but plain files
-//! with one name is read.
+//! Whoever uploads may write into the folder, and is not trusted. The folder is opened
+//! once, and everything in it is reached below that handle. No link is followed, and only
+//! plain files with one name are read.
 
 mod away;
 mod lock;
@@ -63,26 +63,26 @@ pub struct Arrival {
     pub look: Look,
 }
 
-/// What earlier looks found.
+/// The files that earlier looks found.
 #[derive(Debug, Default)]
 pub struct Seen {
     payloads: BTreeMap<OsString, Look>,
-    /// What was passed over, and why.
+    /// The files that were passed over, and why.
     passed_over: BTreeMap<OsString, String>,
 }
 
-/// What a look into the inbox came to.
+/// The result of a look into the inbox.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct InboxLook {
     /// Whole payloads, the oldest first.
     pub ready: Vec<Arrival>,
     /// Payloads that changed since the last look, or that it did not find.
     pub changing: usize,
-    /// What is passed over since this look, in words.
+    /// Messages about files that are passed over since this look.
     pub passed_over: Vec<String>,
 }
 
-/// What is under a name.
+/// The thing under a name.
 enum FoundEntry {
     Payload(Look),
     /// Something that is never read, and why.

@@ -1,16 +1,16 @@
-//! What payloads are called, and what they are called where they are put away: a name
-//! that is free and that the file system takes.
+//! The names of payloads in the inbox, and the names under which they are put away: free
+//! ones that the file system takes.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What the names of payloads end with.
+/// The endings of the names of payloads.
 const SUFFIXES: [&[u8]; 2] = [b".tar.gz", b".tgz"];
 
-/// What the name of a reason ends with, behind that of its payload.
+/// The ending of the name of a reason, behind that of its payload.
 pub(super) const REASON: &str = ".error.txt";
 
-/// What a payload's name ends with; nothing when it is that of no payload.
+/// The ending of a payload's name; nothing when no payload has it.
 pub(super) fn suffix(name: &OsStr) -> &'static [u8] {
     let name = name.as_bytes();
     let suffix = SUFFIXES.into_iter().find(|end| name.ends_with(end));

@@ -1,4 +1,4 @@
-//! The folders that payloads are put into: opened once, and ours.
+//! The folders that payloads are put into. They are opened once, and belong to us.
 
 use std::ffi::OsStr;
 use std::fs;

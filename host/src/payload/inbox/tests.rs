@@ -1,4 +1,4 @@
-//! Looks into folders, and what becomes of payloads there while others write to them.
+//! Tests what happens to payloads of an inbox while others write into its folders.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    /// What the reader of the file answers to a document.
+    /// The answer of the file's reader to a document.
     fn refusal(document: &Value) -> String {
         let text = toml::to_string(document).unwrap();
         match Definition::deserialize(toml::de::Deserializer::parse(&text).unwrap()) {

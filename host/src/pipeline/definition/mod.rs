@@ -36,7 +36,7 @@ pub struct SourcedDefinition {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Definition {
-    /// What the pipeline is called.
+    /// The name of the pipeline.
     pub pipeline: Pipeline,
     /// Limits for every stage, and of the pipeline itself.
     #[serde(default)]
@@ -57,7 +57,7 @@ pub struct Definition {
     /// The clusters that payloads come from.
     #[serde(default)]
     pub sources: SourcesSection,
-    /// What is done with a payload once it is loaded.
+    /// The place for a payload once it is loaded.
     #[serde(default)]
     pub archive: ArchiveSection,
     /// How long records of payloads are kept.
@@ -68,7 +68,7 @@ pub struct Definition {
     pub watch: WatchSection,
 }
 
-/// What the pipeline is called.
+/// The name of the pipeline.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pipeline {
@@ -231,7 +231,7 @@ pub struct Report {
     pub columns: IndexMap<Spanned<String>, Column>,
 }
 
-/// What the pipeline wants of one column of a report file.
+/// One column that the pipeline wants of a report file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     pub column_type: ColumnType,
@@ -255,7 +255,7 @@ pub struct Publish {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Summarize {
-    /// What makes the summaries; `OCP_POSTGRES_PIPELINE` overrides it.
+    /// The engine that makes the summaries; `OCP_POSTGRES_PIPELINE` overrides it.
     #[schemars(with = "Option<String>", extend("default" = "postgres"))]
     pub engine: Option<Spanned<String>>,
 }
@@ -274,7 +274,7 @@ impl Default for SourcesSection {
     }
 }
 
-/// What is done with a payload once it is loaded.
+/// The place for a payload once it is loaded.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ArchiveSection {
@@ -313,15 +313,15 @@ pub struct WatchSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LongColumn {
-    /// What its values are.
+    /// The type of its values.
     #[serde(rename = "type")]
     #[schemars(with = "json_schema::FileColumnType")]
     column_type: ColumnType,
     /// Whether a file without it is accepted; its values are null then.
     #[serde(default)]
     optional: bool,
-    /// What an empty cell is. An empty time or boolean that may not be null rejects its
-    /// row.
+    /// The value of an empty cell. An empty time or boolean that may not be null rejects
+    /// its row.
     #[schemars(extend("default" = "zero"))]
     empty: Option<Empty>,
 }

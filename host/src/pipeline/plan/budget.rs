@@ -1,5 +1,5 @@
-//! What one payload may leave besides rows that load: all of its files, stages and
-//! workers together.
+//! The budget of a payload: how much its files, stages and workers together may leave
+//! besides rows that load.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct PayloadBudget {
     pub quarantine_rows: u64,
     /// Bytes of them, and of what is said of them.
     pub quarantine_bytes: u64,
-    /// What putting them there may take.
+    /// The time that putting them there may take.
     pub quarantine_time: Duration,
     /// Words that stages learn, each counted once.
     pub learned_words: u64,
@@ -53,7 +53,7 @@ impl Default for PayloadBudget {
             quarantine_time: Duration::from_secs(60),
             // A cluster has hundreds of label keys. A hundred thousand take 10 MB.
             learned_words: 100_000,
-            // What a person reads.
+            // A person reads all of it.
             log_lines: LOG_LINES_OF_RUN_MAX as u64,
         }
     }

@@ -1,5 +1,6 @@
-//! A digest of all that decides what becomes of a report's bytes on their way to
-//! staging. What has passed through plans of one fingerprint is the same.
+//! The fingerprint of a plan: a digest of all that decides what becomes of a report's
+//! bytes on their way to staging. Plans with one fingerprint make the same rows of the
+//! same bytes.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -29,7 +29,7 @@ use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
 use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};
 
-/// What to run.
+/// The plan of a pipeline.
 #[derive(Debug)]
 pub struct Plan {
     pub name: String,
@@ -60,7 +60,7 @@ pub struct MonthLimits {
     pub ahead: u32,
 }
 
-/// What is done with payloads once they are loaded.
+/// The place for payloads once they are loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchivePlan {
     pub keep: bool,
@@ -68,7 +68,7 @@ pub struct ArchivePlan {
     pub directory: Option<PathBuf>,
 }
 
-/// What runs the SQL of the summaries.
+/// The engine that runs the SQL of the summaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AggregationEngine {
     Postgres,
@@ -149,7 +149,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// What batches call the column.
+    /// The name of the column in batches.
     pub fn batch_name(&self) -> &str {
         self.storage.batch_name(&self.column)
     }
@@ -169,7 +169,7 @@ impl Plan {
 }
 
 impl StagePlan {
-    /// What the stage is opened with, given the words of the sets.
+    /// The settings with which the stage is opened, given the words of the sets.
     pub fn settings(&self, words: &dyn Fn(BoundSet) -> Vec<String>) -> Settings {
         Settings {
             config: self.config.clone(),

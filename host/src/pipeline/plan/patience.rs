@@ -29,8 +29,8 @@ pub struct WatchPlan {
 impl Default for WatchPlan {
     fn default() -> Self {
         Self {
-            // What passes has passed after some waits; what kills its session each time
-            // makes the server begin anew each time.
+            // A hindrance that passes has passed after some waits. A payload that kills
+            // its session each time makes the server begin anew each time.
             tries: 5,
             // A night and a day: somebody has seen by then that a disk is full.
             patience: Duration::from_hours(24),

@@ -1,4 +1,4 @@
-//! Walks a definition to its plan, and collects every problem on the way.
+//! Resolves a definition to its plan, and collects every problem on the way.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) const MONTHS_BACK: u32 = 120;
 /// of a month, and one month more is no harm.
 pub(super) const MONTHS_AHEAD: u32 = 2;
 
-/// What a plan needs to know of the world besides the definition.
+/// The surroundings that a plan needs to know besides the definition.
 pub struct Surroundings<'a> {
     pub engine: &'a Engine,
     /// `--stages`, then where components stand beside the program.

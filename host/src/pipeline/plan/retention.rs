@@ -1,4 +1,4 @@
-//! How long the records of payloads are kept: what a definition says, and else.
+//! How long the records of payloads are kept, by the definition or by default.
 
 use std::ops::RangeInclusive;
 
@@ -17,7 +17,7 @@ pub struct RecordRetention {
     pub quarantine_days: u16,
     pub row_accounts_days: u16,
     pub runs_days: u16,
-    /// Of manifests which hold nothing any more, with the statuses of their files.
+    /// For manifests which hold no day any more, with the statuses of their files.
     pub manifests_days: u16,
 }
 

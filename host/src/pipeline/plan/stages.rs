@@ -1,5 +1,5 @@
-//! The stages of a definition: their components found and loaded, their limits
-//! settled.
+//! The stages of a definition: finds and loads their components, and settles their
+//! limits.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// What a stage's component may be.
+    /// The limits of a stage's component.
     fn load_limits(&mut self, own: Option<&definition::Limits>) -> Option<LoadLimits> {
         let common = &self.definition.limits;
         let default = LoadLimits::default();

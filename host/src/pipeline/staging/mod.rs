@@ -1,4 +1,4 @@
-//! What the staging tables hold, and which columns of batches go where in them.
+//! The columns of the staging tables, and how columns of batches map to them.
 
 mod tables;
 
@@ -14,10 +14,10 @@ pub const SYSTEM_COLUMNS: [&str; 3] = ["generation", "source_uuid", "report_peri
 /// The column that staging tables are partitioned by.
 pub const PARTITION_COLUMN: &str = "interval_start";
 
-/// What `gristmill_name` holds of a name.
+/// The length of a name in `gristmill_name`.
 pub const NAME_CHARACTERS_MAX: usize = 253;
 
-/// What ends the name of a column that refers to `gristmill_name`.
+/// The ending of the name of a column that refers to `gristmill_name`.
 const NAME_SUFFIX: &str = "_name_id";
 
 /// A staging table's columns, in order, without the system columns.
@@ -65,7 +65,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What the column's type holds.
+    /// The values that the column's type holds.
     pub const ALL: Counts = Counts {
         least: i64::MIN,
         most: i64::MAX,
@@ -117,7 +117,7 @@ impl StagingColumn {
 }
 
 impl Storage {
-    /// What batches call a column that is stored so.
+    /// The name in batches of a column that is stored so.
     pub fn batch_name(self, column: &str) -> &str {
         let stem = match self {
             Self::FixedPoint { scale, .. } => column.strip_suffix(&format!("_e{scale}")),

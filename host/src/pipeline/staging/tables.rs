@@ -1,5 +1,5 @@
-//! The staging tables as `migrations/` make them: a test compares the two. They are here
-//! once more so that a pipeline can be checked with no database in reach.
+//! The staging tables as `migrations/` make them; a test compares the two. The constant
+//! lets `check` read a pipeline with no database in reach.
 
 use super::{Counts, NAME_CHARACTERS_MAX, StagingColumn, StagingTable, Storage};
 

@@ -1,5 +1,5 @@
-//! What a transform says it does to the columns that reach it, and the schema that
-//! comes of that.
+//! What a transform declares to do to the columns that reach it, and the schema behind
+//! it.
 
 use std::collections::HashSet;
 
@@ -9,14 +9,14 @@ use crate::stage::bindings::exports::gristmill::stage::transform as wit;
 use crate::stage::bindings::gristmill::stage::types::FieldResult;
 use crate::stage::limits::COLUMNS_MAX;
 
-/// What a stage may do with rows.
+/// The things that a stage may do with rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowEffect {
     Keeps,
     Rearranges,
 }
 
-/// What a stage reads and what it does to the schema.
+/// The columns that a stage reads, and its changes of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
     pub reads: Vec<Field>,

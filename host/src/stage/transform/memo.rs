@@ -1,8 +1,8 @@
-//! A stage that makes texts of texts is shown each text once.
+//! Shows each text once to a stage that makes texts of texts.
 //!
-//! What comes of a row is up to what the stage reads of it alone. So where that is one
-//! text, and texts are what it writes, rows with the same text have the same answer:
-//! within a batch, and from batch to batch.
+//! The output for a row depends only on the columns that the stage reads. When it reads
+//! one text and writes texts, rows with the same text have the same output: within a
+//! batch, and from batch to batch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::stage::limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX};
 /// No answer yet, or none that is a text.
 const NONE: u32 = u32::MAX;
 
-/// What a stage has answered so far; answers are counted from 0.
+/// The outputs of a stage so far; they are counted from 0.
 pub(super) struct AnswerMemo {
     count: u32,
     to_text: TextMemo<u32>,
@@ -45,37 +45,34 @@ impl Transform {
     pub(super) fn process_texts(
         &mut self,
         batch: &Batch,
-        answers: &mut AnswerMemo,
+        memo: &mut AnswerMemo,
     ) -> Result<MemoizedOutput, StageError> {
         let read = self.read(batch)?;
         let (keys, values) = texts_of(read.first())?;
-        answers.make_room();
-        let (mut of_value, unknown) = answers.of_values(keys, values);
-        let asks_null = keys.null_count() > 0 && answers.to_null.is_none();
+        memo.make_room();
+        let (mut of_value, unknown) = memo.of_values(keys, values);
+        let asks_null = keys.null_count() > 0 && memo.to_null.is_none();
         let shown = self.shown(&unknown, asks_null, values)?;
         if shown.rows > 0 {
-            let first = self.ask(&shown, answers)?;
+            let first = self.ask(&shown, memo)?;
             for (answer, value) in (first..).zip(unknown) {
                 of_value[value] = answer;
             }
         }
-        let of_null = answers.to_null.unwrap_or(NONE);
+        let of_null = memo.to_null.unwrap_or(NONE);
         let of_row: Vec<u32> = keys
             .keys()
             .iter()
             .map(|key| key.map_or(of_null, |key| of_value[key as usize]))
             .collect();
-        let written: Vec<ArrayRef> = answers
+        let written: Vec<ArrayRef> = memo
             .written
             .iter()
             .map(|written| written.column(&of_row))
             .collect::<Result<_, _>>()?;
         self.weigh(batch, &written, None)?;
-        let rejects = self.rejects(batch, answers.rejected(&of_row))?;
-        let rejected: Vec<u32> = answers
-            .rejected(&of_row)
-            .map(|(row, _)| row as u32)
-            .collect();
+        let rejects = self.rejects(batch, memo.rejected(&of_row))?;
+        let rejected: Vec<u32> = memo.rejected(&of_row).map(|(row, _)| row as u32).collect();
         let kept = self
             .beside(batch, &written)?
             .without(&rejected)
@@ -115,28 +112,28 @@ impl Transform {
     }
 
     /// Asks the stage about texts and keeps its answers; returns the first of them.
-    fn ask(&mut self, shown: &Batch, answers: &mut AnswerMemo) -> Result<u32, StageError> {
+    fn ask(&mut self, shown: &Batch, memo: &mut AnswerMemo) -> Result<u32, StageError> {
         let output = self.call(&shown.columns, shown.rows)?;
         self.kept(&output, shown.rows)?;
         rejected_rows(&output.rejects, shown.rows)?;
         let columns = self.accept_columns(output.columns, shown.rows)?;
-        let first = answers.count;
-        for (written, column) in answers.written.iter_mut().zip(&columns) {
-            answers.bytes += written.add(column)?;
+        let first = memo.count;
+        for (written, column) in memo.written.iter_mut().zip(&columns) {
+            memo.bytes += written.add(column)?;
         }
         for reject in &output.rejects {
             let rejection = Rejection::from(reject);
-            answers.bytes += rejection.bytes();
-            answers.rejections.insert(first + reject.row, rejection);
+            memo.bytes += rejection.bytes();
+            memo.rejections.insert(first + reject.row, rejection);
         }
         let (keys, values) = texts_of(shown.columns.first())?;
         for (answer, key) in (first..).zip(keys.keys()) {
             match key {
-                Some(key) => answers.to_text.insert(values.value(key as usize), answer),
-                None => answers.to_null = Some(answer),
+                Some(key) => memo.to_text.insert(values.value(key as usize), answer),
+                None => memo.to_null = Some(answer),
             }
         }
-        answers.count += shown.rows as u32;
+        memo.count += shown.rows as u32;
         Ok(first)
     }
 }
@@ -307,12 +304,12 @@ mod tests {
     #[test]
     fn too_many_answers_and_too_long_ones_are_forgotten() {
         let forgets = |count, bytes| {
-            let mut answers = AnswerMemo::to_nothing(2);
-            answers.to_text.insert("known", 0);
-            (answers.count, answers.bytes) = (count, bytes);
-            answers.make_room();
-            assert_eq!(answers.written.len(), 2);
-            answers.to_text.get("known").is_none()
+            let mut memo = AnswerMemo::to_nothing(2);
+            memo.to_text.insert("known", 0);
+            (memo.count, memo.bytes) = (count, bytes);
+            memo.make_room();
+            assert_eq!(memo.written.len(), 2);
+            memo.to_text.get("known").is_none()
         };
         let count_max = ANSWERS_MAX as u32;
         assert!(!forgets(count_max, ANSWERS_BYTES_MAX));
@@ -322,13 +319,13 @@ mod tests {
 
     #[test]
     fn values_that_no_row_has_are_not_asked_about() {
-        let mut answers = AnswerMemo::to_nothing(0);
-        answers.to_text.insert("known", 7);
+        let mut memo = AnswerMemo::to_nothing(0);
+        memo.to_text.insert("known", 7);
         let keys = UInt32Array::from(vec![Some(2), None, Some(0), Some(2)]);
         let values = StringArray::from(vec!["known", "unnamed", "new"]);
         let column = TextDictionary::try_new(keys, Arc::new(values.clone())).unwrap();
         assert_eq!(
-            answers.of_values(&column, &values),
+            memo.of_values(&column, &values),
             (vec![7, NONE, NONE], vec![2])
         );
     }

@@ -1,5 +1,4 @@
-//! A transform at work on one report: a batch in, the same rows with other
-//! columns out.
+//! Runs a transform over one report: a batch in, the same rows with other columns out.
 
 mod contract;
 mod memo;
@@ -15,7 +14,7 @@ use self::rejection::Rejection;
 use super::bindings::exports::gristmill::stage::transform as wit;
 use super::bindings::gristmill::stage::types::{ColumnResult, FieldParam, Reject};
 use super::crossing::{self, Lent};
-use super::limits::{KNOWN_JSON_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
+use super::limits::{JSON_MEMO_MAX, REPEATED_ROWS_MIN, REPEATS_MAX};
 use super::state::printable;
 use super::weight::Weight;
 use super::{
@@ -27,7 +26,7 @@ use crate::rows::batch::{Batch, RejectedRow, Values};
 use crate::rows::column::{ColumnType, Field, Schema};
 use crate::rows::memo::TextMemo;
 
-/// What became of a batch.
+/// The output for a batch.
 #[derive(Debug)]
 pub struct TransformOutput {
     pub batch: Batch,
@@ -38,7 +37,7 @@ pub struct TransformOutput {
     pub repeated: u64,
 }
 
-/// What became of a batch of which the stage was shown what it had not seen before.
+/// The output for a batch of which the stage was shown only new texts.
 #[derive(Debug)]
 pub struct MemoizedOutput {
     pub processed: TransformOutput,
@@ -54,10 +53,10 @@ pub struct Transform {
     contract: Contract,
     input: Arc<Schema>,
     output: Arc<Schema>,
-    /// What a JSON column held that is JSON.
-    known_json: TextMemo<()>,
-    /// Of a stage of texts, what it has answered.
-    answers: Option<AnswerMemo>,
+    /// The memo of texts that are JSON.
+    json_memo: TextMemo<()>,
+    /// The memo of a stage that makes texts of texts.
+    memo: Option<AnswerMemo>,
 }
 
 impl Component {
@@ -101,11 +100,11 @@ impl Component {
         Ok(Transform {
             opened,
             guest,
-            answers: AnswerMemo::of(&contract),
+            memo: AnswerMemo::of(&contract),
             contract,
             input: Arc::clone(input),
             output: Arc::new(output),
-            known_json: TextMemo::new(KNOWN_JSON_MAX),
+            json_memo: TextMemo::new(JSON_MEMO_MAX),
         })
     }
 }
@@ -136,10 +135,10 @@ impl Transform {
     /// # Errors
     /// As `process`.
     pub fn process_once(&mut self, batch: &Batch) -> Result<MemoizedOutput, StageError> {
-        match self.answers.take() {
-            Some(mut answers) => {
-                let processed = self.process_texts(batch, &mut answers);
-                self.answers = Some(answers);
+        match self.memo.take() {
+            Some(mut memo) => {
+                let processed = self.process_texts(batch, &mut memo);
+                self.memo = Some(memo);
                 processed
             }
             None => Ok(MemoizedOutput {
@@ -197,12 +196,12 @@ impl Transform {
         self.opened.end(result).map(facts)
     }
 
-    /// What the stage has taken so far.
+    /// The cost of the stage so far.
     pub fn cost(&self) -> Cost {
         self.opened.cost()
     }
 
-    /// What the stage logged since the last call.
+    /// The lines that the stage logged since the last call.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.opened.store.data_mut().take_log()
     }
@@ -287,8 +286,8 @@ impl Transform {
         })
     }
 
-    /// What is about to be a batch is not too large: these columns beside those that go
-    /// round the stage, or beside the rows of them that are named.
+    /// Checks that the batch to be made is not too large: these columns beside those that
+    /// go round the stage, or beside the rows of them that are named.
     fn weigh(
         &self,
         batch: &Batch,
@@ -301,7 +300,7 @@ impl Transform {
             let is_new = |write: &Field| write.name == field.name;
             let stays = self.output.position(&field.name).is_some();
             match sources {
-                // What is replaced, or dropped, is taken with the others.
+                // Replaced and dropped columns are taken with the others.
                 Some(sources) => weight.rows_of(column, sources),
                 None if stays && !self.contract.writes.iter().any(is_new) => weight.column(column),
                 None => {}
@@ -342,7 +341,7 @@ impl Transform {
         Ok(())
     }
 
-    /// What the stage wrote in its place among the columns that went round it.
+    /// The columns that the stage wrote, in their places among those that went round it.
     fn beside(&self, around: &Batch, written: &[ArrayRef]) -> Result<Batch, StageError> {
         let columns = self
             .output
@@ -388,7 +387,7 @@ impl Transform {
             };
             let array = crossing::accept(column, rows, field.column_type).map_err(fault)?;
             if field.column_type == ColumnType::Json {
-                check_json(&array, &mut self.known_json).map_err(fault)?;
+                check_json(&array, &mut self.json_memo).map_err(fault)?;
             }
             accepted.push(array);
         }
@@ -396,7 +395,8 @@ impl Transform {
     }
 }
 
-/// What crossed with an output; the texts of rejects count, their numbers do not.
+/// The bytes that crossed with an output; the texts of rejects count, their numbers do
+/// not.
 fn bytes_of(output: &wit::Output) -> u64 {
     let columns: u64 = output.columns.iter().map(crossing::bytes_of).sum();
     let sources = output.source_rows.as_ref().map_or(0, Vec::len) * size_of::<u32>();
@@ -411,17 +411,17 @@ fn bytes_of(output: &wit::Output) -> u64 {
 }
 
 /// Every value of a JSON column is one JSON document that a database can hold.
-fn check_json(array: &ArrayRef, known: &mut TextMemo<()>) -> Result<(), String> {
+fn check_json(array: &ArrayRef, memo: &mut TextMemo<()>) -> Result<(), String> {
     let Some(Values::Dictionary(_, values)) = Values::of(array) else {
         return Err("it is no dictionary".into());
     };
     for text in values.iter().flatten() {
-        if known.get(text).is_some() {
+        if memo.get(text).is_some() {
             continue;
         }
         documents::check(text)
             .map_err(|error| format!("`{}` is not JSON: {error}", printable(text)))?;
-        known.insert(text, ());
+        memo.insert(text, ());
     }
     Ok(())
 }

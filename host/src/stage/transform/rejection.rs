@@ -1,4 +1,5 @@
-//! Why a stage rejected a row, without anything in it that could steer a terminal.
+//! The reason for which a stage rejected a row, without anything in it that could steer a
+//! terminal.
 
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::stage::bindings::gristmill::stage::types::Reject;

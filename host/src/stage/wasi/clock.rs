@@ -34,7 +34,7 @@ impl HostMonotonicClock for StillClock {
     }
 }
 
-/// What `wasi:clocks/monotonic-clock` is made of. It is the library's but for its
+/// The implementation of `wasi:clocks/monotonic-clock`. It is the library's but for its
 /// alarms, which in the library go by the machine's clock, whatever ours says.
 pub(super) struct Clock<'a>(pub(super) WasiClocksCtxView<'a>);
 

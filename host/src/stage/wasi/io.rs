@@ -46,7 +46,7 @@ impl fmt::Display for Wait {
 
 impl std::error::Error for Wait {}
 
-/// What a call answers that does not wait.
+/// The answer of a call that does not wait.
 fn at_once<T>(call: impl Future<Output = T>) -> Result<T> {
     poll_noop(pin!(call)).ok_or_else(|| Wait.into())
 }

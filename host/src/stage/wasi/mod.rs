@@ -34,7 +34,7 @@ use self::output::Output;
 use super::limits::{RANDOM_BYTES_MAX, WASI_RESOURCES_MAX};
 use super::state::State;
 
-/// What the random bytes of every stage begin from.
+/// The seed of the random bytes of every stage.
 const SEED: u64 = 0x6772_6973_746d_696c;
 
 type Add = fn(&mut Linker<State>) -> Result<()>;
@@ -119,7 +119,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     INTERFACES.iter().try_for_each(|(_, add)| add(linker))
 }
 
-/// What WASI knows and holds of one store.
+/// The WASI of one store.
 pub(super) struct Wasi {
     context: WasiCtx,
     resources: ResourceTable,
@@ -151,7 +151,7 @@ impl Wasi {
         }
     }
 
-    /// What was written to standard output and error, as far as it was kept.
+    /// The bytes written to standard output and error, as far as they were kept.
     pub(super) fn written(&self) -> Bytes {
         self.output.kept()
     }

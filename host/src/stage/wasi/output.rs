@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::stage::limits::LOG_LINE_BYTES_MAX;
 
-/// What one write may hold, and how many zeroes there may be in one call.
+/// The bytes of one write, and the zeroes of one call.
 const WRITE_BYTES_MAX: usize = 4096;
 
 /// A pipe that takes everything and keeps what it has room for. The library's own

@@ -1,5 +1,5 @@
-//! The folder of an archive, held open: what is in it is reached from there, by names
-//! that were checked and through no link.
+//! The folder of an archive, held open. Everything in it is reached from there, by
+//! checked names and through no link.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ const OWNER_BYTES_MAX: u64 = 64 << 10;
 
 const UNFINISHED: &str = ".unfinished";
 
-/// What a tarball is called: the SHA-256 of its bytes, in lower-case hexadecimal.
+/// The name of a tarball: the SHA-256 of its bytes, in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest(String);
 
@@ -45,11 +45,11 @@ impl Digest {
     }
 }
 
-/// Who an archive belongs to, as its folder says.
+/// The owner of an archive, as its folder has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerFile {
     pub identity: Uuid,
-    /// Of the server, and of the database there, where the identity was given.
+    /// The server, and the database there, that the identity was given for.
     pub system_identifier: Option<i64>,
     pub database_oid: i64,
     /// For people: where the database was when it took the archive.
@@ -69,7 +69,7 @@ pub enum Ownership {
     Unsaid,
 }
 
-/// What there is of a tarball.
+/// The condition of a tarball.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileCondition {
     Whole,

@@ -1,4 +1,4 @@
-//! What is reached in a folder, and what is not.
+//! Tests which paths of a folder can be reached, and which cannot.
 
 use std::fs;
 use std::os::unix::fs::symlink;
