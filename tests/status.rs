@@ -150,7 +150,7 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     );
     let ended = status(&database, &[], 1);
     assert!(
-        ended.stderr.starts_with("error: 1 failed run, 1 cluster with missing hours, 1 upload that waits for files need attention\n"),
+        ended.stderr.starts_with("error: 1 failed run, 1 cluster with rows in quarantine, 1 upload that waits for files need attention\n"),
         "{ended}"
     );
     assert!(
