@@ -104,7 +104,7 @@ fn which_rows_are_to_blame_does_not_depend_on_batches() {
         scene.has_usage("297");
         let accounts = scene.database.query_rows(
             "SELECT stage, rows_in, rows_out, rows_filtered, rows_rejected, rows_repeated
-            FROM gristmill_run_account
+            FROM gristmill_row_account
             WHERE run_id = 2
             ORDER BY position",
         );

@@ -421,7 +421,7 @@ fn every_index_of_ours_is_used() {
         ),
         (
             "gristmill_run_started_at_index",
-            &delete_old("gristmill_run_account", "400, 1000, false"),
+            &delete_old("gristmill_row_account", "400, 1000, false"),
         ),
         (
             "gristmill_run_manifest_id_index",

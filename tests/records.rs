@@ -25,7 +25,7 @@ const OLD: &str = "
     FROM reporting_common_costusagereportmanifest
     WHERE assembly_id LIKE 'old-%'
     ORDER BY id;
-    INSERT INTO gristmill_run_account (
+    INSERT INTO gristmill_row_account (
         run_id, file, position, stage, rows_in, rows_repeated, rows_out, rows_filtered, rows_rejected
     )
     SELECT id, 'pods.csv', 0, 'csv-parse', 1, 0, 0, 0, 1 FROM gristmill_run WHERE payload LIKE 'old-%';
@@ -80,7 +80,7 @@ fn left(database: &TestDatabase) -> Vec<String> {
         SELECT 'runs', string_agg(payload, ' ' ORDER BY id) FROM gristmill_run WHERE payload LIKE 'old-%'
         UNION ALL
         SELECT 'accounts', string_agg(DISTINCT payload, ' ')
-        FROM gristmill_run_account JOIN gristmill_run AS run ON run.id = run_id WHERE payload LIKE 'old-%'
+        FROM gristmill_row_account JOIN gristmill_run AS run ON run.id = run_id WHERE payload LIKE 'old-%'
         UNION ALL
         SELECT 'quarantine', string_agg(payload || ' ' || quarantine.state, ' ' ORDER BY run.id, quarantine.state DESC)
         FROM gristmill_quarantine AS quarantine JOIN gristmill_run AS run ON run.id = run_id

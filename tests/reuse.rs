@@ -22,7 +22,7 @@ use crate::support::server::TestDatabase;
 /// The tables of a day and of its month, but not those that tell how the rows came.
 const KNOWN: Compared = Compared {
     tables: "relname NOT LIKE '%\\_staging' AND relname NOT IN (
-        'gristmill_run', 'gristmill_run_account', 'gristmill_run_stage', 'gristmill_generation',
+        'gristmill_run', 'gristmill_row_account', 'gristmill_run_stage', 'gristmill_generation',
         'gristmill_coverage', 'gristmill_hour_read', 'gristmill_archive',
         'gristmill_archive_owner', 'gristmill_archive_pending', 'gristmill_quarantine',
         'reporting_common_costusagereportmanifest', 'reporting_common_costusagereportstatus',
@@ -233,7 +233,7 @@ fn reused_rows_are_counted_and_shown() {
     assert_eq!(
         database.query_rows(
             "SELECT stage, rows_in, rows_out, rows_reused
-            FROM gristmill_run_account
+            FROM gristmill_row_account
             WHERE run_id = 2 AND file = '2-pods.csv' AND position < 2
             ORDER BY position"
         ),

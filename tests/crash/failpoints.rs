@@ -352,7 +352,7 @@ fn a_payload_that_is_refused() {
     scene.code = 1;
     // Each run keeps what it rejected, whether it came to an end or not.
     scene.compared.tables = "relname NOT IN
-        ('gristmill_run', 'gristmill_run_account', 'gristmill_run_stage', 'gristmill_quarantine',
+        ('gristmill_run', 'gristmill_row_account', 'gristmill_run_stage', 'gristmill_quarantine',
         'gristmill_generation', 'gristmill_archive_owner', 'gristmill_archive_pending',
         '_sqlx_migrations')";
     scene.survives(&[&DISCARDING, &LOADING, &NAMING, &REFUSING]);

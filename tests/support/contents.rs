@@ -45,7 +45,7 @@ pub(crate) struct Compared {
 /// leaves it: `Site::is_in_order` sees to that.
 pub(crate) const ALL: Compared = Compared {
     tables: "relname NOT IN
-        ('gristmill_run', 'gristmill_run_account', 'gristmill_run_stage', 'gristmill_generation',
+        ('gristmill_run', 'gristmill_row_account', 'gristmill_run_stage', 'gristmill_generation',
         'gristmill_hour_read', 'gristmill_archive_owner', 'gristmill_archive_pending',
         'gristmill_secret', '_sqlx_migrations')",
     without: &[],

@@ -215,7 +215,7 @@ pub async fn keep_account(
         .map(|account| account.stage.as_str())
         .collect();
     sqlx::query(include_str!(
-        "../../../sql/gristmill_run_account.insert.sql"
+        "../../../sql/gristmill_row_account.insert.sql"
     ))
     .bind(run_id)
     .bind(&account.file)

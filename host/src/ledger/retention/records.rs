@@ -78,7 +78,7 @@ pub(super) async fn clean(
         row_accounts: records("row accounting")
             .remove(database, |part| {
                 sqlx::query_scalar(include_str!(
-                    "../../../../sql/gristmill_run_account.delete_old.sql"
+                    "../../../../sql/gristmill_row_account.delete_old.sql"
                 ))
                 .bind(i32::from(retention.row_accounts_days))
                 .bind(part.rows_max())

@@ -1,6 +1,6 @@
 -- Records the row accounting of one file, stage by stage.
 --
--- Writes  gristmill_run_account  one row per stage of the file
+-- Writes  gristmill_row_account  one row per stage of the file
 --
 -- $1  run_id         bigint    the run
 -- $2  file           text      the file's name
@@ -12,7 +12,7 @@
 -- $8  rows_rejected  bigint[]  rows gone to quarantine
 -- $9  reused         bigint[]  rows of reused hours, which are not handed on
 
-INSERT INTO gristmill_run_account (
+INSERT INTO gristmill_row_account (
     run_id,
     file,
     position,

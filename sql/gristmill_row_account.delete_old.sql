@@ -1,7 +1,7 @@
 -- Removes the row accounting of runs that are past retention.
 --
 -- Reads   gristmill_run          one row per run
--- Writes  gristmill_run_account  one row per run, file and stage
+-- Writes  gristmill_row_account  one row per run, file and stage
 --
 -- $1  days      integer  those of runs that began within so many days stay
 -- $2  runs_max  bigint   those of so many runs at most; null for all
@@ -17,14 +17,14 @@ WITH old_runs AS MATERIALIZED (
         AND run.state <> 'running'
         AND EXISTS (
             SELECT
-            FROM gristmill_run_account AS account
+            FROM gristmill_row_account AS account
             WHERE account.run_id = run.id
         )
     ORDER BY run.started_at
     LIMIT $2
 ),
 removed AS (
-    DELETE FROM gristmill_run_account AS account
+    DELETE FROM gristmill_row_account AS account
     USING old_runs AS old
     WHERE
         account.run_id = old.id

@@ -5,7 +5,7 @@
 -- Grain: one row per run, file and position in its chain of stages. Position 0 is
 -- the parser, into which the records of the file go; the last is the load.
 
-CREATE TABLE gristmill_run_account (
+CREATE TABLE gristmill_row_account (
     run_id bigint NOT NULL REFERENCES gristmill_run (id) ON DELETE CASCADE,
     file text NOT NULL,
     position integer NOT NULL,
@@ -20,9 +20,9 @@ CREATE TABLE gristmill_run_account (
     CHECK (rows_in + rows_repeated = rows_out + rows_reused + rows_filtered + rows_rejected)
 );
 
-COMMENT ON COLUMN gristmill_run_account.rows_repeated IS 'Rows made besides the first of each row that went in';
-COMMENT ON COLUMN gristmill_run_account.rows_out IS 'Of the load: rows that Postgres reports';
-COMMENT ON COLUMN gristmill_run_account.rows_reused
+COMMENT ON COLUMN gristmill_row_account.rows_repeated IS 'Rows made besides the first of each row that went in';
+COMMENT ON COLUMN gristmill_row_account.rows_out IS 'Of the load: rows that Postgres reports';
+COMMENT ON COLUMN gristmill_row_account.rows_reused
     IS 'Rows of hours that an earlier upload had brought, which are not handed on; of the parser alone';
-COMMENT ON COLUMN gristmill_run_account.rows_filtered IS 'Left out on purpose';
-COMMENT ON COLUMN gristmill_run_account.rows_rejected IS 'Gone to quarantine';
+COMMENT ON COLUMN gristmill_row_account.rows_filtered IS 'Left out on purpose';
+COMMENT ON COLUMN gristmill_row_account.rows_rejected IS 'Gone to quarantine';
