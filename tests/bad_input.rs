@@ -408,11 +408,13 @@ fn a_statement_that_fails_is_named_with_the_upload_and_its_days() {
             "complete its manifest",
         ),
     ] {
+        // Three of its hours are reused, and two are new.
+        let payload = Payload::numbered(2).file("pods.csv", Report::pods().hours(0..5).text());
         scene.database.execute(&format!(
             "CREATE TRIGGER fail BEFORE {event} FOR EACH STATEMENT EXECUTE FUNCTION fail()"
         ));
         scene.fails(
-            &Payload::usual(2).tarball(),
+            &payload.tarball(),
             &format!(
                 "error: cannot publish upload 00000000-0000-4000-8000-000000000002 of {DAY}\n  \
                 cannot {statement}\n  the disk is full"

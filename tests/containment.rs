@@ -360,7 +360,7 @@ fn what_a_stage_breaks_at_becomes_a_case_that_breaks_it() {
             .ends();
         assert!(
             ended.stderr.contains(
-                "captured what stage `clumsy` stopped at; \
+                "captured the rows that stage `clumsy` stopped at; \
                 `gristmill stage test [FOLDER]/captured/clumsy` shows it again"
             ),
             "{ended}"

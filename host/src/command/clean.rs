@@ -91,7 +91,7 @@ fn show(cleaned: &CleanSummary) {
     for (what, count, unit) in [
         ("quarantine", quarantined_rows, "rows"),
         ("quarantine, of dead runs", rows_of_dead_runs, "rows"),
-        ("row accounts", row_accounts, "runs"),
+        ("row accounting", row_accounts, "runs"),
         ("runs", runs, "runs"),
         ("manifests and file statuses", manifests, "manifests"),
     ] {

@@ -188,7 +188,7 @@ fn discard(
 ) -> Result<()> {
     if reason.trim().is_empty() {
         return Err(Failure::definition("`--reason` says nothing")
-            .hint("it is what the next person will know of these rows"));
+            .hint("it tells the next person why these rows were discarded"));
     }
     let mut filter = of(filter, database)?;
     let unfiltered = filter.source_uuid.is_none()

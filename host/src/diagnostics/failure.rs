@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_lost_connection_is_told_once() {
         let lost = |message: &str| Failure::hindered(Some(Hindrance::Lost), message);
-        let failure = lost("cannot load").followed_by(&lost("cannot take back what was loaded"));
+        let failure = lost("cannot load").followed_by(&lost("cannot remove the rows"));
         assert_eq!(failure.to_string(), "cannot load");
         let failure = Failure::run("cannot load").followed_by(&lost("cannot close the record"));
         assert_eq!(

@@ -61,7 +61,7 @@ fn forgotten(doing: String) -> Failure {
     // Only a run without the lock of the source can meet this; the one with the lock says
     // so.
     Failure::hindered(Some(Hindrance::Lost), doing).because(anyhow::anyhow!(
-        "another run has taken back what this one had loaded"
+        "another run has removed the rows that this one had loaded"
     ))
 }
 

@@ -183,7 +183,7 @@ impl Ingestion<'_> {
         let captures = captures.lock().unwrap_or_else(|poison| poison.into_inner());
         for folder in capture::write(directory, &captures)? {
             terminal::say(&format!(
-                "captured what stage `{}` stopped at; `gristmill stage test {}` shows it again",
+                "captured the rows that stage `{}` stopped at; `gristmill stage test {}` shows it again",
                 folder.stage,
                 folder.path.display()
             ));

@@ -36,7 +36,7 @@ impl Stop {
                 while signals.recv().await.is_some() {
                     if stop.ask() {
                         terminal::say(
-                            "ended at once; what was at work is taken back by the next run",
+                            "ended at once; the next run removes the rows of the payloads at work",
                         );
                         exit(ENDED_BY_SIGNAL + kind.as_raw_value());
                     }

@@ -252,7 +252,7 @@ fn cannot_keep(payload: &Payload, directory: &Path, error: io::Error) -> Failure
 }
 
 fn failed(error: sqlx::Error) -> Failure {
-    SqlError(error).failure("cannot record what is put into the archive")
+    SqlError(error).failure("cannot record the file of the archive")
 }
 
 /// A writer that knows the digest of what went through it.

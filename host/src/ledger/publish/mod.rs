@@ -431,7 +431,7 @@ impl Upload {
     async fn take_back(mut self, here: &[String]) -> Result<()> {
         let source = self.source.clone();
         let failed = |error| {
-            let failure = SqlError(error).failure("cannot take back what was loaded");
+            let failure = SqlError(error).failure("cannot remove the rows of the failed upload");
             source_lock::in_its_session(&source, failure)
         };
         sqlx::query(include_str!(

@@ -33,7 +33,8 @@ impl UploadName {
         Self(match (days.first(), days.last()) {
             (Some(first), Some(last)) if first == last => format!("upload {uuid} of {first}"),
             (Some(first), Some(last)) => format!("upload {uuid} of {first} to {last}"),
-            _ => format!("upload {uuid}, which has no rows"),
+            // All of its hours are reused, or none has a row.
+            _ => format!("upload {uuid}"),
         })
     }
 

@@ -423,5 +423,5 @@ async fn held_days(
 }
 
 fn failed(error: sqlx::Error) -> Failure {
-    SqlError(error).failure("cannot replace what is published")
+    SqlError(error).failure("cannot replace published days")
 }

@@ -26,7 +26,7 @@ const RECORDS_MAX: i64 = 1_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OldRecords {
     pub quarantined_rows: u64,
-    /// Runs whose row accounts went.
+    /// Runs whose row accounting went.
     pub row_accounts: u64,
     pub runs: u64,
     /// With the statuses of their files.
@@ -56,7 +56,7 @@ pub(super) async fn clean(
             .map_err(|error| records("the records of runs").failure(error))?;
     }
     let old = OldRecords {
-        rows_of_dead_runs: records("what dead runs left")
+        rows_of_dead_runs: records("rejected rows of dead runs")
             .remove(database, |part| {
                 sqlx::query_scalar(include_str!(
                     "../../../../sql/gristmill_reject.delete_dead.sql"
@@ -75,7 +75,7 @@ pub(super) async fn clean(
                 .bind(dry_run)
             })
             .await?,
-        row_accounts: records("row accounts")
+        row_accounts: records("row accounting")
             .remove(database, |part| {
                 sqlx::query_scalar(include_str!(
                     "../../../../sql/gristmill_row_account.delete_old.sql"

@@ -11,7 +11,7 @@ pub struct RetentionSection {
     /// Days that rows stay in quarantine, with their raw text, whatever became of them.
     #[schemars(with = "Option<u16>", extend("default" = 90))]
     pub quarantine_days: Option<Spanned<u16>>,
-    /// Days that the row accounts of runs are kept: the rows that went into each stage and
+    /// Days that the row accounting of runs is kept: the rows that went into each stage and
     /// what came of them, as `gristmill run --json` shows it.
     #[schemars(with = "Option<u16>", extend("default" = 90))]
     pub row_accounts_days: Option<Spanned<u16>>,
