@@ -121,7 +121,7 @@ impl Resolver<'_> {
         ];
         for (key, is_said) in of_the_payload {
             if is_said {
-                self.report(Problem::new(
+                self.add(Problem::new(
                     limits.span(),
                     format!("`{key}` is a limit of the pipeline, not of a stage"),
                 ));

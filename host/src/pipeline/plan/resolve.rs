@@ -79,7 +79,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn report(&mut self, problem: Problem) {
+    pub(super) fn add(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
@@ -137,7 +137,7 @@ impl<'a> Resolver<'a> {
         };
         for (name, (span, _)) in &lock.stages {
             if !self.definition.stages.contains_key(name.as_str()) {
-                self.report(
+                self.add(
                     Problem::new(
                         span.clone(),
                         format!("stage `{name}` is locked, but the pipeline has no such stage"),
@@ -160,7 +160,7 @@ impl<'a> Resolver<'a> {
             Some("true") => "postgres",
             Some("false") => "trino",
             Some(other) => {
-                self.report(Problem::new(
+                self.add(Problem::new(
                     None,
                     format!("OCP_POSTGRES_PIPELINE is `{other}`; it must be `true` or `false`"),
                 ));
@@ -178,7 +178,7 @@ impl<'a> Resolver<'a> {
                 } else {
                     ""
                 };
-                self.report(
+                self.add(
                     Problem::new(
                         span,
                         format!("the aggregation engine `trino`{by} does not exist yet; only `postgres` does"),
@@ -188,7 +188,7 @@ impl<'a> Resolver<'a> {
                 None
             }
             other => {
-                self.report(
+                self.add(
                     Problem::new(span, format!("unknown aggregation engine `{other}`"))
                         .hint("the engines are `postgres` and, later, `trino`"),
                 );
@@ -214,7 +214,7 @@ impl<'a> Resolver<'a> {
         let declared = self.definition.publish.coverage.as_ref();
         let Some(name) = declared else {
             let span = self.definition.pipeline.name.span();
-            self.report(
+            self.add(
                 Problem::new(span, "the pipeline does not say which report decides a day")
                     .hint("add `[publish]` with `coverage = \"pod-usage\"`"),
             );
@@ -226,7 +226,7 @@ impl<'a> Resolver<'a> {
         {
             return Some(name.get_ref().clone());
         }
-        self.report(Problem::new(
+        self.add(Problem::new(
             name.span(),
             format!(
                 "`{}` is not a report that this pipeline loads",
@@ -249,7 +249,7 @@ impl<'a> Resolver<'a> {
             .map(|column| column.get_ref().clone())
             .collect();
         if detect.is_empty() {
-            self.report(Problem::new(
+            self.add(Problem::new(
                 report.detect.span(),
                 format!("report `{}` is detected by no column", name.get_ref()),
             ));
@@ -278,7 +278,7 @@ impl<'a> Resolver<'a> {
         let (first, parser) = chain.first()?;
         for (column, wanted) in &report.columns {
             if wanted.column_type == ColumnType::Json {
-                self.report(
+                self.add(
                     Problem::new(
                         column.span(),
                         format!("column `{}` of a file cannot be `json`", column.get_ref()),
@@ -355,7 +355,7 @@ impl<'a> Resolver<'a> {
         report: &definition::Report,
     ) -> Option<&'static StagingTable> {
         let Some(into) = &report.into else {
-            self.report(
+            self.add(
                 Problem::new(
                     name.span(),
                     format!("report `{}` goes nowhere", name.get_ref()),
@@ -377,7 +377,7 @@ impl<'a> Resolver<'a> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
             });
-            self.report(problem);
+            self.add(problem);
         }
         table
     }
@@ -395,7 +395,7 @@ impl<'a> Resolver<'a> {
             .as_ref()
             .filter(|names| !names.get_ref().is_empty());
         let Some(names) = names else {
-            self.report(
+            self.add(
                 Problem::new(
                     name.span(),
                     format!("report `{}` has no stages", name.get_ref()),
@@ -414,7 +414,7 @@ impl<'a> Resolver<'a> {
                 );
                 problem.hint = nearest(stage_name.get_ref(), stages.keys().copied())
                     .map(|near| format!("did you mean `{near}`?"));
-                self.report(problem);
+                self.add(problem);
                 whole = false;
                 continue;
             };
@@ -430,7 +430,7 @@ impl<'a> Resolver<'a> {
             };
             if stage.component.world != wanted {
                 let found = stage.component.world;
-                self.report(
+                self.add(
                     Problem::new(
                         stage_name.span(),
                         format!(
@@ -472,7 +472,7 @@ impl<'a> Resolver<'a> {
                     problem.hint = nearest(&field.name, table.batch_names())
                         .filter(|near| *near != field.name)
                         .map(|near| format!("the table has `{near}`"));
-                    self.report(problem);
+                    self.add(problem);
                 }
             }
         }
@@ -485,7 +485,7 @@ impl<'a> Resolver<'a> {
             .filter(|column| column.required && placed)
         {
             if !targets.iter().any(|target| target.column == column.name) {
-                self.report(Problem::new(
+                self.add(Problem::new(
                     span.clone(),
                     format!(
                         "report `{}`: table `{}` needs `{}`, which no stage provides",
@@ -533,6 +533,6 @@ impl<'a> Resolver<'a> {
                 .filter(|near| near != column)
                 .map(|near| format!("did you mean `{near}`?"));
         }
-        self.report(problem);
+        self.add(problem);
     }
 }

@@ -73,7 +73,7 @@ impl Resolver<'_> {
     /// Only `clean` reads it, but what is wrong with it is wrong with the pipeline.
     pub(super) fn retention(&mut self) {
         if let Err(problem) = RecordRetention::of(&self.definition.retention) {
-            self.report(problem);
+            self.add(problem);
         }
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Resolver<'a> {
                     problem.hint = Some(format!("{digest}; {}", self.lock_again()));
                 }
                 problem.environment = unusable.reason == Reason::Unreadable;
-                self.report(problem);
+                self.add(problem);
                 return None;
             }
         };
@@ -73,7 +73,7 @@ impl<'a> Resolver<'a> {
             Some(config) => match serde_json::to_string(config.get_ref()) {
                 Ok(json) => json,
                 Err(error) => {
-                    self.report(Problem::new(config.span(), error.to_string()));
+                    self.add(Problem::new(config.span(), error.to_string()));
                     return None;
                 }
             },
@@ -86,7 +86,7 @@ impl<'a> Resolver<'a> {
                 ("months-ahead", own.months_ahead.is_some()),
             ];
             for (key, _) in of_pipeline.into_iter().filter(|(_, given)| *given) {
-                self.report(Problem::new(
+                self.add(Problem::new(
                     limits.span(),
                     format!("`{key}` is a limit of the pipeline, not of a stage"),
                 ));
@@ -98,7 +98,7 @@ impl<'a> Resolver<'a> {
         if let (Some(limits), Some(own)) = (&stage.limits, own)
             && own.lock_wait.is_some()
         {
-            self.report(Problem::new(
+            self.add(Problem::new(
                 limits.span(),
                 "`lock-wait` is a limit of the pipeline, not of a stage",
             ));
@@ -168,7 +168,7 @@ impl<'a> Resolver<'a> {
         let Some((_, locked)) = lock.stages.get(name.get_ref()) else {
             let message = format!("stage `{}` is not in lock `{shown}`", name.get_ref());
             let hint = self.lock_again();
-            self.report(Problem::new(name.span(), message).hint(hint));
+            self.add(Problem::new(name.span(), message).hint(hint));
             return None;
         };
         Some(Some(&locked.sha256))
@@ -260,7 +260,7 @@ impl<'a> Resolver<'a> {
             _ => "bytes",
         };
         let (least, most) = (range.start(), range.end());
-        self.report(Problem::new(
+        self.add(Problem::new(
             span,
             format!("`{key}` must be between {least} and {most} {unit}"),
         ));
@@ -295,7 +295,7 @@ impl<'a> Resolver<'a> {
             })
             .collect();
         looked.dedup();
-        self.report(
+        self.add(
             Problem::new(
                 component.span(),
                 format!("component `{}` was not found", named.display()),
