@@ -41,6 +41,9 @@ const OTHERS: &[&str] = &[
     "remove_orphaned_rows",
     "remove_staged_rows",
     "staging_partitions",
+    // Two schemas compared: `comparison`.
+    "compared_columns",
+    "open_compared_rows",
     // Sources and periods: `cli`, `golden`.
     "ensure_report_period",
     "register_source",

@@ -132,8 +132,9 @@ impl Comparison {
         left.close().await?;
         right.close().await?;
         let found = pair.map(|(ours, theirs)| table.difference(ours, theirs));
-        let comes_first = |found: &RowDifference| match &self.difference {
-            Some(known) => known.day.is_none() && found.day.is_some(),
+        let comes_first = |found: &RowDifference| match self.difference {
+            // Of a day that counts here, it is an earlier one.
+            Some(_) => found.day.is_some(),
             None => true,
         };
         if let Some(found) = found.filter(comes_first) {
