@@ -152,7 +152,7 @@ fn rows_and_fields_without_end_are_refused() {
         refused(
             "rows of 700 kB",
             with(7, &wide.repeat(scale(7, 20))),
-            "were rejected",
+            "the rejected rows of the payload take 64.016 MiB, more than 64 MiB",
         ),
         refused(
             "100,000 bad rows",
