@@ -83,7 +83,7 @@ fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
 
 fn show(results: &[PayloadResult]) {
     // Most payloads repeat nothing, and a table has no room to spare.
-    let reuses = results.iter().any(|run| run.rows_reused > 0);
+    let reuses = results.iter().any(|run| run.sums.rows_reused > 0);
     let rows: Vec<Vec<String>> = results
         .iter()
         .map(|run| {
@@ -103,13 +103,13 @@ fn show(results: &[PayloadResult]) {
                 file.to_string_lossy().into_owned(),
                 run.state.to_string(),
                 days,
-                grouped(run.rows_read),
-                grouped(run.rows_loaded),
+                grouped(run.sums.rows_read),
+                grouped(run.sums.rows_loaded),
             ];
-            cells.extend(reuses.then(|| grouped(run.rows_reused)));
+            cells.extend(reuses.then(|| grouped(run.sums.rows_reused)));
             cells.extend([
-                grouped(run.rows_filtered),
-                grouped(run.rows_rejected),
+                grouped(run.sums.rows_filtered),
+                grouped(run.sums.rows_rejected),
                 grouped(run.summary_rows_inserted),
                 format!(
                     "{:.2} s",

@@ -3,6 +3,7 @@
 //! A run holds a lock while it is at work. When a run begins, it closes the records of
 //! runs that are marked as running and hold no lock: these have died.
 
+use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{Database, SqlError};
@@ -35,7 +36,7 @@ impl RunState {
 }
 
 /// The sums of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunSums {
     pub rows_read: u64,
     pub rows_loaded: u64,

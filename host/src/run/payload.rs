@@ -37,12 +37,8 @@ pub struct PayloadResult {
     pub state: &'static str,
     pub days: Vec<Day>,
     waiting_for: Vec<String>,
-    pub rows_read: u64,
-    pub rows_loaded: u64,
-    /// Rows of hours that an earlier upload had brought.
-    pub rows_reused: u64,
-    pub rows_filtered: u64,
-    pub rows_rejected: u64,
+    #[serde(flatten)]
+    pub sums: RunSums,
     /// How many rows went into each stage of each file, and what became of them.
     row_accounting: Vec<FileAccount>,
     bytes_read: u64,
@@ -73,11 +69,7 @@ impl PayloadResult {
             state: RunState::Failed.as_str(),
             days: Vec::new(),
             waiting_for: Vec::new(),
-            rows_read: 0,
-            rows_loaded: 0,
-            rows_reused: 0,
-            rows_filtered: 0,
-            rows_rejected: 0,
+            sums: RunSums::default(),
             row_accounting: Vec::new(),
             bytes_read: 0,
             ignored_columns: BTreeMap::new(),
@@ -90,13 +82,9 @@ impl PayloadResult {
     }
 
     fn add_up(&mut self, files: &[IngestedFile]) {
+        self.sums = RunSums::of(files);
         for file in files {
             self.bytes_read += file.bytes;
-            self.rows_read += file.rows_read;
-            self.rows_loaded += file.rows_loaded;
-            self.rows_reused += file.rows_reused;
-            self.rows_filtered += file.rows_filtered;
-            self.rows_rejected += file.rejected.rows();
             if matches!(file.kind, FileKind::Report(_)) {
                 self.row_accounting.push(file.account());
             }
@@ -134,16 +122,6 @@ impl PayloadResult {
                 self.days = days.iter().map(Day::from).collect();
                 RunState::Published
             }
-        }
-    }
-
-    fn sums(&self) -> RunSums {
-        RunSums {
-            rows_read: self.rows_read,
-            rows_loaded: self.rows_loaded,
-            rows_reused: self.rows_reused,
-            rows_filtered: self.rows_filtered,
-            rows_rejected: self.rows_rejected,
         }
     }
 }
@@ -289,7 +267,7 @@ impl Task for PayloadTask<'_> {
         }
         let terms = CompletionTerms {
             engine: ingestion.plan.engine,
-            sums: self.result.sums(),
+            sums: self.result.sums,
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
             reuse: &work.reuse,
@@ -312,7 +290,7 @@ impl Task for PayloadTask<'_> {
     }
 
     fn sums(&self) -> RunSums {
-        self.result.sums()
+        self.result.sums
     }
 
     fn failed_files(work: &PayloadWork) -> &[String] {
@@ -338,7 +316,7 @@ impl PayloadTask<'_> {
         };
         let ingested = ingestion.payload(payload, &loader, words, selection, &rejects);
         ingested.map_err(|failure| {
-            self.result.rows_rejected = rejects.rows();
+            self.result.sums.rows_rejected = rejects.rows();
             ingestion.with_allowed_kept(failure, &rejects, open.reject_origin())
         })
     }

@@ -292,7 +292,7 @@ impl Watch<'_> {
             [day] => format!(" {day}"),
             [first, .., last] => format!(" {} days, {first} to {last}", won.len()),
         };
-        let reused = match result.rows_reused {
+        let reused = match result.sums.rows_reused {
             0 => String::new(),
             rows => format!("{} reused, ", grouped(rows)),
         };
@@ -300,8 +300,8 @@ impl Watch<'_> {
             "{}: {}{days}, {} rows loaded, {reused}{} quarantined, {:.2} s",
             printable::line(&result.payload),
             result.state,
-            grouped(result.rows_loaded),
-            grouped(result.rows_rejected),
+            grouped(result.sums.rows_loaded),
+            grouped(result.sums.rows_rejected),
             result.seconds
         ));
     }
