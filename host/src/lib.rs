@@ -11,6 +11,7 @@ pub mod database;
 pub mod diagnostics;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod fold;
 pub mod ingest;
 pub mod ledger;
 pub mod load;
