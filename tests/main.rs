@@ -34,6 +34,8 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// The engines that fold hours into days, beside each other.
+mod engine_parity;
 /// Rows that are rejected again, among equals.
 mod equal_rejects;
 /// The example sites, with a stage in each language.
@@ -166,6 +168,8 @@ mod support {
     pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
     pub(crate) mod difference;
+    /// Pipelines with another engine.
+    pub(crate) mod engine;
     /// Tables against goldens.
     pub(crate) mod golden;
     /// Servers that are unlike the shared one.

@@ -9,11 +9,12 @@ use serde_json::Value;
 use crate::support::command::{file, gristmill};
 
 /// Texts that are no TOML, or that name what no list of words has.
-const UNREADABLE: [&str; 4] = [
+const UNREADABLE: [&str; 5] = [
     "not_toml",
     "unknown_key",
     "bad_quantity",
     "digest_in_a_stage",
+    "engine_unknown",
 ];
 
 fn schema() -> Value {

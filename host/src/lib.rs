@@ -9,9 +9,9 @@ pub mod cli;
 pub mod command;
 pub mod database;
 pub mod diagnostics;
+pub mod fold;
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod fold;
 pub mod ingest;
 pub mod ledger;
 pub mod load;
