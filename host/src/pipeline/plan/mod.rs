@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
-pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan};
+pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable};
 pub use self::load_version::LOAD_VERSION;
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
