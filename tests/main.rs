@@ -34,6 +34,8 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// The servers of the engine `trino`, and what is asked of them.
+mod engines;
 /// Rows that are rejected again, among equals.
 mod equal_rejects;
 /// The example sites, with a stage in each language.

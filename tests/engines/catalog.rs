@@ -68,9 +68,18 @@ impl Catalog {
     /// As an operator makes them, by the file that the book shows.
     fn make_tables(&self, psql: &Path) -> Result<(), String> {
         let made = Command::new(psql)
-            .args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--file"])
+            .args([
+                "--quiet",
+                "--no-psqlrc",
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--file",
+            ])
             .arg(file("docs/trino/catalog.sql"))
-            .arg(format!("postgresql://trino@127.0.0.1:{}/postgres", self.port))
+            .arg(format!(
+                "postgresql://trino@127.0.0.1:{}/postgres",
+                self.port
+            ))
             .output()
             .map_err(|error| error.to_string())?;
         match made.status.success() {
@@ -81,6 +90,9 @@ impl Catalog {
 
     /// For Trino's `connection-url`.
     pub(super) fn jdbc_url(&self) -> String {
-        format!("jdbc:postgresql://127.0.0.1:{}/postgres?currentSchema=lake", self.port)
+        format!(
+            "jdbc:postgresql://127.0.0.1:{}/postgres?currentSchema=lake",
+            self.port
+        )
     }
 }

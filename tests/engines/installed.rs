@@ -25,7 +25,10 @@ impl Installed {
             let path = folder.join(name);
             match path.exists() {
                 true => Ok(path),
-                false => Err(format!("there is no `{}`; run `make engines`", path.display())),
+                false => Err(format!(
+                    "there is no `{}`; run `make engines`",
+                    path.display()
+                )),
             }
         };
         Ok(Installed {

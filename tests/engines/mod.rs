@@ -17,8 +17,12 @@
 //! others, which the shared ones are then.
 
 mod catalog;
+pub(crate) mod corner;
+/// Against the real servers.
+mod folding;
 mod installed;
 mod process;
+mod rows;
 mod s3;
 mod trino;
 
@@ -74,7 +78,9 @@ fn named() -> Option<Result<Engines, String>> {
     let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let trino = variable("GRISTMILL_TEST_TRINO")?;
     let Some(s3) = variable("GRISTMILL_TEST_S3") else {
-        return Some(Err("GRISTMILL_TEST_TRINO needs GRISTMILL_TEST_S3".to_owned()));
+        return Some(Err(
+            "GRISTMILL_TEST_TRINO needs GRISTMILL_TEST_S3".to_owned()
+        ));
     };
     let wrong = || "GRISTMILL_TEST_TRINO is no `http://host:port/catalog`".to_owned();
     let parsed = trino.rsplit_once('/').ok_or_else(wrong).and_then(|parts| {

@@ -55,11 +55,7 @@ impl Process {
     }
 
     /// Waits until it is ready; fails with its last words.
-    pub(super) fn until(
-        &mut self,
-        time: Duration,
-        ready: impl Fn() -> bool,
-    ) -> Result<(), String> {
+    pub(super) fn until(&mut self, time: Duration, ready: impl Fn() -> bool) -> Result<(), String> {
         let begun = Instant::now();
         while !ready() {
             let ended = self.child.try_wait().map_err(|error| error.to_string())?;

@@ -85,7 +85,14 @@ fn run(program: &Path, folder: &Path, bucket: &Bucket) -> Result<Process, String
     server
         .env("ROOT_ACCESS_KEY", &bucket.access_key)
         .env("ROOT_SECRET_KEY", &bucket.secret_key)
-        .args(["--port", &address, "--region", "us-east-1", "posix", "--nometa"])
+        .args([
+            "--port",
+            &address,
+            "--region",
+            "us-east-1",
+            "posix",
+            "--nometa",
+        ])
         .arg(folder.join("buckets"));
     let mut process = Process::start("versitygw", server, &folder.join("log"))?;
     process.until(START_MAX, || TcpStream::connect(&address).is_ok())?;

@@ -107,7 +107,10 @@ impl Site<'_> {
             .arg("-Dnode.environment=test")
             .arg("-Dnode.internal-address=127.0.0.1")
             .arg(format!("-Dnode.data-dir={}", folder.display()))
-            .arg(format!("-Dconfig={}", folder.join("etc/config.properties").display()))
+            .arg(format!(
+                "-Dconfig={}",
+                folder.join("etc/config.properties").display()
+            ))
             .arg("-cp")
             .arg(self.installed.trino.join("lib/*"))
             .arg("io.trino.server.TrinoServer")
@@ -115,7 +118,10 @@ impl Site<'_> {
             .env("LAKE_CATALOG_URL", self.catalog.jdbc_url())
             .env("LAKE_CATALOG_USER", "trino")
             .env("LAKE_CATALOG_PASSWORD", "nobody-asks-for-it")
-            .env("LAKE_WAREHOUSE", format!("s3://{}/warehouse", self.bucket.name))
+            .env(
+                "LAKE_WAREHOUSE",
+                format!("s3://{}/warehouse", self.bucket.name),
+            )
             .env("LAKE_S3_ENDPOINT", &self.bucket.endpoint)
             .env("LAKE_S3_ACCESS_KEY", &self.bucket.access_key)
             .env("LAKE_S3_SECRET_KEY", &self.bucket.secret_key);
@@ -158,7 +164,9 @@ impl Site<'_> {
     /// The same, of a folder.
     fn on_files(&self, lake: &str) -> String {
         let kept = lake.lines().filter(|line| {
-            !["fs.", "s3.", "#"].iter().any(|begin| line.starts_with(begin))
+            !["fs.", "s3.", "#"]
+                .iter()
+                .any(|begin| line.starts_with(begin))
         });
         let lines: Vec<String> = kept
             .map(|line| match line.split_once("catalog-name=") {
@@ -177,7 +185,9 @@ impl Site<'_> {
 /// What a Trino that has no passwords answers.
 fn ask(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Trino-User: test\r\nConnection: close\r\n\r\n"
     );
