@@ -3,6 +3,7 @@
 //!
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
+mod engines;
 mod former;
 mod json_schema;
 mod merge;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+pub use self::engines::{LakeSection, SecretSource, TrinoSection};
 pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
 pub use self::retention::RetentionSection;
@@ -54,6 +56,10 @@ pub struct Definition {
     /// How summaries are made.
     #[serde(default)]
     pub summarize: Summarize,
+    /// Object storage, in which hours wait to be folded by Trino. The engine `trino` needs it.
+    pub lake: Option<LakeSection>,
+    /// The Trino that folds hours into days. The engine `trino` needs it.
+    pub trino: Option<TrinoSection>,
     /// The clusters that payloads come from.
     #[serde(default)]
     pub sources: SourcesSection,

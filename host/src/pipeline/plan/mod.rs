@@ -8,8 +8,10 @@ mod budget;
 #[cfg(test)]
 mod defaults;
 mod engine;
+mod engines;
 mod fingerprint;
 mod load_version;
+mod location;
 mod patience;
 mod resolve;
 mod retention;
@@ -20,8 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
-pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable};
+pub use self::engine::{
+    AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable,
+};
+pub use self::engines::{Credentials, LakePlan, TrinoPlan};
 pub use self::load_version::LOAD_VERSION;
+pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
@@ -36,6 +42,9 @@ pub struct Plan {
     pub name: String,
     pub path: PathBuf,
     pub engines: EnginePlan,
+    /// Object storage and Trino, where the definition has them.
+    pub lake: Option<LakePlan>,
+    pub trino: Option<TrinoPlan>,
     /// The report kind whose distinct hours decide who wins a day.
     pub coverage: String,
     /// The share of a payload's rows that may go to quarantine.
