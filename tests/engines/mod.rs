@@ -22,8 +22,11 @@ pub(crate) mod corner;
 mod folding;
 mod installed;
 mod process;
+/// Against a stand-in.
+mod protocol;
 mod rows;
 mod s3;
+mod stand_in;
 mod trino;
 
 use std::env;
