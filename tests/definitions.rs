@@ -110,9 +110,8 @@ fn the_environment_chooses_the_engine() {
             "false",
             "site",
             2,
-            "error: the aggregation engine `trino` (OCP_POSTGRES_PIPELINE=false) does not exist yet; \
-            only `postgres` does\n\
-            hint: use `engine = \"postgres\"`, or OCP_POSTGRES_PIPELINE=true\n\n\
+            "error: OCP_POSTGRES_PIPELINE=false needs `[trino]` and `[lake]`, which the pipeline does not have\n\
+            hint: say where Trino and its object storage are, or use `engine = \"postgres\"` or `\"embedded\"`\n\n\
             error: pipeline `tests/definitions/site.toml` has a problem",
         ),
         (

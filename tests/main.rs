@@ -34,6 +34,8 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// The engines that fold hours into days, beside each other.
+mod engine_parity;
 /// The servers of the engine `trino`, and what is asked of them.
 mod engines;
 /// Rows that are rejected again, among equals.
@@ -168,6 +170,8 @@ mod support {
     pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
     pub(crate) mod difference;
+    /// Pipelines with another engine.
+    pub(crate) mod engine;
     /// Tables against goldens.
     pub(crate) mod golden;
     /// Servers that are unlike the shared one.

@@ -258,6 +258,18 @@ pub enum SourcesCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+    /// Change how a source is treated
+    Set {
+        /// The cluster's id
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// The engine that folds its hours into days, before that of the pipeline; `pipeline`
+        /// for the pipeline's
+        #[arg(long, value_parser = ["postgres", "embedded", "trino", "auto", "pipeline"])]
+        engine: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -213,7 +213,10 @@ mod tests {
                 }
             }
         }
-        assert_eq!(fold_of(FOLDS[1].table).map(|fold| fold.name), Some("volumes"));
+        assert_eq!(
+            fold_of(FOLDS[1].table).map(|fold| fold.name),
+            Some("volumes")
+        );
         assert!(fold_of("reporting_ocpusagelineitem_vm_staging").is_none());
     }
 

@@ -108,7 +108,13 @@ impl Numbers {
                 keyed(keys, values.len(), &valid, |key| known.of(values[key]))
             }
             (Self::Text(known), StoredValues::Text(texts)) => (0..rows)
-                .map(|row| if valid(row) { known.of(texts.value(row)) } else { 0 })
+                .map(|row| {
+                    if valid(row) {
+                        known.of(texts.value(row))
+                    } else {
+                        0
+                    }
+                })
                 .collect(),
             (Self::Text(known), StoredValues::KeyedText(keyed_texts, texts)) => {
                 let keys = keyed_texts.keys().values();
@@ -217,12 +223,18 @@ impl<T: Copy + Default> Chunks<T> {
     }
 
     fn of(&self, entry: u32) -> &[T] {
-        let (chunk, place) = (entry as usize / CHUNK_ENTRIES, entry as usize % CHUNK_ENTRIES);
+        let (chunk, place) = (
+            entry as usize / CHUNK_ENTRIES,
+            entry as usize % CHUNK_ENTRIES,
+        );
         &self.chunks[chunk][place * self.width..][..self.width]
     }
 
     fn of_mut(&mut self, entry: u32) -> &mut [T] {
-        let (chunk, place) = (entry as usize / CHUNK_ENTRIES, entry as usize % CHUNK_ENTRIES);
+        let (chunk, place) = (
+            entry as usize / CHUNK_ENTRIES,
+            entry as usize % CHUNK_ENTRIES,
+        );
         &mut self.chunks[chunk][place * self.width..][..self.width]
     }
 
@@ -339,11 +351,7 @@ impl Grain {
 }
 
 impl PartFold {
-    fn new(
-        part: &'static Part,
-        places: &dyn Fn(&[&str]) -> Vec<usize>,
-        words: &[&str],
-    ) -> Self {
+    fn new(part: &'static Part, places: &dyn Fn(&[&str]) -> Vec<usize>, words: &[&str]) -> Self {
         let measures = part.maxima.len() + part.sums.len();
         assert!(measures <= u32::BITS as usize, "a bit for each measure");
         Self {
@@ -610,12 +618,7 @@ mod tests {
             Just(NOON + HOUR / 2),
             Just(-HOUR)
         ];
-        let count = prop_oneof![
-            -3..3i64,
-            Just(i64::MAX),
-            Just(i64::MIN),
-            Just(i64::MAX - 1)
-        ];
+        let count = prop_oneof![-3..3i64, Just(i64::MAX), Just(i64::MIN), Just(i64::MAX - 1)];
         let hour = (
             start,
             proptest::option::of(1..4i64),
@@ -638,9 +641,7 @@ mod tests {
     }
 
     fn column<'b>(name: &str, hours: &[Hour], held: &'b Held) -> Option<StoredColumn<'b>> {
-        let ids = |ids: Vec<Option<i64>>| {
-            ids.into_iter().map(Option::unwrap_or_default).collect()
-        };
+        let ids = |ids: Vec<Option<i64>>| ids.into_iter().map(Option::unwrap_or_default).collect();
         let (nulls, values) = match name {
             "node_name_id" => {
                 let nodes = hours.iter().map(|hour| hour.node).collect();
@@ -691,13 +692,21 @@ mod tests {
     impl Held {
         fn of(hours: &[Hour]) -> Self {
             fn nulls<T>(values: impl Iterator<Item = Option<T>>) -> Option<NullBuffer> {
-                Some(values.map(|value| value.is_some()).collect::<Vec<_>>().into())
+                Some(
+                    values
+                        .map(|value| value.is_some())
+                        .collect::<Vec<_>>()
+                        .into(),
+                )
             }
             let labels = hours.iter().map(|hour| hour.labels);
             Self {
                 node: nulls(hours.iter().map(|hour| hour.node)),
                 labels: (
-                    labels.clone().map(|id| id.unwrap_or_default() as u32).collect(),
+                    labels
+                        .clone()
+                        .map(|id| id.unwrap_or_default() as u32)
+                        .collect(),
                     nulls(labels),
                 ),
                 capacity: nulls(hours.iter().map(|hour| hour.capacity)),
@@ -762,7 +771,13 @@ mod tests {
                 (
                     &FOLDS[0].parts[0],
                     hour.start.div_euclid(24 * HOUR) * 24 * HOUR,
-                    vec![PartKey::Null, id(hour.node), pod, id(hour.labels), PartKey::Null],
+                    vec![
+                        PartKey::Null,
+                        id(hour.node),
+                        pod,
+                        id(hour.labels),
+                        PartKey::Null,
+                    ],
                 ),
                 (&FOLDS[0].parts[1], hour.start, vec![id(hour.node)]),
             ] {

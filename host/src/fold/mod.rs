@@ -11,7 +11,9 @@ mod in_process;
 mod part_rows;
 mod stored_rows;
 
-pub use self::declaration::{FOLDS, FoldColumn, FoldColumnKind, Grain, Part, TableFold, Word, ROWS_COLUMN, fold_of};
+pub use self::declaration::{
+    FOLDS, FoldColumn, FoldColumnKind, Grain, Part, ROWS_COLUMN, TableFold, Word, fold_of,
+};
 pub use self::in_process::InProcessFold;
 pub use self::part_rows::{PartKey, PartRow};
 pub use self::stored_rows::{DAY_COLUMN, INTERVAL_COLUMN, StoredColumn, StoredRows, StoredValues};

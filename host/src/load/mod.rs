@@ -2,38 +2,40 @@
 //! of its own.
 //!
 //! A row that a table cannot hold is rejected here, before it is sent. Loaded rows carry
-//! their generation and stay invisible until `ledger/publish` makes it count.
+//! their generation and stay invisible until `ledger/publish` makes it count. Of what is
+//! folded on its way, the day parts are loaded in the same way.
 
 mod clash;
 mod copy;
 mod encode;
+mod folding;
 mod months;
+mod parts;
 mod stored_texts;
+mod stream;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use self::copy::{CopyError, CopyOf, ensure_partition};
+use self::copy::ensure_partition;
 use self::encode::Encoder;
+pub use self::folding::FoldTally;
+use self::folding::Folding;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, MemoIds, StoredTexts, TextIds};
+use self::stream::{CopyStream, doing};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::fold::FOLDS;
 use crate::ingest::{LoadTally, Sink, SinkWriter};
 use crate::pipeline::plan::LoadPlan;
-use crate::pipeline::staging::SYSTEM_COLUMNS;
 use crate::rows::batch::{Batch, RejectedRow};
-
-/// Buffers on their way to Postgres per COPY; with more, memory grows and nothing
-/// is faster, since the chain or Postgres waits anyway.
-const BUFFERS_MAX: usize = 2;
 
 /// Rows that belong to no report at all when they are further away than this.
 const MONTHS_MAX: usize = 36;
@@ -48,6 +50,8 @@ pub struct Loader {
     names: Arc<StoredTexts>,
     loadable: LoadableMonths,
     months: Arc<Mutex<MonthsMade>>,
+    /// What folds rows in place of storing them.
+    foldings: Arc<Vec<Folding>>,
 }
 
 /// The partitions and report periods of the months that rows were of, by their first
@@ -74,7 +78,50 @@ impl Loader {
             source_uuid,
             loadable,
             months: Arc::default(),
+            foldings: Arc::default(),
         }
+    }
+
+    /// The same, but that what can be folded is folded while it is loaded. All of it counts
+    /// when `fold` has ended.
+    pub fn embedded(&self) -> Self {
+        Self {
+            foldings: Arc::new(FOLDS.iter().map(|fold| Folding::new(self, fold)).collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Ends the folds of what was loaded, and checks that they have every row; of each that
+    /// had one, what came of it.
+    ///
+    /// # Errors
+    /// The database refuses a part, or rows are missing in one.
+    pub fn fold(&self) -> Result<Vec<FoldTally>> {
+        let foldings = self.foldings.iter();
+        foldings
+            .filter_map(|folding| folding.end().transpose())
+            .collect()
+    }
+
+    /// The fold that takes the rows of a table; `None` when they are stored.
+    fn folding(&self, table: &str) -> Option<&Folding> {
+        self.foldings.iter().find(|folding| folding.takes(table))
+    }
+
+    /// The report periods of months, with the table's partitions for them.
+    fn periods(
+        &self,
+        table: &str,
+        months: &BTreeSet<NaiveDate>,
+    ) -> Result<HashMap<NaiveDate, i32>> {
+        let prepared = self.database.wait(async {
+            let mut periods = HashMap::new();
+            for month in months {
+                periods.insert(*month, self.period(table, *month).await?);
+            }
+            Ok(periods)
+        });
+        prepared.map_err(|error| SqlError(error).failure(doing(table)))
     }
 
     /// The months of a table that have a partition.
@@ -133,19 +180,9 @@ impl Sink for Loader {
 struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
-    copy: Option<Copy>,
+    copy: Option<CopyStream>,
     rows: u64,
     hours: BTreeMap<i64, u64>,
-}
-
-/// A COPY under way.
-struct Copy {
-    buffers: mpsc::Sender<Vec<u8>>,
-    task: JoinHandle<Result<u64, CopyError>>,
-    sent: u64,
-    /// The months that have a partition as this COPY sees it: it sees those that
-    /// were there when it began.
-    months: BTreeSet<NaiveDate>,
 }
 
 impl SinkWriter for ReportLoad<'_> {
@@ -251,20 +288,16 @@ impl ReportLoad<'_> {
             .complete()
             .ok_or_else(|| self.unlike("a text of it is not stored"))?;
         let months = encoder.months();
-        let loader = self.loader.clone();
-        let prepared = self.loader.database.wait(async {
-            let mut periods = HashMap::new();
-            for month in &months {
-                periods.insert(*month, loader.period(&self.plan.table, *month).await?);
-            }
-            Ok(periods)
-        });
-        let periods = prepared.map_err(|error| self.database_failure(error))?;
-        if self
-            .copy
-            .as_ref()
-            .is_some_and(|copy| !months.is_subset(&copy.months))
-        {
+        for (hour, rows) in encoder.hours() {
+            *self.hours.entry(hour).or_default() += rows;
+        }
+        if let Some(folding) = self.loader.folding(&self.plan.table) {
+            folding.add(encoder, self.plan, &text_ids)?;
+            self.rows += rows as u64;
+            return Ok(());
+        }
+        let periods = self.loader.periods(&self.plan.table, &months)?;
+        if self.copy.as_ref().is_some_and(|copy| !copy.sees(&months)) {
             self.end_copy()?;
         }
         let first = self.copy.is_none();
@@ -273,25 +306,20 @@ impl ReportLoad<'_> {
             None => self.begin_copy(months),
         };
         let copy = self.copy.insert(copy);
-        for (hour, rows) in encoder.hours() {
-            *self.hours.entry(hour).or_default() += rows;
-        }
-        copy.sent += rows as u64;
+        copy.count(rows as u64);
         let sent = encoder.encode(
             self.loader.generation,
             self.loader.source_uuid,
             &periods,
             &text_ids,
             first,
-            &mut |piece| copy.buffers.blocking_send(piece).is_ok(),
+            &mut |piece| copy.send(piece),
         );
         if !sent {
-            // The COPY ended early, and its result says why.
-            self.end_copy()?;
-            return Err(Failure::bug(format!(
-                "the load into `{}` ended before its rows, and does not say why",
-                self.plan.table
-            )));
+            return Err(match self.copy.take() {
+                Some(copy) => copy.broken(),
+                None => Failure::bug(doing(&self.plan.table)),
+            });
         }
         match self.loader.database.connections().ends_copies_early() {
             true => self.end_copy(),
@@ -299,49 +327,22 @@ impl ReportLoad<'_> {
         }
     }
 
-    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> Copy {
-        let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
+    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> CopyStream {
         let mut months = batch_months;
         months.extend(
             self.loader
                 .database
                 .wait(self.loader.months_of(&self.plan.table)),
         );
-        let copy = CopyOf {
-            database: self.loader.database.clone(),
-            generation: self.loader.generation,
-            table: self.plan.table.clone(),
-            statement: copy_statement(self.plan),
-            months: months.clone(),
-        };
-        Copy {
-            buffers,
-            task: self.loader.database.runtime().spawn(copy.run(receiver)),
-            sent: 0,
-            months,
-        }
+        let targets = self.plan.targets.iter();
+        let columns = targets.map(|target| target.column.as_str());
+        CopyStream::begin(&self.loader, &self.plan.table, columns, months)
     }
 
     fn end_copy(&mut self) -> Result<()> {
-        let Some(copy) = self.copy.take() else {
-            return Ok(());
-        };
-        // When the COPY is gone already, its result says so.
-        let _ = copy.buffers.blocking_send(encode::TRAILER.to_vec());
-        drop(copy.buffers);
-        let rows = self
-            .loader
-            .database
-            .wait(copy.task)
-            .map_err(|error| Failure::bug(self.doing()).because(error))?
-            .map_err(|error| error.failure(self.doing()))?;
-        if rows != copy.sent {
-            return Err(Failure::run(format!(
-                "sent {} rows to `{}`, but Postgres counted {rows}",
-                copy.sent, self.plan.table
-            )));
+        if let Some(copy) = self.copy.take() {
+            self.rows += copy.end()?;
         }
-        self.rows += rows;
         Ok(())
     }
 
@@ -351,11 +352,7 @@ impl ReportLoad<'_> {
     }
 
     fn database_failure(&self, error: sqlx::Error) -> Failure {
-        SqlError(error).failure(self.doing())
-    }
-
-    fn doing(&self) -> String {
-        format!("cannot load into `{}`", self.plan.table)
+        SqlError(error).failure(doing(&self.plan.table))
     }
 }
 
@@ -390,20 +387,4 @@ fn month_of(microseconds: i64) -> Option<NaiveDate> {
     // A month needs a next one for its partition.
     month.checked_add_months(Months::new(1))?;
     (2000..2100).contains(&month.year()).then_some(month)
-}
-
-/// Identifiers come from `staging::TABLES`, by way of the plan, and are quoted.
-fn copy_statement(plan: &LoadPlan) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns: Vec<String> = SYSTEM_COLUMNS
-        .iter()
-        .copied()
-        .chain(plan.targets.iter().map(|target| target.column.as_str()))
-        .map(quoted)
-        .collect();
-    format!(
-        "COPY {} ({}) FROM STDIN (FORMAT binary)",
-        quoted(&plan.table),
-        columns.join(", ")
-    )
 }

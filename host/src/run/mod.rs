@@ -2,6 +2,7 @@
 //! quarantine. Each is a [`task`] that goes through one skeleton.
 
 mod archival;
+mod engine;
 mod ingestion;
 mod payload;
 mod quarantine;

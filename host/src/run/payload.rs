@@ -266,7 +266,6 @@ impl Task for PayloadTask<'_> {
             return Ok(End::Unchanged(RunState::Unchanged));
         }
         let terms = CompletionTerms {
-            engine: ingestion.plan.engine,
             sums: self.result.sums,
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
@@ -304,10 +303,10 @@ impl PayloadTask<'_> {
         &mut self,
         payload: &Payload,
         words: &Words,
-        open: &OpenUpload<'_>,
+        open: &mut OpenUpload<'_>,
     ) -> Result<IngestOutput> {
         let ingestion = open.ingestion;
-        let loader = open.loader();
+        let loader = open.loader([payload])?;
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {

@@ -1,14 +1,17 @@
 //! The skeleton of every run: its record, its upload, what is ingested, the threshold for
-//! rejected rows, and the end, at which all of it counts or nothing does.
+//! rejected rows, the fold, and the end, at which all of it counts or nothing does.
 
 use crate::diagnostics::failure::Result;
 use crate::ingest::IngestedFile;
+use crate::ledger::fold_record::{self, FoldRecord};
 use crate::ledger::publish::Upload;
 use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::ledger::run_record::{self, RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
-use crate::payload::Manifest;
+use crate::payload::{Manifest, Payload};
+use crate::pipeline::plan::AggregationEngine;
+use crate::run::engine;
 use crate::run::ingestion::Ingestion;
 
 /// A kind of run: the steps in which runs differ.
@@ -103,16 +106,62 @@ pub(super) struct OpenUpload<'a> {
     pub(super) upload: Upload,
     pub(super) run_id: i64,
     pub(super) months: LoadableMonths,
+    /// The engine that folds what is loaded, once it is chosen.
+    engine: Option<AggregationEngine>,
+    /// What loads into the generation as it is now.
+    loader: Option<Loader>,
 }
 
 impl OpenUpload<'_> {
-    /// Loads into the generation as it is now.
-    pub(super) fn loader(&self) -> Loader {
-        Loader::new(
+    /// Loads these payloads into the generation as it is now.
+    ///
+    /// # Errors
+    /// No engine can be chosen.
+    pub(super) fn loader<'p>(
+        &mut self,
+        payloads: impl IntoIterator<Item = &'p Payload>,
+    ) -> Result<Loader> {
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => engine::choose(self.ingestion.plan, &self.upload, payloads)?,
+        };
+        self.engine = Some(engine);
+        let loader = Loader::new(
             self.ingestion.database.clone(),
             self.upload.generation,
             self.upload.source_uuid(),
             self.months,
+        );
+        let loader = match engine {
+            AggregationEngine::Postgres => loader,
+            AggregationEngine::Embedded | AggregationEngine::Trino => loader.embedded(),
+        };
+        self.loader = Some(loader.clone());
+        Ok(loader)
+    }
+
+    /// Folds what was loaded, where that is not left to Postgres, and records it.
+    fn fold(&mut self) -> Result<()> {
+        let (Some(loader), Some(engine)) = (&self.loader, self.engine) else {
+            return Ok(());
+        };
+        let folds = loader.fold()?;
+        let folds: Vec<FoldRecord> = folds
+            .into_iter()
+            .map(|fold| FoldRecord {
+                staging_table: fold.staging_table,
+                engine,
+                days: fold.days,
+                rows: fold.rows,
+                part_rows: fold.part_rows,
+                seconds: fold.time.as_secs_f64(),
+            })
+            .collect();
+        fold_record::record(
+            self.ingestion.database,
+            self.run_id,
+            self.upload.generation,
+            &folds,
         )
     }
 
@@ -195,6 +244,8 @@ fn recorded<T: Task>(
         upload,
         run_id,
         months,
+        engine: None,
+        loader: None,
     };
     let result = load(task, &mut work, &mut open);
     let result = task.end(&mut work, &mut open, result);
@@ -216,5 +267,6 @@ fn load<T: Task>(
 ) -> Result<End<T::Outcome>> {
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
+    open.fold()?;
     task.complete(work, open, &files)
 }

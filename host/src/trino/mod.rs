@@ -88,7 +88,7 @@ impl Trino {
         self.trying(|| match self.run("make a table", &create) {
             // No other has its name: this was done, and the answer was lost.
             Err(refusal) if refusal.name == "TABLE_ALREADY_EXISTS" => Ok(()),
-            Err(refusal) if refusal.name == "SCHEMA_NOT_FOUND" => {
+            Err(refusal) if refusal.is_of_a_missing_schema() => {
                 self.run("make a schema", &statements::create_schema(&name))?;
                 self.run("make a table", &create).map(drop)
             }
@@ -166,7 +166,7 @@ impl Trino {
     pub fn drop_table(&self, place: &Place) -> EngineResult<()> {
         let statement = statements::drop_table(&self.table(place)?);
         self.trying(|| match self.run("drop a table", &statement) {
-            Err(refusal) if refusal.name == "SCHEMA_NOT_FOUND" => Ok(()),
+            Err(refusal) if refusal.is_of_a_missing_schema() => Ok(()),
             dropped => dropped.map(drop),
         })
     }
@@ -273,6 +273,11 @@ impl Trino {
 }
 
 impl Refusal {
+    /// Which of the two depends on the statement.
+    fn is_of_a_missing_schema(&self) -> bool {
+        ["SCHEMA_NOT_FOUND", "NOT_FOUND"].contains(&&*self.name)
+    }
+
     /// Whether it is to be tried once more after so many times; waits before that.
     fn is_worth_trying(&self, tries: u32) -> bool {
         let is_worth = self.is_passing() && tries < TRIES_MAX;

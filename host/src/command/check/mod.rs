@@ -51,7 +51,7 @@ fn as_json(plan: &Plan) -> Value {
         "path": plan.path,
         "contract": CONTRACT_VERSION,
         "coverage": plan.coverage,
-        "engine": plan.engine.to_string(),
+        "engine": plan.engines.choice(None).to_string(),
         "rejected_rows_max": plan.rejected_rows_max,
         "chunk_bytes": plan.chunk_bytes,
         "months_back": plan.months.back,

@@ -7,7 +7,8 @@
 mod budget;
 #[cfg(test)]
 mod defaults;
-mod engines;
+mod engine;
+mod servers;
 mod fingerprint;
 mod load_version;
 mod location;
@@ -16,13 +17,13 @@ mod resolve;
 mod retention;
 mod stages;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
-pub use self::engines::{Credentials, LakePlan, TrinoPlan};
+pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan};
+pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 pub use self::load_version::LOAD_VERSION;
 pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
@@ -38,7 +39,7 @@ use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};
 pub struct Plan {
     pub name: String,
     pub path: PathBuf,
-    pub engine: AggregationEngine,
+    pub engines: EnginePlan,
     /// Object storage and Trino, where the definition has them.
     pub lake: Option<LakePlan>,
     pub trino: Option<TrinoPlan>,
@@ -73,20 +74,6 @@ pub struct ArchivePlan {
     pub keep: bool,
     /// Where; in the data directory when the definition does not say.
     pub directory: Option<PathBuf>,
-}
-
-/// The engine that runs the SQL of the summaries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AggregationEngine {
-    Postgres,
-}
-
-impl fmt::Display for AggregationEngine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Postgres => "postgres",
-        })
-    }
 }
 
 /// One report kind.
