@@ -26,11 +26,11 @@ pub(crate) fn runtime() -> Handle {
 
 /// A schema and a prefix that no other test has.
 pub(crate) struct Corner {
-    name: String,
+    pub(super) name: String,
     pub(crate) lake: LakePlan,
     pub(crate) trino: TrinoPlan,
     /// The folder that has the files, where the servers are ours.
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
 }
 
 impl Engines {
