@@ -265,8 +265,21 @@ pub struct Summarize {
     /// set --engine` overrides it for a source, `OCP_POSTGRES_PIPELINE` for all.
     #[schemars(with = "Option<EngineName>", extend("default" = "postgres"))]
     pub engine: Option<Spanned<EngineName>>,
+    /// What becomes of a payload when Trino, or the lake, is away after all that was tried.
+    pub when_unreachable: WhenUnreachable,
     /// What engine `auto` goes by.
     pub auto: AutoSection,
+}
+
+/// What becomes of a payload whose engine is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnreachable {
+    /// It fails.
+    #[default]
+    Fail,
+    /// The host folds it, and says so.
+    Embedded,
 }
 
 /// An engine, or how one is chosen.

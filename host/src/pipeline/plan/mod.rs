@@ -22,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
-pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan};
+pub use self::engine::{
+    AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable,
+};
 pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 pub use self::load_version::LOAD_VERSION;
 pub use self::location::{LakeLocation, LakeStore, LocationError};
