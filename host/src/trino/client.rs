@@ -148,10 +148,10 @@ impl Client {
     }
 
     /// Tells Trino that nobody waits for any statement any more.
-    pub(super) fn cancel_running(&self, runtime: &Handle) {
+    pub(super) async fn cancel_running(&self) {
         let addresses: Vec<String> = self.running().values().cloned().collect();
         for address in addresses.iter().filter(|address| !address.is_empty()) {
-            runtime.block_on(self.cancel(address));
+            self.cancel(address).await;
         }
     }
 

@@ -10,11 +10,13 @@ mod errors;
 mod probe;
 mod statements;
 
+use std::process::exit;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::answer::{Cell, PartReader};
 use self::client::{Client, Refusal, Statement};
@@ -30,6 +32,9 @@ use crate::pipeline::plan::TrinoPlan;
 const TRIES_MAX: u32 = 3;
 /// Before the second try; the third waits for twice that.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Shells add this to the number of the signal that ended a program.
+const ENDED_BY_SIGNAL: i32 = 128;
 
 /// A Trino. A clone is another handle of the same.
 #[derive(Clone)]
@@ -185,10 +190,31 @@ impl Trino {
         Ok(names.collect())
     }
 
-    /// Tells Trino that nobody waits for any of its statements any more. For those who are
-    /// about to end the process.
-    pub fn cancel_running(&self) {
-        self.client.cancel_running(&self.runtime);
+    /// Tells Trino that nobody waits for any of its statements any more, for those who are
+    /// about to end the process. Trino itself would go on for minutes.
+    pub async fn cancel_running(&self) {
+        self.client.cancel_running().await;
+    }
+
+    /// Ends the process at a signal to do so, as it would end without this, but cancels what
+    /// Trino is at first. For commands that do nothing else at a signal.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for.
+    pub fn end_on_signals(&self) -> Result<()> {
+        let _guard = self.runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind)
+                .map_err(|error| Failure::environment("cannot wait for signals").because(error))?;
+            let trino = self.clone();
+            self.runtime.spawn(async move {
+                if signals.recv().await.is_some() {
+                    trino.cancel_running().await;
+                    exit(ENDED_BY_SIGNAL + kind.as_raw_value());
+                }
+            });
+        }
+        Ok(())
     }
 
     fn table(&self, place: &Place) -> Result<TableName> {

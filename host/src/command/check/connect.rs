@@ -25,6 +25,7 @@ pub(super) fn probe(plan: &Plan, runtime: &Runtime) -> Result<TrinoReport> {
     let handle = runtime.handle();
     let lake = Lake::open(lake, handle.clone()).map_err(|error| error.failure)?;
     let trino = Trino::open(trino, handle.clone()).map_err(|error| error.failure)?;
+    trino.end_on_signals()?;
     let probed = trino.probe(&lake, &place);
     probed.map_err(|error| error.failure.within("the servers of the pipeline cannot fold"))
 }
