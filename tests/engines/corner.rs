@@ -12,20 +12,25 @@ use gristmill::diagnostics::secret::SecretPlace;
 use gristmill::lake::{Lake, Place};
 use gristmill::pipeline::plan::{Credentials, LakeLocation, LakePlan, TrinoPlan};
 use gristmill::trino::Trino;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::Engines;
 use crate::support::server::scratch;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
+/// For what opens a lake or a Trino.
+pub(crate) fn runtime() -> Handle {
+    RUNTIME.handle().clone()
+}
+
 /// A schema and a prefix that no other test has.
 pub(crate) struct Corner {
-    name: String,
+    pub(super) name: String,
     pub(crate) lake: LakePlan,
     pub(crate) trino: TrinoPlan,
     /// The folder that has the files, where the servers are ours.
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
 }
 
 impl Engines {
@@ -120,7 +125,7 @@ impl Corner {
 
     #[track_caller]
     pub(crate) fn open_lake(&self) -> Lake {
-        match Lake::open(&self.lake, RUNTIME.handle().clone()) {
+        match Lake::open(&self.lake, runtime()) {
             Ok(lake) => lake,
             Err(error) => panic!("{error}"),
         }
@@ -128,7 +133,7 @@ impl Corner {
 
     #[track_caller]
     pub(crate) fn open_trino(&self) -> Trino {
-        match Trino::open(&self.trino, RUNTIME.handle().clone()) {
+        match Trino::open(&self.trino, runtime()) {
             Ok(trino) => trino,
             Err(error) => panic!("{error}"),
         }

@@ -115,7 +115,7 @@ fn a_folder_does_as_well_and_may_have_odd_characters() {
     let Some(engines) = engines::shared() else {
         return;
     };
-    let odd = " it's (ü) +&=;,!$名";
+    let odd = "it's (ü) +&=;,!$名 x";
     let in_bucket = engines.corner_at(&format!("/{odd}/x"));
     let on_files = engines.corner_on_files(odd);
     for corner in [Some(in_bucket), on_files].into_iter().flatten() {

@@ -17,26 +17,33 @@
 //! others, which the shared ones are then.
 
 mod catalog;
+/// `check --connect`.
+mod checking;
 pub(crate) mod corner;
+/// Failures of the real servers.
+mod failing;
 /// Against the real servers.
 mod folding;
 mod installed;
 mod process;
+/// Against a stand-in.
+mod protocol;
 mod rows;
 mod s3;
+mod stand_in;
 mod trino;
 
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use self::installed::Installed;
 use self::s3::{Bucket, S3};
-use self::trino::{Kind, Trino};
+use self::trino::Trino;
 use crate::support::server::scratch;
 
 /// Servers that tests may ask.
@@ -62,15 +69,26 @@ pub(crate) fn shared() -> Option<&'static Engines> {
     static SHARED: OnceLock<Result<Engines, String>> = OnceLock::new();
     let started = SHARED.get_or_init(|| match named() {
         Some(engines) => engines,
-        None => start(Kind::Shared),
+        None => start(),
     });
     or_skip(started.as_ref().map_err(Clone::clone))
 }
 
 /// Servers that a test may break.
+pub(crate) struct Private {
+    pub(crate) engines: Engines,
+    /// Each takes gigabytes, so there is one at a time.
+    _turn: MutexGuard<'static, ()>,
+}
+
 #[track_caller]
-pub(crate) fn private() -> Option<Engines> {
-    or_skip(start(Kind::Private))
+pub(crate) fn private() -> Option<Private> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(Private {
+        engines: or_skip(start())?,
+        _turn: turn,
+    })
 }
 
 /// Those of the environment.
@@ -96,7 +114,7 @@ fn named() -> Option<Result<Engines, String>> {
     }))
 }
 
-fn start(kind: Kind) -> Result<Engines, String> {
+fn start() -> Result<Engines, String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let installed = Installed::find()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +122,7 @@ fn start(kind: Kind) -> Result<Engines, String> {
     let files = folder.join("files");
     std::fs::create_dir(&files).map_err(|error| error.to_string())?;
     let s3 = S3::start(&installed, &folder)?;
-    let trino = Trino::start(&installed, &folder, kind, &s3.bucket, &files)?;
+    let trino = Trino::start(&installed, &folder, &s3.bucket, &files)?;
     Ok(Engines {
         url: trino.url(),
         catalog: "lake".to_owned(),

@@ -26,15 +26,11 @@ const JAVA_OPTIONS: [&str; 7] = [
     "-Dfile.encoding=UTF-8",
 ];
 
-/// How a Trino differs from another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// As sites have it.
-    Shared,
-    /// One that is to be broken: it gives a lost worker up soon, and keeps no files in memory,
-    /// which would hide those that are damaged.
-    Private,
-}
+/// As sites have it, but that a lost worker is given up soon, and that no files are kept in
+/// memory, which would hide those that are damaged.
+const COORDINATOR_SETTINGS: &str = "node-scheduler.include-coordinator=true\n";
+const NODE_SETTINGS: &str = "exchange.max-error-duration=5s\n";
+const CATALOG_SETTINGS: &str = "iceberg.metadata-cache.enabled=false\n";
 
 /// Running nodes, which end with this value.
 pub(crate) struct Trino {
@@ -50,14 +46,12 @@ impl Trino {
     pub(super) fn start(
         installed: &Installed,
         folder: &Path,
-        kind: Kind,
         bucket: &Bucket,
         files: &Path,
     ) -> Result<Trino, String> {
         let site = Site {
             installed,
             folder,
-            kind,
             bucket,
             files,
             port: free_port(),
@@ -69,8 +63,7 @@ impl Trino {
             let ask = |path| ask(site.port, path);
             ask("/v1/info").is_some_and(|said| said.contains("\"starting\":false"))
         })?;
-        // It counts itself.
-        worker.until(START_MAX, || nodes(site.port) >= 2)?;
+        worker.until(START_MAX, || knows_a_worker(site.port))?;
         Ok(Trino {
             coordinator,
             worker,
@@ -87,7 +80,6 @@ impl Trino {
 struct Site<'a> {
     installed: &'a Installed,
     folder: &'a Path,
-    kind: Kind,
     bucket: &'a Bucket,
     files: &'a Path,
     port: u16,
@@ -105,7 +97,7 @@ impl Site<'_> {
             .args(JAVA_OPTIONS)
             .arg(format!("-Dnode.id={name}"))
             .arg("-Dnode.environment=test")
-            .arg("-Dnode.internal-address=127.0.0.1")
+            .args(["-Dnode.internal-address=127.0.0.1", "-Dnode.bind-ip=127.0.0.1"])
             .arg(format!("-Dnode.data-dir={}", folder.display()))
             .arg(format!(
                 "-Dconfig={}",
@@ -145,18 +137,14 @@ impl Site<'_> {
             self.installed.trino.join("plugin").display(),
             catalogs.display(),
         );
+        config.push_str(NODE_SETTINGS);
         if coordinator {
-            config.push_str("node-scheduler.include-coordinator=true\n");
-        }
-        if self.kind == Kind::Private {
-            config.push_str("exchange.max-error-duration=5s\n");
+            config.push_str(COORDINATOR_SETTINGS);
         }
         fs::write(folder.join("etc/config.properties"), config)?;
         // The file that the book shows, as it stands.
         let mut lake = fs::read_to_string(file("docs/trino/lake.properties"))?;
-        if self.kind == Kind::Private {
-            lake.push_str("iceberg.metadata-cache.enabled=false\n");
-        }
+        lake.push_str(CATALOG_SETTINGS);
         fs::write(catalogs.join("lake.properties"), &lake)?;
         fs::write(catalogs.join("files.properties"), self.on_files(&lake))
     }
@@ -197,9 +185,9 @@ fn ask(port: u16, path: &str) -> Option<String> {
     Some(answer)
 }
 
-/// How many nodes the coordinator knows to be at work.
-fn nodes(port: u16) -> usize {
-    ask(port, "/v1/node").map_or(0, |said| said.matches("\"uri\"").count())
+/// Whether a worker answers the coordinator, which does not list itself.
+fn knows_a_worker(port: u16) -> bool {
+    ask(port, "/v1/node").is_some_and(|said| said.contains("\"uri\""))
 }
 
 /// Where the files of nodes go.

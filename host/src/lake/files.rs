@@ -237,3 +237,101 @@ impl Lake {
             .map_err(|error| store::error(&self.shared.location.shown, "write a file", &error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Date32Array, Int64Array};
+    use arrow_schema::{DataType, Field, Schema};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::pipeline::plan::{LakeLocation, LakePlan};
+
+    /// Rows of these days, one each, with as many columns of noise.
+    fn rows(days: &[i32], noise: usize) -> RecordBatch {
+        let mut fields = vec![Field::new(DAY_COLUMN, DataType::Date32, false)];
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(Date32Array::from(days.to_vec()))];
+        for column in 0..noise {
+            let value = |row: usize| {
+                let seed = (row * noise + column) as u64 + 1;
+                (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (seed << 29)) as i64
+            };
+            fields.push(Field::new(format!("noise_{column}"), DataType::Int64, true));
+            let values: Vec<i64> = (0..days.len()).map(value).collect();
+            arrays.push(Arc::new(Int64Array::from(values)));
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+    }
+
+    fn with_lake(open_files: usize, test: impl FnOnce(&Lake, &Place)) {
+        let folder = tempfile::tempdir().unwrap();
+        let location = format!("file://{}/lake", folder.path().display());
+        let plan = LakePlan {
+            location: LakeLocation::parse(&location, None).unwrap(),
+            endpoint: None,
+            region: "r".into(),
+            keys: None,
+            keep_days: 0,
+            open_files,
+            patience: std::time::Duration::from_secs(1),
+        };
+        let runtime = Runtime::new().unwrap();
+        let lake = Lake::open(&plan, runtime.handle().clone()).unwrap();
+        let place = Place::new("d", "s", "pods", 1).unwrap();
+        test(&lake, &place);
+        let removed = lake.remove(&place).unwrap();
+        assert!(removed > 0);
+        assert_eq!(lake.remove(&place).unwrap(), 0);
+        let left = std::fs::read_dir(folder.path().join("lake")).unwrap();
+        assert_eq!(left.count(), 0, "folders above it go, too");
+    }
+
+    #[test]
+    fn workers_share_the_files_of_days_and_have_one_each_besides() {
+        with_lake(3, |lake, place| {
+            let mut workers = [lake.files(place), lake.files(place)];
+            for round in 0..4 {
+                for worker in &mut workers {
+                    let days: Vec<i32> = (0..20).map(|day| (day * 7 + round) % 20).collect();
+                    worker.write(&rows(&days, 1)).unwrap();
+                }
+                let open: usize = workers.iter().map(|worker| worker.of_days.len()).sum();
+                assert_eq!(open, 3);
+                assert!(workers.iter().all(|worker| worker.of_others.is_some()));
+                assert!(workers.iter().all(|worker| worker.written.files == 0));
+            }
+            let mut written = FilesWritten::default();
+            for worker in workers {
+                let finished = worker.finish().unwrap();
+                written.rows += finished.rows;
+                written.files += finished.files;
+            }
+            assert_eq!((written.rows, written.files), (160, 5));
+            assert_eq!(lake.files_below(place).unwrap().len(), 5);
+            // What was given back can be taken again.
+            let mut another = lake.files(place);
+            another.write(&rows(&[1, 2, 3], 1)).unwrap();
+            assert_eq!(another.of_days.len(), 3);
+        });
+    }
+
+    #[test]
+    fn a_file_ends_when_it_is_large_and_makes_room_when_it_is_worth_it() {
+        with_lake(1, |lake, place| {
+            let mut worker = lake.files(place);
+            // Some 2.5 MB of a day each, which nothing compresses.
+            let of_day = |day: i32| rows(&vec![day; 40_000], 8);
+            worker.write(&of_day(1)).unwrap();
+            worker.write(&of_day(2)).unwrap();
+            assert_eq!(worker.written.files, 1, "the first day's file made room");
+            for _ in 0..5 {
+                worker.write(&of_day(2)).unwrap();
+            }
+            assert!(worker.written.files > 1, "the second day's file was full");
+            let written = worker.finish().unwrap();
+            assert_eq!(written.rows, 280_000);
+            assert!(written.files <= 4, "{written:?}");
+            assert!(written.bytes > 10 << 20, "{written:?}");
+        });
+    }
+}

@@ -148,10 +148,10 @@ impl Client {
     }
 
     /// Tells Trino that nobody waits for any statement any more.
-    pub(super) fn cancel_running(&self, runtime: &Handle) {
+    pub(super) async fn cancel_running(&self) {
         let addresses: Vec<String> = self.running().values().cloned().collect();
         for address in addresses.iter().filter(|address| !address.is_empty()) {
-            runtime.block_on(self.cancel(address));
+            self.cancel(address).await;
         }
     }
 
@@ -394,17 +394,15 @@ fn words(error: &reqwest::Error) -> String {
 fn is_of_certificates(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(error) = next {
-        let io = error.downcast_ref::<std::io::Error>();
-        let inner = io.and_then(|error| error.get_ref());
-        let is_one = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
-        if error.downcast_ref::<rustls::Error>().is_some_and(is_one)
-            || inner
-                .and_then(|error| error.downcast_ref::<rustls::Error>())
-                .is_some_and(is_one)
-        {
-            return true;
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return matches!(error, rustls::Error::InvalidCertificate(_));
         }
-        next = error.source();
+        // Errors of the system have the error that they were made of beside their source.
+        let wrapped = error.downcast_ref::<std::io::Error>();
+        next = match wrapped.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }

@@ -10,11 +10,13 @@ mod errors;
 mod probe;
 mod statements;
 
+use std::process::exit;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::answer::{Cell, PartReader};
 use self::client::{Client, Refusal, Statement};
@@ -30,6 +32,9 @@ use crate::pipeline::plan::TrinoPlan;
 const TRIES_MAX: u32 = 3;
 /// Before the second try; the third waits for twice that.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Shells add this to the number of the signal that ended a program.
+const ENDED_BY_SIGNAL: i32 = 128;
 
 /// A Trino. A clone is another handle of the same.
 #[derive(Clone)]
@@ -88,7 +93,7 @@ impl Trino {
         self.trying(|| match self.run("make a table", &create) {
             // No other has its name: this was done, and the answer was lost.
             Err(refusal) if refusal.name == "TABLE_ALREADY_EXISTS" => Ok(()),
-            Err(refusal) if refusal.name == "SCHEMA_NOT_FOUND" => {
+            Err(refusal) if refusal.is_of_a_missing_schema() => {
                 self.run("make a schema", &statements::create_schema(&name))?;
                 self.run("make a table", &create).map(drop)
             }
@@ -166,7 +171,7 @@ impl Trino {
     pub fn drop_table(&self, place: &Place) -> EngineResult<()> {
         let statement = statements::drop_table(&self.table(place)?);
         self.trying(|| match self.run("drop a table", &statement) {
-            Err(refusal) if refusal.name == "SCHEMA_NOT_FOUND" => Ok(()),
+            Err(refusal) if refusal.is_of_a_missing_schema() => Ok(()),
             dropped => dropped.map(drop),
         })
     }
@@ -185,10 +190,31 @@ impl Trino {
         Ok(names.collect())
     }
 
-    /// Tells Trino that nobody waits for any of its statements any more. For those who are
-    /// about to end the process.
-    pub fn cancel_running(&self) {
-        self.client.cancel_running(&self.runtime);
+    /// Tells Trino that nobody waits for any of its statements any more, for those who are
+    /// about to end the process. Trino itself would go on for minutes.
+    pub async fn cancel_running(&self) {
+        self.client.cancel_running().await;
+    }
+
+    /// Ends the process at a signal to do so, as it would end without this, but cancels what
+    /// Trino is at first. For commands that do nothing else at a signal.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for.
+    pub fn end_on_signals(&self) -> Result<()> {
+        let _guard = self.runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind)
+                .map_err(|error| Failure::environment("cannot wait for signals").because(error))?;
+            let trino = self.clone();
+            self.runtime.spawn(async move {
+                if signals.recv().await.is_some() {
+                    trino.cancel_running().await;
+                    exit(ENDED_BY_SIGNAL + kind.as_raw_value());
+                }
+            });
+        }
+        Ok(())
     }
 
     fn table(&self, place: &Place) -> Result<TableName> {
@@ -273,6 +299,11 @@ impl Trino {
 }
 
 impl Refusal {
+    /// Which of the two depends on the statement.
+    fn is_of_a_missing_schema(&self) -> bool {
+        ["SCHEMA_NOT_FOUND", "NOT_FOUND"].contains(&&*self.name)
+    }
+
     /// Whether it is to be tried once more after so many times; waits before that.
     fn is_worth_trying(&self, tries: u32) -> bool {
         let is_worth = self.is_passing() && tries < TRIES_MAX;

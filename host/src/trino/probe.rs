@@ -13,12 +13,14 @@ use crate::diagnostics::failure::Failure;
 use crate::fold::{DAY_COLUMN, FOLDS, FoldColumnKind, INTERVAL_COLUMN, TableFold};
 use crate::lake::{Lake, Place};
 
+/// What catalogs that can add files are of.
+const CONNECTOR: &str = "iceberg";
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrinoReport {
     pub version: String,
     pub catalog: String,
-    /// `iceberg`
     pub connector: String,
     pub schema: String,
     pub location: String,
@@ -47,6 +49,13 @@ impl Trino {
     pub fn probe(&self, lake: &Lake, place: &Place) -> EngineResult<TrinoReport> {
         let version = self.version()?;
         let connector = self.connector()?;
+        if connector != CONNECTOR {
+            let catalog = &self.catalog;
+            return Err(EngineError::wrong(format!(
+                "catalog `{catalog}` of Trino is of connector `{connector}`, not of `{CONNECTOR}`"
+            ))
+            .hint("name one of Iceberg's as `catalog` in `[trino]`"));
+        }
         lake.probe(place)?;
         let probed = self.fold_one_row(lake, place, &FOLDS[0]);
         let dropped = self.drop_table(place);

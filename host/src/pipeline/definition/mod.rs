@@ -3,12 +3,12 @@
 //!
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
-mod engines;
 mod former;
 mod json_schema;
 mod merge;
 mod quantity;
 mod retention;
+mod servers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
-pub use self::engines::{LakeSection, SecretSource, TrinoSection};
 pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
 pub use self::retention::RetentionSection;
+pub use self::servers::{LakeSection, SecretSource, TrinoSection};
 use crate::diagnostics::problem::{Problem, Sources};
 use crate::rows::column::ColumnType;
 

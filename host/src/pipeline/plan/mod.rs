@@ -8,13 +8,13 @@ mod budget;
 #[cfg(test)]
 mod defaults;
 mod engine;
-mod engines;
 mod fingerprint;
 mod load_version;
 mod location;
 mod patience;
 mod resolve;
 mod retention;
+mod servers;
 mod stages;
 
 use std::path::PathBuf;
@@ -25,12 +25,12 @@ pub use self::budget::PayloadBudget;
 pub use self::engine::{
     AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable,
 };
-pub use self::engines::{Credentials, LakePlan, TrinoPlan};
 pub use self::load_version::LOAD_VERSION;
 pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
+pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
