@@ -97,7 +97,10 @@ impl Site<'_> {
             .args(JAVA_OPTIONS)
             .arg(format!("-Dnode.id={name}"))
             .arg("-Dnode.environment=test")
-            .args(["-Dnode.internal-address=127.0.0.1", "-Dnode.bind-ip=127.0.0.1"])
+            .args([
+                "-Dnode.internal-address=127.0.0.1",
+                "-Dnode.bind-ip=127.0.0.1",
+            ])
             .arg(format!("-Dnode.data-dir={}", folder.display()))
             .arg(format!(
                 "-Dconfig={}",
