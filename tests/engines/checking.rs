@@ -37,7 +37,10 @@ fn servers_are_asked_for_all_that_a_fold_asks() {
         let ended = check(&corner, 0);
         let said = &ended.stdout;
         assert!(said.contains("of iceberg, schema `corner_"), "{said}");
-        assert!(said.contains("a row was written, folded and removed"), "{said}");
+        assert!(
+            said.contains("a row was written, folded and removed"),
+            "{said}"
+        );
         if engines.own.is_some() {
             assert_eq!(corner.litter(), [] as [String; 0]);
         }
@@ -52,8 +55,14 @@ fn servers_that_cannot_do_it_say_why() {
     let mut corner = engines.corner();
     corner.trino.catalog = "no_such_catalog".into();
     let said = check(&corner, 3).stderr;
-    assert!(said.contains("the servers of the pipeline cannot fold"), "{said}");
-    assert!(said.contains("Trino has no catalog `no_such_catalog`"), "{said}");
+    assert!(
+        said.contains("the servers of the pipeline cannot fold"),
+        "{said}"
+    );
+    assert!(
+        said.contains("Trino has no catalog `no_such_catalog`"),
+        "{said}"
+    );
     assert!(said.contains("hint: `catalog` in `[trino]`"), "{said}");
 
     // Without servers there is nobody to ask.
@@ -91,10 +100,18 @@ fn a_signal_ends_the_command_and_cancels_the_statement() {
         .argument(pipeline)
         .with_stages()
         .begins();
-    let is_at_work = || stand_in.asked().iter().any(|asked| asked.path.ends_with("/q/1"));
+    let is_at_work = || {
+        stand_in
+            .asked()
+            .iter()
+            .any(|asked| asked.path.ends_with("/q/1"))
+    };
     let begun = Instant::now();
     while !is_at_work() {
-        assert!(begun.elapsed() < Duration::from_mins(2), "a statement begins");
+        assert!(
+            begun.elapsed() < Duration::from_mins(2),
+            "a statement begins"
+        );
         thread::sleep(Duration::from_millis(50));
     }
     running.signal(Signal::INT);

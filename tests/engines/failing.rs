@@ -57,7 +57,13 @@ impl<'a> Scene<'a> {
     }
 
     fn add(&self) -> EngineResult<()> {
-        let Self { lake, place, fold, written, .. } = self;
+        let Self {
+            lake,
+            place,
+            fold,
+            written,
+            ..
+        } = self;
         self.trino.create_and_add(lake, place, fold, written)
     }
 
@@ -68,14 +74,20 @@ impl<'a> Scene<'a> {
     /// The files of rows; not what Trino keeps of the table.
     fn files(&self) -> Vec<PathBuf> {
         let files = self.corner.files().into_iter();
-        files.filter(|path| path.extension().is_some_and(|kind| kind == "parquet")).collect()
+        files
+            .filter(|path| path.extension().is_some_and(|kind| kind == "parquet"))
+            .collect()
     }
 
     /// Everything goes, whatever state it is in.
     #[track_caller]
     fn clears_up(self) {
-        self.trino.drop_table(&self.place).unwrap_or_else(|error| panic!("{error}"));
-        self.lake.remove(&self.place).unwrap_or_else(|error| panic!("{error}"));
+        self.trino
+            .drop_table(&self.place)
+            .unwrap_or_else(|error| panic!("{error}"));
+        self.lake
+            .remove(&self.place)
+            .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(self.corner.litter(), [] as [String; 0]);
     }
 }
@@ -127,7 +139,10 @@ fn files_that_are_wrong_before_they_are_added() {
     // Cut off.
     let corner = engines.corner();
     let scene = Scene::written(&corner, 100);
-    let file = OpenOptions::new().write(true).open(&scene.files()[0]).expect("a file");
+    let file = OpenOptions::new()
+        .write(true)
+        .open(&scene.files()[0])
+        .expect("a file");
     file.set_len(100).expect("a shorter file");
     fails(scene.add(), EngineFault::Passing, &[unreadable, ".parquet"]);
     scene.clears_up();
@@ -137,7 +152,11 @@ fn files_that_are_wrong_before_they_are_added() {
     let scene = Scene::written(&corner, 100);
     let foreign = scene.files()[0].with_file_name("foreign.parquet");
     fs::write(&foreign, "somebody's notes").expect("a file");
-    fails(scene.add(), EngineFault::Passing, &[unreadable, "foreign.parquet"]);
+    fails(
+        scene.add(),
+        EngineFault::Passing,
+        &[unreadable, "foreign.parquet"],
+    );
     scene.clears_up();
 
     // Doubled.
@@ -145,7 +164,11 @@ fn files_that_are_wrong_before_they_are_added() {
     let scene = Scene::written(&corner, 100);
     let double = scene.files()[0].with_file_name("double.parquet");
     fs::copy(&scene.files()[0], double).expect("a copy");
-    fails(scene.add(), EngineFault::Passing, &["3 of 2 files", "150 of 100 rows"]);
+    fails(
+        scene.add(),
+        EngineFault::Passing,
+        &["3 of 2 files", "150 of 100 rows"],
+    );
     scene.clears_up();
 }
 
@@ -161,7 +184,11 @@ fn files_that_go_wrong_after_they_were_added() {
     // The same files once more are there already.
     assert!(scene.add().is_ok(), "it was done");
     fs::remove_file(&scene.files()[0]).expect("a file");
-    fails(scene.fold(), EngineFault::Passing, &["cannot fold hours", "ICEBERG_"]);
+    fails(
+        scene.fold(),
+        EngineFault::Passing,
+        &["cannot fold hours", "ICEBERG_"],
+    );
     scene.clears_up();
 
     // Damaged.
@@ -193,7 +220,10 @@ fn limits_that_trino_holds_a_statement_to() {
     let corner = engines.corner();
     let scene = Scene::added(&corner, 20_000);
     let with = |plan: TrinoPlan| {
-        let limited = Corner { trino: plan, ..engines.corner() };
+        let limited = Corner {
+            trino: plan,
+            ..engines.corner()
+        };
         let error = fold(&limited.open_trino(), &scene.place, scene.fold);
         error
     };
@@ -201,14 +231,21 @@ fn limits_that_trino_holds_a_statement_to() {
         memory_per_node: Some(1 << 10),
         ..corner.trino.clone()
     };
-    fails(with(little), EngineFault::Passing, &["too little memory", "MEMORY_LIMIT"]);
+    fails(
+        with(little),
+        EngineFault::Passing,
+        &["too little memory", "MEMORY_LIMIT"],
+    );
     let short = TrinoPlan {
         time_per_statement: Duration::from_millis(1),
         ..corner.trino.clone()
     };
     fails(with(short), EngineFault::Passing, &["too long"]);
     assert_eq!(scene.fold().ok(), Some(20_000));
-    scene.trino.drop_table(&scene.place).unwrap_or_else(|error| panic!("{error}"));
+    scene
+        .trino
+        .drop_table(&scene.place)
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
@@ -218,36 +255,73 @@ fn settings_that_are_wrong() {
     };
     let corner = engines.corner();
     let scene = Scene::written(&corner, 10);
-    let trino = |plan: TrinoPlan| Corner { trino: plan, ..engines.corner() }.open_trino();
+    let trino = |plan: TrinoPlan| {
+        Corner {
+            trino: plan,
+            ..engines.corner()
+        }
+        .open_trino()
+    };
     let nowhere = TrinoPlan {
         catalog: "no_such_catalog".into(),
         ..corner.trino.clone()
     };
-    let Scene { lake, place, fold, written, .. } = &scene;
+    let Scene {
+        lake,
+        place,
+        fold,
+        written,
+        ..
+    } = &scene;
     let done = trino(nowhere.clone()).create_and_add(lake, place, fold, written);
     fails(done, EngineFault::Wrong, &["no_such_catalog"]);
-    fails(trino(nowhere).probe(lake, &corner.place("pods")), EngineFault::Wrong, &["no_such_catalog"]);
+    fails(
+        trino(nowhere).probe(lake, &corner.place("pods")),
+        EngineFault::Wrong,
+        &["no_such_catalog"],
+    );
     let system = TrinoPlan {
         catalog: "system".into(),
         ..corner.trino.clone()
     };
     let probed = trino(system).probe(lake, &corner.place("pods"));
-    fails(probed, EngineFault::Wrong, &["catalog `system` of Trino is of connector"]);
+    fails(
+        probed,
+        EngineFault::Wrong,
+        &["catalog `system` of Trino is of connector"],
+    );
 
-    let lake_of = |plan: LakePlan| Corner { lake: plan, ..engines.corner() }.open_lake();
+    let lake_of = |plan: LakePlan| {
+        Corner {
+            lake: plan,
+            ..engines.corner()
+        }
+        .open_lake()
+    };
     let keys = Some((secret("test-access"), secret(SECRET)));
-    let stranger = lake_of(LakePlan { keys, ..corner.lake.clone() });
+    let stranger = lake_of(LakePlan {
+        keys,
+        ..corner.lake.clone()
+    });
     fails(stranger.probe(place), EngineFault::Wrong, &["it may not"]);
     let mut moved = corner.lake.clone();
     moved.location = gristmill::pipeline::plan::LakeLocation::parse("s3://no-such-bucket/x", None)
         .unwrap_or_else(|error| panic!("{}", error.message));
-    fails(lake_of(moved).probe(place), EngineFault::Wrong, &["no-such-bucket"]);
+    fails(
+        lake_of(moved).probe(place),
+        EngineFault::Wrong,
+        &["no-such-bucket"],
+    );
     let away = LakePlan {
         endpoint: Some(nobody()),
         patience: Duration::from_secs(1),
         ..corner.lake.clone()
     };
-    fails(lake_of(away).probe(place), EngineFault::Unreachable, &["does not answer"]);
+    fails(
+        lake_of(away).probe(place),
+        EngineFault::Unreachable,
+        &["does not answer"],
+    );
 }
 
 #[test]
@@ -260,16 +334,31 @@ fn servers_that_are_lost_and_come_back() {
     corner.lake.patience = Duration::from_secs(2);
     corner.trino.patience = Duration::from_secs(3);
     let scene = Scene::added(&corner, 2_000);
-    let Scene { lake, trino, place, fold: table, written, .. } = scene;
+    let Scene {
+        lake,
+        trino,
+        place,
+        fold: table,
+        written,
+        ..
+    } = scene;
     let own = engines.own.as_mut().expect("servers of ours");
 
     // Object storage: for the host at once, for Trino behind its own patience.
     own.s3.kill();
-    fails(lake.files_below(&place), EngineFault::Unreachable, &["does not answer"]);
+    fails(
+        lake.files_below(&place),
+        EngineFault::Unreachable,
+        &["does not answer"],
+    );
     let rows = Rows::by_chance(table, 10, 1, 1);
     let mut files = lake.files(&place);
     files.write(&rows.batch(table)).expect("it waits to be put");
-    fails(files.finish(), EngineFault::Unreachable, &["does not answer"]);
+    fails(
+        files.finish(),
+        EngineFault::Unreachable,
+        &["does not answer"],
+    );
     own.s3.revive();
     assert_eq!(fold(&trino, &place, table).ok(), Some(written.rows));
 
@@ -281,7 +370,10 @@ fn servers_that_are_lost_and_come_back() {
             Ok(folded) => break folded,
             Err(error) => assert_eq!(error.fault, EngineFault::Passing, "{error}"),
         }
-        assert!(begun.elapsed() < Duration::from_secs(90), "it is not missed");
+        assert!(
+            begun.elapsed() < Duration::from_secs(90),
+            "it is not missed"
+        );
         thread::sleep(Duration::from_secs(1));
     };
     assert_eq!(folded, written.rows);
@@ -289,8 +381,24 @@ fn servers_that_are_lost_and_come_back() {
     // The coordinator.
     own.trino.coordinator.kill();
     let begun = Instant::now();
-    fails(fold(&trino, &place, table), EngineFault::Unreachable, &["does not answer"]);
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-    lake.remove(&place).unwrap_or_else(|error| panic!("{error}"));
+    fails(
+        fold(&trino, &place, table),
+        EngineFault::Unreachable,
+        &["does not answer"],
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        begun.elapsed()
+    );
+
+    // All of them are there again, and nothing was lost.
+    own.trino.revive();
+    assert_eq!(fold(&trino, &place, table).ok(), Some(written.rows));
+    trino
+        .drop_table(&place)
+        .unwrap_or_else(|error| panic!("{error}"));
+    lake.remove(&place)
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(corner.files(), [] as [PathBuf; 0]);
 }

@@ -79,12 +79,13 @@ fn what_is_lost_on_the_way_is_asked_for_again() {
     for trouble in [None, Some(502), Some(503), Some(504), Some(429)] {
         let count = AtomicUsize::new(0);
         // Every other answer is lost.
-        let stand_in = StandIn::new(move |request| {
-            match count.fetch_add(1, Ordering::Relaxed) % 2 {
-                0 => trouble.map(|status| (status, "busy".to_owned())),
-                _ => three_pages(request),
-            }
-        });
+        let stand_in =
+            StandIn::new(
+                move |request| match count.fetch_add(1, Ordering::Relaxed) % 2 {
+                    0 => trouble.map(|status| (status, "busy".to_owned())),
+                    _ => three_pages(request),
+                },
+            );
         let trino = open(&plan(format!("http://127.0.0.1:{}", stand_in.port)));
         assert_eq!(fold(&trino).ok(), Some((48, 2)), "{trouble:?}");
         let asked = stand_in.asked();
@@ -163,7 +164,11 @@ fn a_statement_that_was_forgotten_begins_anew_unless_rows_were_taken() {
     let trino = open(&plan(format!("http://127.0.0.1:{}", stand_in.port)));
     let error = fold(&trino).expect_err("it is forgotten");
     assert_eq!(error.fault, EngineFault::Passing, "{error}");
-    let begun = stand_in.asked().iter().filter(|request| request.method == "POST").count();
+    let begun = stand_in
+        .asked()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .count();
     assert_eq!(begun, 1, "whoever has the rows begins anew");
 }
 
@@ -179,7 +184,10 @@ fn who_wants_no_more_rows_cancels_the_statement() {
     assert_eq!(error.to_string(), "the disk is full");
     let asked = stand_in.asked();
     let last = asked.last().expect("a request");
-    assert_eq!((last.method.as_str(), last.path.as_str()), ("DELETE", "/v1/statement/executing/q/2"));
+    assert_eq!(
+        (last.method.as_str(), last.path.as_str()),
+        ("DELETE", "/v1/statement/executing/q/2")
+    );
 }
 
 #[test]
@@ -220,8 +228,14 @@ fn only_a_certificate_that_is_trusted_is() {
     let begun = Instant::now();
     let error = fold(&open(&plan(url.clone()))).expect_err("nobody vouches for it");
     assert_eq!(error.fault, EngineFault::Wrong, "{error}");
-    assert!(error.to_string().contains("no certificate that is trusted"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(2), "it is not asked again");
+    assert!(
+        error.to_string().contains("no certificate that is trusted"),
+        "{error}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "it is not asked again"
+    );
     assert_eq!(stand_in.asked().len(), 0);
     let trusting = TrinoPlan {
         certificates: Some(file("tests/data/tls/authority.pem")),

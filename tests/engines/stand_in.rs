@@ -25,7 +25,9 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.iter().filter_map(|line| line.split_once(": "));
-        lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        lines
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
@@ -89,10 +91,7 @@ impl StandIn {
     }
 }
 
-fn serve(
-    stream: impl Read + Write,
-    answer: impl Fn(Request) -> Answer,
-) -> std::io::Result<()> {
+fn serve(stream: impl Read + Write, answer: impl Fn(Request) -> Answer) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -110,7 +109,9 @@ fn serve(
         head,
         body: String::new(),
     };
-    let length = request.header("content-length").and_then(|length| length.parse().ok());
+    let length = request
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
     request.body = String::from_utf8_lossy(&body).into_owned();
