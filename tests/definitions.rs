@@ -275,8 +275,14 @@ fn a_pipeline_that_runs_is_a_pipeline_that_checks() {
 #[test]
 fn a_secret_in_a_file_is_not_repeated() {
     let said = fs::read_to_string(file(FOLDER).join("secret_written.err")).expect("a golden file");
-    assert!(!said.contains("hunter2") && !said.contains("AKIAsecret"), "{said}");
+    assert!(
+        !said.contains("hunter2") && !said.contains("AKIAsecret"),
+        "{said}"
+    );
     for line in [4, 5, 8, 9] {
-        assert!(said.contains(&format!("secret_written.toml:{line}:")), "{said}");
+        assert!(
+            said.contains(&format!("secret_written.toml:{line}:")),
+            "{said}"
+        );
     }
 }

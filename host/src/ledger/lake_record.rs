@@ -105,8 +105,10 @@ pub fn for_each_idle_source(
 ) -> Result<Vec<String>> {
     let sources: Vec<(Uuid, String)> = database
         .wait(
-            sqlx::query_as(include_str!("../../../sql/gristmill_lake.select_sources.sql"))
-                .fetch_all(database.pool()),
+            sqlx::query_as(include_str!(
+                "../../../sql/gristmill_lake.select_sources.sql"
+            ))
+            .fetch_all(database.pool()),
         )
         .map_err(failed)?;
     let mut busy = Vec::new();

@@ -102,12 +102,17 @@ impl Folding {
             return Ok(None);
         }
         self.write_out(&mut state)?;
-        account(&self.loader, self.fold, &state.hours, &|part, counted, expected| {
-            Failure::bug(format!(
-                "the fold has {counted} of {expected} rows in `{part}`"
-            ))
-            .hint("nothing of the payload was published; run it again")
-        })?;
+        account(
+            &self.loader,
+            self.fold,
+            &state.hours,
+            &|part, counted, expected| {
+                Failure::bug(format!(
+                    "the fold has {counted} of {expected} rows in `{part}`"
+                ))
+                .hint("nothing of the payload was published; run it again")
+            },
+        )?;
         Ok(Some(FoldTally {
             staging_table: self.fold.table,
             days: days_of(&state.hours),

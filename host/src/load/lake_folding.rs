@@ -131,13 +131,18 @@ impl LakeFolding {
             part_rows += self.fold_part(part, &hours, progress)?;
             failpoint::passed(Failpoint::TrinoFolded);
         }
-        account(&self.loader, self.fold, &hours, &|part, counted, expected| {
-            let place = format!("{}/{}", self.lake.location(), self.place);
-            Failure::run(format!(
+        account(
+            &self.loader,
+            self.fold,
+            &hours,
+            &|part, counted, expected| {
+                let place = format!("{}/{}", self.lake.location(), self.place);
+                Failure::run(format!(
                 "Trino read {counted} of {expected} rows below `{place}`, by those of `{part}`"
             ))
             .hint("nothing of the payload was published; see that nobody else writes or removes files there, and run it again")
-        })?;
+            },
+        )?;
         Ok(Some(FoldTally {
             staging_table: self.fold.table,
             days: days_of(&hours),

@@ -55,12 +55,7 @@ impl LakeFolds {
             let schema = database.schema().to_string();
             let place = Place::new(&identity, &schema, fold.name, upload.generation)
                 .map_err(|error| Failure::bug("no place in the lake").because(error))?;
-            lake_record::begin(
-                database,
-                &self.record(&place),
-                upload.source_uuid(),
-                run_id,
-            )?;
+            lake_record::begin(database, &self.record(&place), upload.source_uuid(), run_id)?;
             places.push(place.clone());
             Ok(place)
         })?;
@@ -108,10 +103,9 @@ impl LakeFolds {
         if record.location != self.lake.location() {
             return Ok(false);
         }
-        let place: Place = record
-            .place
-            .parse()
-            .map_err(|error| Failure::environment("a record of the lake is damaged").because(error))?;
+        let place: Place = record.place.parse().map_err(|error| {
+            Failure::environment("a record of the lake is damaged").because(error)
+        })?;
         self.trino
             .drop_table(&place)
             .map_err(|error| error.failure)?;

@@ -4,6 +4,7 @@
 use crate::diagnostics::engine_error::EngineFault;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
+use crate::lake::Place;
 use crate::ledger::fold_record::{self, FoldRecord};
 use crate::ledger::publish::Upload;
 use crate::ledger::quarantine::{self, RejectOrigin};
@@ -13,9 +14,8 @@ use crate::load::{LoadableMonths, Loader};
 use crate::payload::{Manifest, Payload};
 use crate::pipeline::plan::{AggregationEngine, WhenUnreachable};
 use crate::run::engine;
-use crate::lake::Place;
-use crate::terminal::{self, Step};
 use crate::run::ingestion::Ingestion;
+use crate::terminal::{self, Step};
 
 /// A kind of run: the steps in which runs differ.
 pub(super) trait Task {
@@ -147,8 +147,7 @@ impl OpenUpload<'_> {
                 self.leave_lake(false);
                 lake.clear(self.ingestion.database, &self.upload)?;
                 let database = self.ingestion.database;
-                let (loader, places) =
-                    lake.loader(database, &loader, &self.upload, self.run_id)?;
+                let (loader, places) = lake.loader(database, &loader, &self.upload, self.run_id)?;
                 self.places = places;
                 loader
             }

@@ -27,7 +27,11 @@ pub(super) fn probe(plan: &Plan, runtime: &Runtime) -> Result<TrinoReport> {
     let trino = Trino::open(trino, handle.clone()).map_err(|error| error.failure)?;
     trino.end_on_signals()?;
     let probed = trino.probe(&lake, &place);
-    probed.map_err(|error| error.failure.within("the servers of the pipeline cannot fold"))
+    probed.map_err(|error| {
+        error
+            .failure
+            .within("the servers of the pipeline cannot fold")
+    })
 }
 
 /// Two lines, below the graph.
