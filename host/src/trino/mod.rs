@@ -277,6 +277,7 @@ impl Trino {
                 return Ok(());
             };
             if !page.data.is_empty() {
+                statement.look_ahead();
                 take(page.data).map_err(EngineError::from)?;
             }
         }
