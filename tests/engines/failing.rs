@@ -12,7 +12,6 @@ use gristmill::fold::{FOLDS, TableFold};
 use gristmill::lake::{FilesWritten, Lake, Place};
 use gristmill::pipeline::plan::{LakePlan, TrinoPlan};
 use gristmill::trino::Trino;
-
 use rustix::process::Signal;
 
 use super::corner::{Corner, secret};
