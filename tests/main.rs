@@ -148,6 +148,8 @@ mod texts;
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
+/// Another engine measured by Postgres, on a site's own archive.
+mod verify;
 /// Stages that make the host wait, or want its memory, by way of WASI.
 mod wasi;
 /// Payloads that appear in a folder.

@@ -129,6 +129,13 @@ fn show(cleaned: &CleanSummary) {
             String::new(),
         ]);
     }
+    if !cleaned.scratch_schemas.is_empty() {
+        rows.push(vec![
+            "scratch, of dead runs".to_string(),
+            format!("{} schemas", cleaned.scratch_schemas.len()),
+            String::new(),
+        ]);
+    }
     for partition in &cleaned.partitions {
         rows.push(vec![
             partition.table_name.clone(),

@@ -88,6 +88,14 @@ failpoints! {
     PartitionsDropped = "partitions-dropped",
     RecordsCleaned = "records-cleaned",
     EmptyPartitionsDropped = "empty-partitions-dropped",
+    /// A scratch schema is there, and empty.
+    ScratchCreated = "scratch-created",
+    /// It has the site's settings.
+    ScratchPrepared = "scratch-prepared",
+    /// An engine has made its tables.
+    ScratchLoaded = "scratch-loaded",
+    /// Some of its tables are dropped, or the last of it.
+    ScratchDropped = "scratch-dropped",
 }
 
 /// Says that the program has got there, which may be the end of it.

@@ -39,7 +39,7 @@ pub struct ReplayResult {
 }
 
 /// The archived tarballs that together are a manifest's payload.
-pub(super) struct Replayable {
+pub struct Replayable {
     holder: Holder,
     tarballs: Vec<ArchivedPayload>,
 }
@@ -72,7 +72,7 @@ impl Replay<'_> {
     /// # Errors
     /// No payload holds the days, or one is not in the archive: nothing was replayed.
     pub fn days(&self, days: Days) -> Result<(ReplayResult, Option<Failure>)> {
-        let replayables = self.replayables(days)?;
+        let replayables = self.replayables(days, "replayed")?;
         let started = Instant::now();
         let mut result = ReplayResult {
             cluster_id: self.source.cluster_id.clone(),
@@ -144,8 +144,12 @@ impl Replay<'_> {
         (task.sums, run)
     }
 
-    /// The payloads that hold the days, all of them whole in the archive.
-    fn replayables(&self, days: Days) -> Result<Vec<Replayable>> {
+    /// The payloads that hold the days, the latest first, all of them whole in the archive.
+    /// `done` is what is not done of any when one is not.
+    ///
+    /// # Errors
+    /// No payload holds the days, or one is not in the archive.
+    pub fn replayables(&self, days: Days, done: &str) -> Result<Vec<Replayable>> {
         let database = self.ingestion.database;
         let source = &self.source;
         let holders = replace::holders(database, source.source_uuid, days)?;
@@ -170,7 +174,7 @@ impl Replay<'_> {
         missing.sort();
         let shown: Vec<String> = missing.iter().map(ToString::to_string).collect();
         Err(Failure::run(format!(
-            "nothing was replayed: the archive lacks the payloads of {}",
+            "nothing was {done}: the archive lacks the payloads of {}",
             shown.join(", ")
         ))
         .hint(
@@ -204,8 +208,20 @@ impl Replay<'_> {
 }
 
 impl Replayable {
+    /// Opens the tarballs, each of which must be what was archived for the upload.
+    pub(super) fn open(&self, source: &Source) -> Result<Vec<Payload>> {
+        let mut payloads = Vec::new();
+        for kept in &self.tarballs {
+            kept.verify()?;
+            let payload = Payload::open(&kept.path()?, None)?;
+            self.holds(&payload, source)?;
+            payloads.push(payload);
+        }
+        Ok(payloads)
+    }
+
     /// For the record of the run.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.tarballs[..] {
             [] => format!("replay of {}", self.holder.assembly_id),
             [kept] => format!("replay of {}", kept.payload),
@@ -213,6 +229,33 @@ impl Replayable {
                 format!("replay of {} and {} more", kept.payload, others.len())
             }
         }
+    }
+
+    /// Whether an archived payload is that of the upload it is recorded for: a record may
+    /// name the bytes of another, of another cluster even.
+    fn holds(&self, payload: &Payload, source: &Source) -> Result<()> {
+        let holder = &self.holder;
+        let Manifest {
+            uuid, cluster_id, ..
+        } = &payload.manifest;
+        let shown = payload.path.display();
+        let refused = if uuid.to_string() != holder.assembly_id {
+            format!(
+                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
+                 recorded",
+                holder.assembly_id
+            )
+        } else if *cluster_id != source.cluster_id {
+            format!(
+                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
+                 which it is recorded",
+                source.cluster_id
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::run(refused)
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
     }
 }
 
@@ -231,13 +274,7 @@ impl Task for ReplayTask<'_> {
         _ingestion: &Ingestion<'_>,
         months: &LoadableMonths,
     ) -> Result<Opening<ReplayWork>> {
-        let mut payloads = Vec::new();
-        for kept in &replayable.tarballs {
-            kept.verify()?;
-            let payload = Payload::open(&kept.path()?, None)?;
-            self.is_of(&payload, &replayable.holder)?;
-            payloads.push(payload);
-        }
+        let payloads = replayable.open(self.source)?;
         let Some(first) = payloads.first() else {
             return Err(Failure::run("its manifest lists no file"));
         };
@@ -323,33 +360,5 @@ impl Task for ReplayTask<'_> {
 
     fn manifest_id(&self, replayable: &Replayable) -> Option<i32> {
         Some(replayable.holder.manifest_id)
-    }
-}
-
-impl ReplayTask<'_> {
-    /// Whether an archived payload is that of the upload it is recorded for: a record may
-    /// name the bytes of another, of another cluster even.
-    fn is_of(&self, payload: &Payload, holder: &Holder) -> Result<()> {
-        let Manifest {
-            uuid, cluster_id, ..
-        } = &payload.manifest;
-        let shown = payload.path.display();
-        let refused = if uuid.to_string() != holder.assembly_id {
-            format!(
-                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
-                 recorded",
-                holder.assembly_id
-            )
-        } else if *cluster_id != self.source.cluster_id {
-            format!(
-                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
-                 which it is recorded",
-                self.source.cluster_id
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Failure::run(refused)
-            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
     }
 }

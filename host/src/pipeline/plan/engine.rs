@@ -37,7 +37,7 @@ pub struct EngineBySize {
 /// The engines of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnginePlan {
-    /// The choice of the environment, which goes before all others.
+    /// The choice of the command line or the environment, which goes before all others.
     pub environment: Option<AggregationEngine>,
     /// The engine of the pipeline, where a source has none of its own.
     pub pipeline: EngineName,
@@ -47,6 +47,11 @@ pub struct EnginePlan {
 
 impl AggregationEngine {
     pub const ALL: [Self; 3] = [Self::Postgres, Self::Embedded, Self::Trino];
+
+    /// The engine of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == name)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,8 +125,14 @@ impl Resolver<'_> {
             }
             None => None,
         };
+        let asked = self.surroundings.asked_engine;
+        let what = match asked {
+            Some(_) => "`--engine trino`",
+            None => "OCP_POSTGRES_PIPELINE=false",
+        };
+        let environment = asked.or(environment);
         if environment == Some(AggregationEngine::Trino) {
-            self.add(needs_trino(None, "OCP_POSTGRES_PIPELINE=false"));
+            self.add(needs_trino(None, what));
         }
         let auto = &summarize.auto;
         if let Some(engine) = &summarize.engine
