@@ -34,6 +34,10 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// Peculiar days, by each engine and by several.
+mod engine_cases;
+/// What decides which engine folds.
+mod engine_choice;
 /// The engines that fold hours into days, beside each other.
 mod engine_parity;
 /// Rows that are rejected again, among equals.

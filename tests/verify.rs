@@ -223,7 +223,9 @@ fn the_first_row_that_differs_is_named() {
     assert_eq!(ended.code, Some(1), "{ended}");
     says(
         &ended,
-        &format!("error: engine `embedded` makes other tables than `postgres` of the payloads of {DAY}"),
+        &format!(
+            "error: engine `embedded` makes other tables than `postgres` of the payloads of {DAY}"
+        ),
     );
     says(
         &ended,

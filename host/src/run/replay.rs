@@ -1,14 +1,14 @@
 //! Replays archived payloads through the pipeline as it is now, in place of what they
 //! made before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::ingestion::{IngestOutput, Ingestion, Selection};
-use super::task::{self, End, OpenUpload, Opening, Task};
+use super::task::{self, End, Folded, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::ReusedHours;
@@ -35,6 +35,9 @@ pub struct ReplayResult {
     rows_filtered: u64,
     rows_rejected: u64,
     seconds: f64,
+    /// The engines that folded the hours, each with its time where that is not part of
+    /// publishing.
+    engines: BTreeMap<&'static str, Option<f64>>,
     error: Option<String>,
 }
 
@@ -57,12 +60,26 @@ struct ReplayTask<'a> {
     /// `None` replaces all that the payload made.
     days: Option<Days>,
     sums: RunSums,
+    folded: Folded,
 }
 
 /// A payload at work.
 struct ReplayWork {
     holder: Holder,
     payloads: Vec<Payload>,
+}
+
+impl ReplayResult {
+    /// Adds what folded the hours of a payload.
+    fn add(&mut self, folded: Folded) {
+        if let Some(engine) = folded.engine {
+            let seconds = self.engines.entry(engine).or_default();
+            *seconds = match (*seconds, folded.seconds) {
+                (Some(before), Some(more)) => Some(before + more),
+                (before, more) => before.or(more),
+            };
+        }
+    }
 }
 
 impl Replay<'_> {
@@ -84,12 +101,14 @@ impl Replay<'_> {
             rows_filtered: 0,
             rows_rejected: 0,
             seconds: 0.0,
+            engines: BTreeMap::new(),
             error: None,
         };
         let count = replayables.len();
         let mut failure = None;
         for replayable in replayables {
-            let (sums, run) = self.run(replayable, Some(days));
+            let (sums, folded, run) = self.run(replayable, Some(days));
+            result.add(folded);
             match run {
                 Ok((_, days)) => {
                     result.payloads += 1;
@@ -132,16 +151,17 @@ impl Replay<'_> {
         &self,
         replayable: Replayable,
         days: Option<Days>,
-    ) -> (RunSums, Result<(i64, Vec<DayDifference>)>) {
+    ) -> (RunSums, Folded, Result<(i64, Vec<DayDifference>)>) {
         let mut task = ReplayTask {
             source: &self.source,
             days,
             sums: RunSums::default(),
+            folded: Folded::default(),
         };
         let name = replayable.name();
         let run = task::run(self.ingestion, &mut task, replayable)
             .map_err(|failure| failure.within(format!("the {name} failed")));
-        (task.sums, run)
+        (task.sums, task.folded, run)
     }
 
     /// The payloads that hold the days, the latest first, all of them whole in the archive.
@@ -342,6 +362,7 @@ impl Task for ReplayTask<'_> {
         files: &[IngestedFile],
     ) -> Result<End<Vec<DayDifference>>> {
         let plan = open.ingestion.plan;
+        let folded = open.folded();
         let upload = &mut open.upload;
         let changed = match self.days {
             None => upload.replace_whole(files, plan, self.sums)?,
@@ -351,6 +372,7 @@ impl Task for ReplayTask<'_> {
                 upload.replace(files, &days, plan, self.sums)?
             }
         };
+        self.folded = folded;
         Ok(End::Counted(changed))
     }
 

@@ -110,6 +110,17 @@ pub(super) struct OpenUpload<'a> {
     engine: Option<AggregationEngine>,
     /// What loads into the generation as it is now.
     loader: Option<Loader>,
+    /// What came of the fold.
+    folded: Folded,
+}
+
+/// What folded the hours of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Folded {
+    /// `None` when nothing was loaded.
+    pub(super) engine: Option<&'static str>,
+    /// Time of the fold alone; `None` where it is part of publishing.
+    pub(super) seconds: Option<f64>,
 }
 
 impl OpenUpload<'_> {
@@ -140,6 +151,11 @@ impl OpenUpload<'_> {
         Ok(loader)
     }
 
+    /// What folded what was loaded, once it is.
+    pub(super) fn folded(&self) -> Folded {
+        self.folded
+    }
+
     /// Folds what was loaded, where that is not left to Postgres, and records it.
     fn fold(&mut self) -> Result<()> {
         let (Some(loader), Some(engine)) = (&self.loader, self.engine) else {
@@ -162,7 +178,18 @@ impl OpenUpload<'_> {
             self.run_id,
             self.upload.generation,
             &folds,
-        )
+        )?;
+        self.folded = match folds.is_empty() {
+            true => Folded {
+                engine: Some(AggregationEngine::Postgres.as_str()),
+                seconds: None,
+            },
+            false => Folded {
+                engine: Some(engine.as_str()),
+                seconds: Some(folds.iter().map(|fold| fold.seconds).sum()),
+            },
+        };
+        Ok(())
     }
 
     pub(super) fn reject_origin(&self) -> RejectOrigin {
@@ -246,6 +273,7 @@ fn recorded<T: Task>(
         months,
         engine: None,
         loader: None,
+        folded: Folded::default(),
     };
     let result = load(task, &mut work, &mut open);
     let result = task.end(&mut work, &mut open, result);

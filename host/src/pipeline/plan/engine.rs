@@ -163,3 +163,66 @@ fn needs_trino(span: Option<Span>, what: &str) -> Problem {
     )
     .hint("say where Trino and its object storage are, or use `engine = \"postgres\"` or `\"embedded\"`")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTO: EngineBySize = EngineBySize {
+        trino_from: Some(1_000),
+        below: AggregationEngine::Embedded,
+    };
+
+    #[test]
+    fn the_size_decides_from_its_limit_on() {
+        for (bytes, expected) in [
+            (0, AggregationEngine::Embedded),
+            (999, AggregationEngine::Embedded),
+            (1_000, AggregationEngine::Trino),
+            (u64::MAX, AggregationEngine::Trino),
+        ] {
+            assert_eq!(AUTO.engine(bytes), expected, "{bytes}");
+        }
+        let never = EngineBySize {
+            trino_from: None,
+            below: AggregationEngine::Postgres,
+        };
+        assert_eq!(never.engine(u64::MAX), AggregationEngine::Postgres);
+    }
+
+    #[test]
+    fn what_is_asked_for_goes_before_the_source_and_the_source_before_the_file() {
+        use AggregationEngine::{Embedded, Postgres, Trino};
+        let names = [
+            (EngineName::Postgres, EngineChoice::Always(Postgres)),
+            (EngineName::Embedded, EngineChoice::Always(Embedded)),
+            (EngineName::Trino, EngineChoice::Always(Trino)),
+            (EngineName::Auto, EngineChoice::BySize(AUTO)),
+        ];
+        for (pipeline, of_pipeline) in names {
+            let plan = |environment| EnginePlan {
+                environment,
+                pipeline,
+                by_size: AUTO,
+            };
+            assert_eq!(plan(None).choice(None), of_pipeline);
+            for (source, of_source) in names {
+                assert_eq!(plan(None).choice(Some(source)), of_source);
+                for engine in AggregationEngine::ALL {
+                    let asked = plan(Some(engine));
+                    let always = EngineChoice::Always(engine);
+                    assert_eq!(asked.choice(Some(source)), always);
+                    assert_eq!(asked.choice(None), always);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn engines_have_names() {
+        for engine in AggregationEngine::ALL {
+            assert_eq!(AggregationEngine::named(engine.as_str()), Some(engine));
+        }
+        assert_eq!(AggregationEngine::named("auto"), None);
+    }
+}
