@@ -316,6 +316,7 @@ pub fn plan(root: &Path, stages: &Path) -> Result<Plan> {
             engine: &engine,
             stage_folders: &[stages.to_path_buf()],
             postgres_pipeline: None,
+            asked_engine: None,
             lock: None,
         },
     )
