@@ -156,7 +156,7 @@ impl FileWriters {
             return Ok(Some(self.of_days.len() - 1));
         }
         let oldest = self.of_days.first();
-        if !oldest.is_some_and(|(_, file, _)| file.bytes() >= WORTH_CLOSING_BYTES) {
+        if oldest.is_none_or(|(_, file, _)| file.bytes() < WORTH_CLOSING_BYTES) {
             return Ok(None);
         }
         let (other, file, permit) = self.of_days.remove(0);
