@@ -144,6 +144,8 @@ mod text_ids;
 mod texts;
 /// House rules that no compiler knows.
 mod tidy;
+/// Reports of a kind that the pipeline does not know.
+mod unknown_reports;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
 /// Stages that make the host wait, or want its memory, by way of WASI.

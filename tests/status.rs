@@ -142,7 +142,8 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
         since 2026-01-12 08:30 for 1 of its files",
     );
 
-    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let much = [("pod_usage_cpu_core_seconds", "much")];
+    let bad = (0..11).fold(Report::pods(), |report, hour| report.row(hour, &much));
     load(
         &database,
         &Payload::numbered(3).file("pods.csv", bad.text()),
@@ -156,7 +157,7 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     assert!(
         ended
             .stderr
-            .contains("`p.tar.gz` (run 3) failed: 1 of 1 rows were rejected"),
+            .contains("`p.tar.gz` (run 3) failed: 11 of 11 rows were rejected"),
         "{ended}"
     );
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
+    archive, check, clean, db, lock, log, quarantine, replay, run, schema, sources, stage_bench,
     stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
 };
 use gristmill::database;
@@ -77,6 +77,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Log(arguments) => log::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod connections;
+mod log;
 mod records;
 mod stage;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
+pub use self::log::LogArguments;
 pub use self::records::RecordArguments;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
@@ -71,6 +73,9 @@ pub enum Command {
     /// Remove staged rows, records, archived payloads and summaries that are past
     /// retention
     Clean(CleanArguments),
+    /// Show what people changed by hand, who and when: removals, discarded rows, abandoned
+    /// uploads, changed tags, renamed and adopted things
+    Log(LogArguments),
     /// The archive of payloads
     #[command(subcommand)]
     Archive(ArchiveCommand),

@@ -7,6 +7,7 @@ pub mod clean;
 pub mod db;
 mod difference;
 pub mod lock;
+pub mod log;
 pub mod quarantine;
 pub mod replay;
 pub mod run;

@@ -54,6 +54,9 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
             &runs,
         );
     }
+    for warning in &status.warnings {
+        tracing::warn!("{}", warning.message);
+    }
     let Some(first) = status.attention.first() else {
         return Ok(());
     };

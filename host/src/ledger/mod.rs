@@ -1,6 +1,8 @@
 //! All that Postgres is asked about the past: uploads and the days that they hold, runs,
-//! sources, quarantine, the archive, tags, retention; and whether two schemas hold the same.
+//! sources, quarantine, the archive, tags, retention, what people did; and whether two
+//! schemas hold the same.
 
+pub mod action;
 pub mod archive;
 pub mod comparison;
 pub mod difference;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
+use crate::ingest::beginning;
 
 /// Runs of each source that are shown.
 const RUNS_MAX: i64 = 3;
@@ -23,6 +24,8 @@ pub struct Status {
     /// The last runs of payloads that got to no source.
     pub runs_without_source: Vec<LastRun>,
     pub attention: Vec<Attention>,
+    /// What a person should know, and need not do anything about.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,6 +34,7 @@ pub struct SourceStatus {
     pub summary: SourceSummary,
     pub gaps: Vec<Gap>,
     pub waiting: Vec<WaitingUpload>,
+    pub unknown_reports: Vec<UnknownReport>,
     /// The newest first.
     pub last_runs: Vec<LastRun>,
 }
@@ -87,6 +91,18 @@ pub struct WaitingUpload {
     pub missing_files: Vec<String>,
 }
 
+/// Reports of a kind that the pipeline did not know, which were read past.
+#[derive(Debug, FromRow, Serialize)]
+pub struct UnknownReport {
+    #[serde(skip)]
+    pub source_uuid: Uuid,
+    pub uploads: i64,
+    pub since: DateTime<Utc>,
+    pub last_file: String,
+    /// The first of them.
+    pub columns: Vec<String>,
+}
+
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub struct LastRun {
     #[serde(skip)]
@@ -113,6 +129,19 @@ pub struct Attention {
     pub source_uuid: Option<Uuid>,
     pub kind: AttentionKind,
     pub message: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    pub source_uuid: Uuid,
+    pub kind: WarningKind,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningKind {
+    UnknownReport,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -158,7 +187,13 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(RUNS_MAX)
             .fetch_all(pool)
             .await?;
+    let mut unknown: Vec<UnknownReport> = sqlx::query_as(include_str!(
+        "../../../sql/reporting_common_costusagereportstatus.select_unknown.sql"
+    ))
+    .fetch_all(pool)
+    .await?;
     let last_run = runs.first().map(|run| run.run);
+    let mut warnings = Vec::new();
     let mut attention = Vec::new();
     let mut sources = Vec::new();
     for summary in summaries {
@@ -168,12 +203,16 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)
                 .collect(),
+            unknown_reports: unknown
+                .extract_if(.., |report| report.source_uuid == uuid)
+                .collect(),
             last_runs: runs
                 .extract_if(.., |run| run.source_uuid == Some(uuid))
                 .collect(),
             summary,
         };
         attention.extend(source.attention());
+        warnings.extend(source.warnings());
         sources.push(source);
     }
     // A payload that was refused matters until another one is run.
@@ -191,6 +230,7 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
         sources,
         runs_without_source: runs,
         attention,
+        warnings,
     })
 }
 
@@ -244,6 +284,38 @@ impl SourceStatus {
             );
         }
         attention
+    }
+}
+
+impl SourceStatus {
+    fn warnings(&self) -> impl Iterator<Item = Warning> {
+        let summary = &self.summary;
+        self.unknown_reports.iter().map(|report| Warning {
+            source_uuid: summary.source_uuid,
+            kind: WarningKind::UnknownReport,
+            message: format!(
+                "cluster `{}`: {}",
+                summary.cluster_alias,
+                report.as_sentence()
+            ),
+        })
+    }
+}
+
+impl UnknownReport {
+    fn as_sentence(&self) -> String {
+        let whose = match self.uploads {
+            1 => "an upload".to_string(),
+            uploads => format!("{uploads} uploads"),
+        };
+        format!(
+            "reports of a kind that the pipeline does not know are read past, in {whose} since {}, \
+             last `{}`: its header begins with `{}`; a `[reports.NAME]` loads them, or ignores them \
+             with `ignore = true`",
+            self.since.format("%Y-%m-%d %H:%M"),
+            self.last_file,
+            beginning(&self.columns)
+        )
     }
 }
 

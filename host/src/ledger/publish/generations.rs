@@ -1,6 +1,7 @@
 //! Writes a manifest and its generations into the ledger, and takes generations back.
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
+use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::diagnostics::failpoint::{self, Failpoint};
@@ -53,6 +54,30 @@ pub(super) async fn insert_manifest(
     .await?;
     failpoint::passed(Failpoint::FilesListed);
     Ok(manifest_id)
+}
+
+/// Settles files that were read past as unknown, and are of kinds that the plan ignores.
+pub(super) async fn settle_unknown(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    source: &Source,
+) -> Result<(), sqlx::Error> {
+    let kinds: (Vec<&str>, Vec<String>) = plan
+        .ignored_reports()
+        .map(|report| (report.name.as_str(), json!(report.detect).to_string()))
+        .unzip();
+    if kinds.0.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.settle_unknown.sql"
+    ))
+    .bind(source.source_uuid)
+    .bind(kinds.0)
+    .bind(kinds.1)
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// Opens a generation of a manifest.

@@ -22,7 +22,9 @@ use uuid::Uuid;
 pub use self::archival::ArchiveEntry;
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
-use self::generations::{ensure_summaries, forget, insert_manifest, open_generation};
+use self::generations::{
+    ensure_summaries, forget, insert_manifest, open_generation, settle_unknown,
+};
 use self::recording::{UploadIds, UploadName};
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Failpoint};
@@ -133,6 +135,7 @@ impl Upload {
         for generation in dead {
             forget(&mut lock, generation).await?;
         }
+        settle_unknown(&mut lock, plan, &source).await?;
         let manifest_id = insert_manifest(&mut lock, plan, &source, manifest).await?;
         let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
             "../../../../sql/reporting_common_costusagereportstatus.select.sql"

@@ -13,6 +13,7 @@ mod patience;
 mod resolve;
 mod retention;
 mod stages;
+mod threshold;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +25,8 @@ pub use self::load_version::LOAD_VERSION;
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
-use crate::pipeline::definition::{BoundSet, LearnedSet};
+pub use self::threshold::RejectedRowsThreshold;
+use crate::pipeline::definition::{BoundSet, LearnedSet, UnknownReports};
 use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
 use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};
@@ -37,8 +39,9 @@ pub struct Plan {
     pub engine: AggregationEngine,
     /// The report kind whose distinct hours decide who wins a day.
     pub coverage: String,
-    /// The share of a payload's rows that may go to quarantine.
-    pub rejected_rows_max: f64,
+    pub unknown_reports: UnknownReports,
+    /// The rows of a payload that may go to quarantine.
+    pub rejected_rows: RejectedRowsThreshold,
     pub budget: PayloadBudget,
     pub chunk_bytes: usize,
     pub months: MonthLimits,
@@ -135,9 +138,9 @@ pub struct StagePlan {
     /// Topic → set.
     pub learn: Vec<(String, LearnedSet)>,
     pub limits: Limits,
-    /// The share of a payload's rows that this stage may reject; as many as the
-    /// pipeline allows when absent.
-    pub rejected_rows_max: Option<f64>,
+    /// The rows of a payload that this stage may reject; as many as the pipeline allows
+    /// when absent.
+    pub rejected_rows: Option<RejectedRowsThreshold>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +159,12 @@ impl Target {
 }
 
 impl Plan {
+    /// The kinds that are read past on purpose, with the columns that they are known by.
+    pub fn ignored_reports(&self) -> impl Iterator<Item = &ReportPlan> {
+        let ignored = |report: &&ReportPlan| matches!(report.action, ReportAction::Ignore);
+        self.reports.iter().filter(ignored)
+    }
+
     /// Every stage of every chain; one that is in several comes several times.
     pub fn stages(&self) -> impl Iterator<Item = &StagePlan> {
         self.reports
