@@ -7,7 +7,10 @@ CREATE TABLE gristmill_source (
     source_uuid uuid PRIMARY KEY REFERENCES reporting_tenant_api_provider (uuid),
     cluster_id text NOT NULL UNIQUE,
     cluster_alias text NOT NULL,
-    registered_at timestamptz NOT NULL DEFAULT now()
+    registered_at timestamptz NOT NULL DEFAULT now(),
+    is_being_renamed boolean NOT NULL DEFAULT false
 );
 
 COMMENT ON COLUMN gristmill_source.cluster_id IS 'As in the manifest of its payloads';
+COMMENT ON COLUMN gristmill_source.is_being_renamed
+    IS 'Rows of some days, or values of tags, may still have an earlier alias';

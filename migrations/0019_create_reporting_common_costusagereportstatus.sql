@@ -24,6 +24,11 @@ CREATE TABLE reporting_common_costusagereportstatus (
 CREATE INDEX reporting_common_costusagereportstatus_generation_index
     ON reporting_common_costusagereportstatus (generation);
 
+-- Uploads that wait for files are looked for by the files that have not come.
+CREATE INDEX reporting_common_costusagereportstatus_open_index
+    ON reporting_common_costusagereportstatus (manifest_id)
+    WHERE completed_datetime IS NULL;
+
 -- `status` asks for files of no known kind, which are few.
 CREATE INDEX reporting_common_costusagereportstatus_unknown_index
     ON reporting_common_costusagereportstatus (manifest_id)

@@ -167,7 +167,7 @@ fn an_upload_with_two_lists_of_files_is_refused() {
 
 #[test]
 fn a_payload_that_failed_may_come_again() {
-    let scene = Scene::new();
+    let scene = Scene::without_floor("");
     let report = Report::pods().hours(0..8);
     let broken = report.text().replace("3600.000000", "many");
     let upload = |text: &str| Payload::numbered(2).file("pods.csv", text).tarball();

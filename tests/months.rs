@@ -168,9 +168,7 @@ fn months_are_made_for_tables_that_get_rows() {
     // A run that publishes nothing makes no partition of a summary.
     let bad = of_months(3, 80..81).file(
         "bad.csv",
-        Report::pods()
-            .row(0, &[("node_capacity_cpu_cores", "x")])
-            .text(),
+        Report::pods().with_too_many_bad().text(),
     );
     let ended = scene.load(&bad.tarball());
     assert_eq!(ended.code, Some(1), "{ended}");

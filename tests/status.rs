@@ -139,11 +139,12 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     );
     status(&database, &[], 1).stderr_is(
         "error: cluster `test-cluster`: upload 00000000-0000-4000-8000-000000000002 waits \
-        since 2026-01-12 08:30 for 1 of its files",
+        since 2026-01-12 08:30 for 1 of its files\n\n\
+        hint: `gristmill uploads list` shows what uploads lack, and `gristmill uploads abandon UPLOAD` \
+        gives one up",
     );
 
-    let much = [("pod_usage_cpu_core_seconds", "much")];
-    let bad = (0..11).fold(Report::pods(), |report, hour| report.row(hour, &much));
+    let bad = Report::pods().with_too_many_bad();
     load(
         &database,
         &Payload::numbered(3).file("pods.csv", bad.text()),

@@ -52,7 +52,10 @@ fn a_report_of_an_unknown_kind_is_read_past_and_status_goes_on_saying_so() {
         assert_eq!(warnings[0]["kind"], "unknown-report");
         let message = warnings[0]["message"].as_str().unwrap_or_default();
         assert!(message.starts_with(words), "{message}");
-        assert!(message.contains("last `energy.csv`: its header begins"), "{message}");
+        assert!(
+            message.contains("last `energy.csv`: its header begins"),
+            "{message}"
+        );
         assert!(said.starts_with(&format!("warning: {words}")), "{said}");
     }
     // It is that of the days that count, whatever comes.
@@ -69,7 +72,11 @@ fn who_ignores_the_kind_is_told_no_more() {
     let ignored = "[reports.energy]\ndetect = [\"joules\"]\nignore = true\n";
     let next = paths[1].display().to_string();
     let ended = run_with(&site, &["run"], ignored, &[&next]);
-    assert_eq!((ended.code, ended.stderr.contains("warning")), (Some(0), false), "{ended}");
+    assert_eq!(
+        (ended.code, ended.stderr.contains("warning")),
+        (Some(0), false),
+        "{ended}"
+    );
     assert_eq!(status(&site), (json!([]), String::new()));
 }
 
@@ -97,7 +104,12 @@ fn a_pipeline_may_refuse_them() {
     let words = "error: report `energy.csv` is of no kind that pipeline `ocp` knows: its header \
         begins with `report_period_start,report_period_end,interval_start,interval_end,node`";
     assert!(ended.stderr.contains(words), "{ended}");
-    let ended = run_with(&site, &["run"], "publish.unknown-reports = \"drop\"\n", &[&path]);
+    let ended = run_with(
+        &site,
+        &["run"],
+        "publish.unknown-reports = \"drop\"\n",
+        &[&path],
+    );
     assert_eq!(ended.code, Some(2), "{ended}");
 }
 
@@ -115,9 +127,17 @@ fn a_payload_of_which_nothing_is_known_is_refused_and_a_part_is_not() {
         .member("pods.csv", Report::pods().hours(0..2).text());
     let paths = site.write(&[alone, part, other]);
     let ended = site.run(&paths[..1]).ends_with(1);
-    assert!(ended.stderr.contains("error: report `energy.csv` is of no kind"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("error: report `energy.csv` is of no kind"),
+        "{ended}"
+    );
     let ended = site.run(&paths[1..2]).succeeds();
-    assert!(ended.stderr.contains("waits for 1 more of its files"), "{ended}");
+    assert!(
+        ended.stderr.contains("waits for 1 more of its files"),
+        "{ended}"
+    );
     site.run(&paths[2..]).succeeds();
     let days = "SELECT count(*) FROM gristmill_day";
     assert_eq!(site.database.query_value(days).as_deref(), Some("1"));

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, log, quarantine, replay, run, schema, sources, stage_bench,
-    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
+    archive, check, clean, days, db, lock, log, quarantine, replay, run, schema, sources,
+    stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
+    tags, uploads, watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -71,6 +72,8 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
         Command::Stage(StageCommand::Bench(arguments)) => stage_bench::execute(arguments),
         Command::Sources(command) => sources::execute(command, &runtime()?),
+        Command::Uploads(command) => uploads::execute(command, &runtime()?),
+        Command::Days(command) => days::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),

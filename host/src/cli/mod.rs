@@ -4,6 +4,7 @@ mod archive;
 mod connections;
 mod log;
 mod records;
+mod removal;
 mod stage;
 
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
 pub use self::log::LogArguments;
 pub use self::records::RecordArguments;
+pub use self::removal::{
+    DaysCommand, DaysRemoveArguments, SourceRemoveArguments, UploadState, UploadsCommand,
+};
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -58,6 +62,12 @@ pub enum Command {
     /// The clusters that payloads come from
     #[command(subcommand)]
     Sources(SourcesCommand),
+    /// The uploads of clusters: what payloads brought, and what some of them lack
+    #[command(subcommand)]
+    Uploads(UploadsCommand),
+    /// The days that are loaded
+    #[command(subcommand)]
+    Days(DaysCommand),
     /// The label keys that become tags
     #[command(subcommand)]
     Tags(TagsCommand),
@@ -263,6 +273,9 @@ pub enum SourcesCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+    /// Remove a cluster with all that there is of it in any table; running its payloads
+    /// again brings it back
+    Remove(SourceRemoveArguments),
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
-use crate::ingest::beginning;
+use crate::ledger::warning::{self, UnknownReport, Warning, WarningKind};
 
 /// Runs of each source that are shown.
 const RUNS_MAX: i64 = 3;
@@ -44,6 +44,8 @@ pub struct SourceSummary {
     pub source_uuid: Uuid,
     pub cluster_id: String,
     pub cluster_alias: String,
+    /// Rows of some days may have an earlier alias.
+    pub is_being_renamed: bool,
     /// The uuid of the upload that came last.
     pub last_payload: Option<String>,
     pub last_payload_made_at: Option<DateTime<Utc>>,
@@ -91,18 +93,6 @@ pub struct WaitingUpload {
     pub missing_files: Vec<String>,
 }
 
-/// Reports of a kind that the pipeline did not know, which were read past.
-#[derive(Debug, FromRow, Serialize)]
-pub struct UnknownReport {
-    #[serde(skip)]
-    pub source_uuid: Uuid,
-    pub uploads: i64,
-    pub since: DateTime<Utc>,
-    pub last_file: String,
-    /// The first of them.
-    pub columns: Vec<String>,
-}
-
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub struct LastRun {
     #[serde(skip)]
@@ -129,19 +119,6 @@ pub struct Attention {
     pub source_uuid: Option<Uuid>,
     pub kind: AttentionKind,
     pub message: String,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    pub source_uuid: Uuid,
-    pub kind: WarningKind,
-    pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WarningKind {
-    UnknownReport,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -187,11 +164,7 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(RUNS_MAX)
             .fetch_all(pool)
             .await?;
-    let mut unknown: Vec<UnknownReport> = sqlx::query_as(include_str!(
-        "../../../sql/reporting_common_costusagereportstatus.select_unknown.sql"
-    ))
-    .fetch_all(pool)
-    .await?;
+    let mut unknown = warning::unknown_reports(pool).await?;
     let last_run = runs.first().map(|run| run.run);
     let mut warnings = Vec::new();
     let mut attention = Vec::new();
@@ -288,34 +261,26 @@ impl SourceStatus {
 }
 
 impl SourceStatus {
-    fn warnings(&self) -> impl Iterator<Item = Warning> {
+    fn warnings(&self) -> Vec<Warning> {
         let summary = &self.summary;
-        self.unknown_reports.iter().map(|report| Warning {
+        let warning = |kind, message: &str| Warning {
             source_uuid: summary.source_uuid,
-            kind: WarningKind::UnknownReport,
-            message: format!(
-                "cluster `{}`: {}",
-                summary.cluster_alias,
-                report.as_sentence()
-            ),
-        })
-    }
-}
-
-impl UnknownReport {
-    fn as_sentence(&self) -> String {
-        let whose = match self.uploads {
-            1 => "an upload".to_string(),
-            uploads => format!("{uploads} uploads"),
+            kind,
+            message: format!("cluster `{}`: {message}", summary.cluster_alias),
         };
-        format!(
-            "reports of a kind that the pipeline does not know are read past, in {whose} since {}, \
-             last `{}`: its header begins with `{}`; a `[reports.NAME]` loads them, or ignores them \
-             with `ignore = true`",
-            self.since.format("%Y-%m-%d %H:%M"),
-            self.last_file,
-            beginning(&self.columns)
-        )
+        let unknown = self.unknown_reports.iter();
+        let mut warnings: Vec<Warning> = unknown
+            .map(|report| warning(WarningKind::UnknownReport, &report.as_sentence()))
+            .collect();
+        if summary.is_being_renamed {
+            let words = format!(
+                "some days may have the former alias still; `gristmill sources rename --cluster-id \
+                 {} --alias {}` goes on with them",
+                summary.cluster_id, summary.cluster_alias
+            );
+            warnings.push(warning(WarningKind::Renaming, &words));
+        }
+        warnings
     }
 }
 

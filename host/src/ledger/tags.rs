@@ -235,7 +235,11 @@ async fn record(
     if change.changed.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = change.changed.iter().map(|key| format!("`{key}`")).collect();
+    let names: Vec<String> = change
+        .changed
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect();
     let details = json!({ "keys": change.changed });
     action::record(connection, command, &names.join(", "), details).await
 }

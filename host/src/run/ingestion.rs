@@ -209,11 +209,7 @@ impl Ingestion<'_> {
 }
 
 /// Warns of the reports of a payload that are of no known kind; returns their names.
-pub(super) fn warn_of_unknown(
-    shown: &str,
-    pipeline: &str,
-    files: &[IngestedFile],
-) -> Vec<String> {
+pub(super) fn warn_of_unknown(shown: &str, pipeline: &str, files: &[IngestedFile]) -> Vec<String> {
     let mut unknown = Vec::new();
     for file in files {
         if let FileKind::Unknown(columns) = &file.kind {
@@ -248,8 +244,7 @@ fn rejected_within(
         .iter()
         .fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
     let too_many = |(rejected, read): &(u64, u64)| threshold.is_exceeded(*rejected, *read);
-    let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many)
-    else {
+    let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many) else {
         return Ok(());
     };
     let shown = files

@@ -1,6 +1,7 @@
 //! Sources: the clusters that payloads come from. A payload names its source by the id of
 //! the cluster, the host by the uuid, and a person by a [`word`].
 
+mod renaming;
 mod word;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +9,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+pub use self::renaming::Renaming;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -105,25 +107,24 @@ pub fn register(
     })
 }
 
+/// The source of a cluster that somebody named by its id.
+///
+/// # Errors
+/// There is none, or the database fails.
+pub fn of_cluster(database: &Database, cluster_id: &str) -> Result<Source> {
+    find(database, cluster_id)?.ok_or_else(|| {
+        Failure::run(format!("there is no source for cluster `{cluster_id}`"))
+            .hint("`gristmill sources list` shows the sources")
+    })
+}
+
 /// Gives a source another alias.
 ///
 /// # Errors
 /// There is no such source, or the database fails.
-pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<()> {
-    let Some(source) = find(database, cluster_id)? else {
-        return Err(
-            Failure::run(format!("there is no source for cluster `{cluster_id}`"))
-                .hint("`gristmill sources list` shows the sources"),
-        );
-    };
-    let renamed = sqlx::query("SELECT rename_source($1, $2)")
-        .bind(source.source_uuid)
-        .bind(cluster_alias)
-        .execute(database.pool());
-    database
-        .wait(renamed)
-        .map(drop)
-        .map_err(|error| SqlError(error).failure(format!("cannot rename cluster `{cluster_id}`")))
+pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<Renaming> {
+    let source = of_cluster(database, cluster_id)?;
+    renaming::rename(database, &source, cluster_alias)
 }
 
 #[cfg(test)]
