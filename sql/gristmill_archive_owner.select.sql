@@ -4,6 +4,7 @@
 -- Reads  gristmill_archive          one row per manifest and archived tarball
 -- Reads  gristmill_archive_orphan   one row per archived tarball of a removed source
 -- Reads  gristmill_archive_pending  one row per file that is written or is to be removed
+-- Reads  gristmill_lake             one row per place in the lake
 
 SELECT
     owner.identity,
@@ -14,6 +15,7 @@ SELECT
     AND coalesce(owner.system_identifier = marks.system_identifier, true) AS is_here,
     EXISTS (SELECT FROM gristmill_archive)
     OR EXISTS (SELECT FROM gristmill_archive_orphan)
-    OR EXISTS (SELECT FROM gristmill_archive_pending) AS has_records
+    OR EXISTS (SELECT FROM gristmill_archive_pending)
+    OR EXISTS (SELECT FROM gristmill_lake) AS has_records
 FROM gristmill_archive_owner AS owner
 CROSS JOIN database_marks() AS marks;

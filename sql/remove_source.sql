@@ -8,12 +8,13 @@
 -- Writes  gristmill_run, gristmill_run_stage, gristmill_row_account, gristmill_quarantine  those of its uploads
 -- Writes  reporting_common_costusagereportmanifest, reporting_common_costusagereportstatus  its uploads
 -- Writes  reporting_ocp_clusters, _nodes, _projects, _pvcs, _infrastructure_map  its own
+-- Writes  gristmill_lake                            one row per place, which `clean` removes then
 -- Writes  gristmill_cloud_hint, gristmill_source, reporting_tenant_api_provider  its own
 -- Writes  as forget_report_period and settle_tags_values do
 --
 -- source_uuid  uuid  the source; to be called while it is locked
 --
--- The statement made for each table that says whose its rows are is given
+-- The statement made for each table that refers to sources is given
 -- $1  the source
 --
 -- Returns one row per table of which rows went.
@@ -166,23 +167,23 @@ BEGIN
     FROM counted
     WHERE counted.rows > 0;
 
-    -- Whatever else says whose it is, new tables among it. Coverage, rows in quarantine, row
+    -- Whatever else refers to it, new tables among it. Coverage, rows in quarantine, row
     -- accounting and file statuses go with what they are of.
     FOR other_table IN
-        SELECT class.oid::regclass::text
-        FROM pg_class AS class
-        JOIN pg_attribute AS attribute
-            ON attribute.attrelid = class.oid
-            AND attribute.attname = 'source_uuid'
+        SELECT DISTINCT reference.conrelid::regclass::text
+        FROM pg_constraint AS reference
         WHERE
-            class.relnamespace = quote_ident(current_schema())::regnamespace
-            AND class.relkind = 'r'
-            AND NOT class.relispartition
-            AND class.oid <> 'gristmill_source'::regclass
-        ORDER BY class.relname
+            reference.contype = 'f'
+            AND reference.confrelid = 'gristmill_source'::regclass
+        ORDER BY 1
     LOOP
         EXECUTE format('DELETE FROM %s WHERE source_uuid = $1', other_table) USING source;
     END LOOP;
+
+    -- Its files in the lake have records until `clean` has removed them.
+    UPDATE gristmill_lake AS place
+    SET keep_until = now()
+    WHERE place.source_uuid = source;
 
     DELETE FROM gristmill_run AS run
     USING reporting_common_costusagereportmanifest AS manifest

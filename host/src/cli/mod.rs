@@ -197,6 +197,10 @@ pub struct RunArguments {
 pub struct CheckArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
+    /// Ask Trino and the object storage of the pipeline, too: a row is written, folded and
+    /// removed there
+    #[arg(long)]
+    pub connect: bool,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
@@ -276,6 +280,18 @@ pub enum SourcesCommand {
     /// Remove a cluster with all that there is of it in any table; running its payloads
     /// again brings it back
     Remove(SourceRemoveArguments),
+    /// Change how a source is treated
+    Set {
+        /// The cluster's id
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// The engine that folds its hours into days, before that of the pipeline; `pipeline`
+        /// for the pipeline's
+        #[arg(long, value_parser = ["postgres", "embedded", "trino", "auto", "pipeline"])]
+        engine: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ use crate::cli::SourcesCommand;
 use crate::diagnostics::failure::Result;
 use crate::ledger::{removal, source};
 use crate::payload::cluster_name;
+use crate::pipeline::definition::EngineName;
 use crate::terminal::{self, grouped};
 
 /// # Errors
@@ -29,11 +30,12 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                         source.cluster_id.clone(),
                         source.source_uuid.to_string(),
                         source.registered_at.format("%Y-%m-%d %H:%M").to_string(),
+                        source.engine.clone().unwrap_or_default(),
                     ]
                 })
                 .collect();
             terminal::table(
-                &["alias", "cluster", "uuid", "registered (UTC)"],
+                &["alias", "cluster", "uuid", "registered (UTC)", "engine"],
                 &[],
                 &rows,
             );
@@ -77,6 +79,19 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let source = source::of_cluster(&database, &arguments.cluster_id)?;
             let removal = removal::remove_source(&database, &source, arguments.dry_run)?;
             show(&removal, arguments.json);
+        }
+        SourcesCommand::Set {
+            cluster_id,
+            engine,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            let name = EngineName::named(engine);
+            source::set_engine(&database, cluster_id, name)?;
+            terminal::say(&match name {
+                Some(_) => format!("cluster `{cluster_id}` has engine `{engine}` now"),
+                None => format!("cluster `{cluster_id}` has the engine of its pipeline now"),
+            });
         }
     }
     Ok(())

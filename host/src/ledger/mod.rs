@@ -6,6 +6,8 @@ pub mod action;
 pub mod archive;
 pub mod comparison;
 pub mod difference;
+pub mod fold_record;
+pub mod lake_record;
 pub mod publish;
 pub mod quarantine;
 pub mod removal;

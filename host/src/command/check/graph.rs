@@ -171,7 +171,7 @@ fn of_the_pipeline(plan: &Plan) -> Vec<String> {
     };
     vec![
         format!("days     are won by {}", plan.coverage),
-        format!("summary  is made by {}", plan.engine),
+        format!("summary  is made by {}", plan.engines.choice(None)),
         match plan.unknown_reports {
             UnknownReports::Skip => "unknown  reports are read past with a warning".to_string(),
             UnknownReports::Refuse => "unknown  reports refuse their payload".to_string(),

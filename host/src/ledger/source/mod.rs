@@ -13,6 +13,7 @@ pub use self::renaming::Renaming;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::pipeline::definition::EngineName;
 
 /// Under this name a cluster's uuid is derived from its id, so that every site and
 /// every run derives the same.
@@ -25,6 +26,8 @@ pub struct Source {
     pub cluster_id: String,
     pub cluster_alias: String,
     pub registered_at: DateTime<Utc>,
+    /// The engine that goes before the pipeline's.
+    pub engine: Option<String>,
 }
 
 /// The uuid of a source that nobody gave one.
@@ -125,6 +128,23 @@ pub fn of_cluster(database: &Database, cluster_id: &str) -> Result<Source> {
 pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<Renaming> {
     let source = of_cluster(database, cluster_id)?;
     renaming::rename(database, &source, cluster_alias)
+}
+
+/// Gives a source an engine that goes before the pipeline's; `None` for the pipeline's.
+///
+/// # Errors
+/// The database fails.
+pub fn set_engine(database: &Database, cluster_id: &str, engine: Option<EngineName>) -> Result<()> {
+    let source = of_cluster(database, cluster_id)?;
+    let set = sqlx::query(include_str!(
+        "../../../../sql/gristmill_source.set_engine.sql"
+    ))
+    .bind(source.source_uuid)
+    .bind(engine.map(EngineName::as_str))
+    .execute(database.pool());
+    database.wait(set).map(drop).map_err(|error| {
+        SqlError(error).failure(format!("cannot set the engine of cluster `{cluster_id}`"))
+    })
 }
 
 #[cfg(test)]
