@@ -8,6 +8,7 @@
 -- Writes  reporting_ocp_*_summary_p                 as the refresh_… functions do
 -- Writes  reporting_ocp*label_summary, reporting_ocptags_values, gristmill_tag_key
 -- Writes  gristmill_cloud_hint                      one row per source
+-- Writes  as rename_day does                        while the source is being renamed
 --
 -- start_date   date  the first UTC day, inclusive
 -- end_date     date  the last UTC day, inclusive, of the same month
@@ -34,7 +35,8 @@ DECLARE
 BEGIN
     SELECT
         known.cluster_id,
-        known.cluster_alias
+        known.cluster_alias,
+        known.is_being_renamed
     INTO cluster
     FROM gristmill_source AS known
     WHERE known.source_uuid = source;
@@ -77,6 +79,11 @@ BEGIN
     changed_keys := refresh_pod_label_summary(days, period, source, enabled_keys)
         || refresh_volume_label_summary(days, period, source, enabled_keys);
     PERFORM apply_tag_mapping(days, source);
+
+    IF cluster.is_being_renamed THEN
+        -- Rows of cloud bills, which are not made anew, get the alias that the others have.
+        PERFORM rename_day(source, day.usage_day) FROM unnest(days) AS day (usage_day);
+    END IF;
 
     PERFORM refresh_ui_summaries(days, source);
     PERFORM refresh_gpu_summary(days, source);

@@ -43,6 +43,21 @@ const OTHERS: &[&str] = &[
     "remove_orphaned_rows",
     "remove_staged_rows",
     "staging_partitions",
+    // What is taken back: `removal`, `uploads`, `tag_values`.
+    "daily_tables",
+    "delete_days",
+    "doubt_tags_values",
+    "forget_days",
+    "forget_unseen_tags",
+    "give_up_uploads",
+    "remove_days",
+    "remove_source",
+    "uploads_of_days",
+    "waiting_uploads",
+    // Other names for the same: `renaming`.
+    "days_to_rename",
+    "rename_day",
+    "settle_tag_value",
     // Two schemas compared: `comparison`.
     "compared_columns",
     "open_compared_rows",

@@ -246,7 +246,7 @@ fn a_stage_may_have_a_threshold_of_its_own() {
     let bad = later(&with_bad(300, &[7, 8]));
     let scene = Scene::with_pipeline(&clumsy("panics", "").replace(
         "memory = \"16 MiB\"",
-        "memory = \"16 MiB\", rejected-rows = \"0.5 %\"",
+        "memory = \"16 MiB\", rejected-rows = \"0.5 %\", rejected-rows-floor = 0",
     ));
     let ended = scene.load(&bad);
     assert_eq!(ended.code, Some(1), "{ended}");

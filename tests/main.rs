@@ -74,6 +74,8 @@ mod load_version;
 mod local_server;
 /// The components that `--locked` holds a pipeline to.
 mod lock;
+/// The record of what people did.
+mod log;
 /// How a schema is brought up to date.
 mod migrations;
 /// Reports that go over the end of a month.
@@ -106,6 +108,10 @@ mod records;
 mod reference;
 /// Relations between payloads.
 mod relations;
+/// Days and clusters that are taken back.
+mod removal;
+/// Clusters that get another alias.
+mod renaming;
 /// Payloads that come again, in any order.
 mod repeat;
 /// Days that are made once more.
@@ -152,6 +158,10 @@ mod text_ids;
 mod texts;
 /// House rules that no compiler knows.
 mod tidy;
+/// Reports of a kind that the pipeline does not know.
+mod unknown_reports;
+/// Uploads of which files never come.
+mod uploads;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
 /// Another engine measured by Postgres, on a site's own archive.

@@ -107,7 +107,7 @@ fn a_stage_that_breaks_at_every_row_fails_the_payload() {
             "wanted more than 16777216 bytes of memory (`memory`)",
         ),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         let words = words.replace("LINE", &line_of("the dog ate").to_string());
         breaks_at_each_row(
             &scene,
@@ -195,7 +195,7 @@ fn a_stage_that_lies_about_every_row_fails_the_payload() {
         ),
         ("rejects-twice", "row 1 is rejected twice"),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         breaks_at_each_row(
             &scene,
             &format!("returned something that the contract does not allow: {lie}"),
@@ -205,7 +205,7 @@ fn a_stage_that_lies_about_every_row_fails_the_payload() {
 
 #[test]
 fn a_stage_cannot_return_more_than_its_limit() {
-    let scene = Scene::with_pipeline(&hostile("floods").replace("16 MiB", "512 MiB"));
+    let scene = Scene::without_floor(&hostile("floods").replace("16 MiB", "512 MiB"));
     breaks_at_each_row(
         &scene,
         "returned something that the contract does not allow: \
@@ -213,7 +213,7 @@ fn a_stage_cannot_return_more_than_its_limit() {
     );
     let tight = hostile("floods").replace("16 MiB", "512 MiB\", output-per-batch = \"1 MiB");
     breaks_at_each_row(
-        &Scene::with_pipeline(&tight),
+        &Scene::without_floor(&tight),
         "returned something that the contract does not allow: \
         more than 1048576 bytes for one batch (`output-per-batch`)",
     );
@@ -424,7 +424,7 @@ fn what_no_table_holds_is_quarantined_behind_the_stage() {
             ),
         ),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         let row = |line| format!("  report `pods.csv`, line {line}, stage `load`: {words}\n");
         scene.fails(
             &of_two_reports(),
@@ -473,7 +473,7 @@ fn reasons_are_bounded_and_shown_as_text() {
 /// It is called again and again by the stage while the clock runs.
 #[test]
 fn a_stage_that_logs_without_end_runs_out_of_time() {
-    let scene = Scene::with_pipeline(&hostile("spins-in-log"));
+    let scene = Scene::without_floor(&hostile("spins-in-log"));
     let ended = scene.load(&of_two_reports());
     assert_eq!(ended.code, Some(1), "{ended}");
     let words = "line 2, stage `hostile`: took longer than 200ms for one batch (`time-per-batch`)";

@@ -139,10 +139,12 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     );
     status(&database, &[], 1).stderr_is(
         "error: cluster `test-cluster`: upload 00000000-0000-4000-8000-000000000002 waits \
-        since 2026-01-12 08:30 for 1 of its files",
+        since 2026-01-12 08:30 for 1 of its files\n\n\
+        hint: `gristmill uploads list` shows what uploads lack, and `gristmill uploads abandon UPLOAD` \
+        gives one up",
     );
 
-    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let bad = Report::pods().with_too_many_bad();
     load(
         &database,
         &Payload::numbered(3).file("pods.csv", bad.text()),
@@ -156,7 +158,7 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
     assert!(
         ended
             .stderr
-            .contains("`p.tar.gz` (run 3) failed: 1 of 1 rows were rejected"),
+            .contains("`p.tar.gz` (run 3) failed: 11 of 11 rows were rejected"),
         "{ended}"
     );
 

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
-    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, verify,
-    watch,
+    archive, check, clean, days, db, lock, log, quarantine, replay, run, schema, sources,
+    stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
+    tags, uploads, verify, watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -72,6 +72,8 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
         Command::Stage(StageCommand::Bench(arguments)) => stage_bench::execute(arguments),
         Command::Sources(command) => sources::execute(command, &runtime()?),
+        Command::Uploads(command) => uploads::execute(command, &runtime()?),
+        Command::Days(command) => days::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
@@ -79,6 +81,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Verify(arguments) => verify::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Log(arguments) => log::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }

@@ -2,7 +2,9 @@
 
 mod archive;
 mod connections;
+mod log;
 mod records;
+mod removal;
 mod stage;
 mod verify;
 
@@ -14,7 +16,11 @@ use uuid::Uuid;
 
 pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
+pub use self::log::LogArguments;
 pub use self::records::RecordArguments;
+pub use self::removal::{
+    DaysCommand, DaysRemoveArguments, SourceRemoveArguments, UploadState, UploadsCommand,
+};
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -58,6 +64,12 @@ pub enum Command {
     /// The clusters that payloads come from
     #[command(subcommand)]
     Sources(SourcesCommand),
+    /// The uploads of clusters: what payloads brought, and what some of them lack
+    #[command(subcommand)]
+    Uploads(UploadsCommand),
+    /// The days that are loaded
+    #[command(subcommand)]
+    Days(DaysCommand),
     /// The label keys that become tags
     #[command(subcommand)]
     Tags(TagsCommand),
@@ -76,6 +88,9 @@ pub enum Command {
     /// Remove staged rows, records, archived payloads and summaries that are past
     /// retention
     Clean(CleanArguments),
+    /// Show what people changed by hand, who and when: removals, discarded rows, abandoned
+    /// uploads, changed tags, renamed and adopted things
+    Log(LogArguments),
     /// The archive of payloads
     #[command(subcommand)]
     Archive(ArchiveCommand),
@@ -267,6 +282,9 @@ pub enum SourcesCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+    /// Remove a cluster with all that there is of it in any table; running its payloads
+    /// again brings it back
+    Remove(SourceRemoveArguments),
     /// Change how a source is treated
     Set {
         /// The cluster's id

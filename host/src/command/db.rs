@@ -1,11 +1,13 @@
 //! `gristmill db`: the schema, and the server that gristmill starts itself.
 
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{open, target, unreachable_database};
 use crate::cli::DbCommand;
 use crate::database::{self, Database};
 use crate::diagnostics::failure::Result;
+use crate::ledger::action;
 use crate::terminal;
 
 /// # Errors
@@ -23,6 +25,11 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
                 false => open(runtime, database, 1)?,
             };
             let migrated = opened.migrated();
+            if let Some(aside) = &migrated.set_aside {
+                let subject = format!("schema `{}` is `{aside}`", opened.schema());
+                let details = json!({ "set_aside": aside });
+                action::record_done(&opened, "db migrate --set-aside", &subject, details)?;
+            }
             if migrated.nothing() {
                 terminal::say(&format!("schema `{}` is up to date", opened.schema()));
             } else {

@@ -4,10 +4,13 @@
 pub mod archive;
 pub mod check;
 pub mod clean;
+pub mod days;
 pub mod db;
 mod difference;
 pub mod lock;
+pub mod log;
 pub mod quarantine;
+mod removal;
 pub mod replay;
 pub mod run;
 pub mod schema;
@@ -23,6 +26,7 @@ mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
+pub mod uploads;
 pub mod verify;
 pub mod watch;
 

@@ -37,19 +37,29 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
         show_engines(&status.sources);
         show_runs(&status);
     }
+    for warning in &status.warnings {
+        tracing::warn!("{}", warning.message);
+    }
     let Some(first) = status.attention.first() else {
         return Ok(());
     };
-    if let [_] = &status.attention[..] {
-        return Err(Failure::run(first.message.clone()));
+    let waits = |attention: &Attention| attention.kind == AttentionKind::OverdueUpload;
+    let some_wait = status.attention.iter().any(waits);
+    let mut failure = match &status.attention[..] {
+        [_] => Failure::run(first.message.clone()),
+        several => Failure::run(format!("{} need attention", counted(several))),
+    };
+    if status.attention.len() > 1 {
+        let attention = status.attention.into_iter();
+        failure.causes = attention.map(|attention| attention.message).collect();
     }
-    let mut failure = Failure::run(format!("{} need attention", counted(&status.attention)));
-    failure.causes = status
-        .attention
-        .into_iter()
-        .map(|attention| attention.message)
-        .collect();
-    Err(failure)
+    Err(match some_wait {
+        true => failure.hint(
+            "`gristmill uploads list` shows what uploads lack, and `gristmill uploads abandon UPLOAD` \
+             gives one up",
+        ),
+        false => failure,
+    })
 }
 
 /// Which engines made which days, unless Postgres made all of them.

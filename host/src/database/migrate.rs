@@ -29,6 +29,8 @@ pub struct MigrationCounts {
     pub migrations: Vec<i64>,
     /// Whether the functions and views were installed anew.
     pub functions: bool,
+    /// The name of the schema that was set aside for this one.
+    pub set_aside: Option<String>,
 }
 
 impl MigrationCounts {
@@ -80,6 +82,7 @@ pub(super) async fn bring_up_to_date(
     Ok(MigrationCounts {
         migrations: pending.iter().map(|migration| migration.version).collect(),
         functions,
+        set_aside: None,
     })
 }
 

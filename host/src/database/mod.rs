@@ -103,10 +103,12 @@ impl Database {
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
-        if sets_aside {
-            set_aside::rename(&mut connection, &target.schema).await?;
-        }
-        let migrated = migrate::bring_up_to_date(&mut connection, &target.schema).await?;
+        let aside = match sets_aside {
+            true => set_aside::rename(&mut connection, &target.schema).await?,
+            false => None,
+        };
+        let mut migrated = migrate::bring_up_to_date(&mut connection, &target.schema).await?;
+        migrated.set_aside = aside.map(|aside| aside.to_string());
         if sets_aside {
             set_aside::hand_over(&mut connection, &target.schema).await?;
         }

@@ -14,12 +14,14 @@ pub(super) fn name_of(schema: &SchemaName) -> String {
     format!("{schema}_set_aside")
 }
 
-/// Renames the schema if it is of the old numbering; others stay as they are.
+/// Renames the schema if it is of the old numbering, and returns its new name; others stay
+/// as they are.
 pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &SchemaName,
-) -> Result<(), DatabaseError> {
+) -> Result<Option<SchemaName>, DatabaseError> {
     migration_lock::take(connection, schema).await?;
+    let mut renamed = None;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
@@ -38,8 +40,10 @@ pub(super) async fn rename(
         tracing::info!(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
         );
+        renamed = Some(aside);
     }
-    migration_lock::release(connection, schema).await
+    migration_lock::release(connection, schema).await?;
+    Ok(renamed)
 }
 
 /// Gives the new schema the identity by which the archive knows the old one. A process

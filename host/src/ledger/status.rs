@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
+use crate::ledger::warning::{self, UnknownReport, Warning, WarningKind};
 
 /// Runs of each source that are shown.
 const RUNS_MAX: i64 = 3;
@@ -23,6 +24,8 @@ pub struct Status {
     /// The last runs of payloads that got to no source.
     pub runs_without_source: Vec<LastRun>,
     pub attention: Vec<Attention>,
+    /// What a person should know, and need not do anything about.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,6 +36,7 @@ pub struct SourceStatus {
     pub engines: Vec<EngineDays>,
     pub gaps: Vec<Gap>,
     pub waiting: Vec<WaitingUpload>,
+    pub unknown_reports: Vec<UnknownReport>,
     /// The newest first.
     pub last_runs: Vec<LastRun>,
 }
@@ -42,6 +46,8 @@ pub struct SourceSummary {
     pub source_uuid: Uuid,
     pub cluster_id: String,
     pub cluster_alias: String,
+    /// Rows of some days may have an earlier alias.
+    pub is_being_renamed: bool,
     /// The uuid of the upload that came last.
     pub last_payload: Option<String>,
     pub last_payload_made_at: Option<DateTime<Utc>>,
@@ -182,7 +188,9 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(RUNS_MAX)
             .fetch_all(pool)
             .await?;
+    let mut unknown = warning::unknown_reports(pool).await?;
     let last_run = runs.first().map(|run| run.run);
+    let mut warnings = Vec::new();
     let mut attention = Vec::new();
     let mut sources = Vec::new();
     for summary in summaries {
@@ -195,12 +203,16 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)
                 .collect(),
+            unknown_reports: unknown
+                .extract_if(.., |report| report.source_uuid == uuid)
+                .collect(),
             last_runs: runs
                 .extract_if(.., |run| run.source_uuid == Some(uuid))
                 .collect(),
             summary,
         };
         attention.extend(source.attention());
+        warnings.extend(source.warnings());
         sources.push(source);
     }
     // A payload that was refused matters until another one is run.
@@ -218,6 +230,7 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
         sources,
         runs_without_source: runs,
         attention,
+        warnings,
     })
 }
 
@@ -271,6 +284,30 @@ impl SourceStatus {
             );
         }
         attention
+    }
+}
+
+impl SourceStatus {
+    fn warnings(&self) -> Vec<Warning> {
+        let summary = &self.summary;
+        let warning = |kind, message: &str| Warning {
+            source_uuid: summary.source_uuid,
+            kind,
+            message: format!("cluster `{}`: {message}", summary.cluster_alias),
+        };
+        let unknown = self.unknown_reports.iter();
+        let mut warnings: Vec<Warning> = unknown
+            .map(|report| warning(WarningKind::UnknownReport, &report.as_sentence()))
+            .collect();
+        if summary.is_being_renamed {
+            let words = format!(
+                "some days may have the former alias still; `gristmill sources rename --cluster-id \
+                 {} --alias {}` goes on with them",
+                summary.cluster_id, summary.cluster_alias
+            );
+            warnings.push(warning(WarningKind::Renaming, &words));
+        }
+        warnings
     }
 }
 

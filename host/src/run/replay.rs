@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ingestion::{IngestOutput, Ingestion, Selection};
+use super::ingestion::{IngestOutput, Ingestion, Selection, warn_of_unknown};
 use super::task::{self, End, Folded, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
@@ -352,6 +352,8 @@ impl Task for ReplayTask<'_> {
             .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"));
         }
         self.sums = RunSums::of(&files);
+        let shown = format!("upload {}", work.holder.assembly_id);
+        warn_of_unknown(&shown, &ingestion.plan.name, &files);
         Ok(files)
     }
 

@@ -9,7 +9,7 @@ use crate::ledger::source::Source;
 
 /// Takes the lock for the session `lock`. Says so when that takes time, which is bounded
 /// by the lock time-out of the session.
-pub(super) async fn take(
+pub(in crate::ledger) async fn take(
     database: &Database,
     lock: &mut PgConnection,
     source: &Source,
@@ -57,7 +57,7 @@ pub(super) async fn take(
 
 /// The failure of a statement in the session that has the lock: when the session has
 /// ended, that is what there is to say, whatever met it.
-pub(super) fn in_its_session(source: &Source, failure: Failure) -> Failure {
+pub(in crate::ledger) fn in_its_session(source: &Source, failure: Failure) -> Failure {
     match failure.hindrance {
         Some(Hindrance::Lost) => lost(source, failure),
         _ => failure,
