@@ -379,7 +379,7 @@ fn a_tenant_has_a_schema_of_its_own() {
             "pipelines/ocp.toml",
             std::slice::from_ref(&payload),
         )
-        .arguments(["--schema", tenant])
+        .arguments(["--create-schema", "--schema", tenant])
         .succeeds();
     }
     let rows = "

@@ -2,6 +2,8 @@
 
 /// Uploads that add to a day instead of replacing it.
 mod additive;
+/// How a database is named: its URL, and the variables of `psql`.
+mod addresses;
 /// Each aggregate of `sql/`, with given and expected rows.
 mod aggregates;
 /// The payloads that are kept.

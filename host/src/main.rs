@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
-    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
+    archive, check, clean, db, lock, quarantine, replay, run, schema, sources,
+    stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
+    tags, tenants, watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -71,6 +72,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
         Command::Stage(StageCommand::Bench(arguments)) => stage_bench::execute(arguments),
         Command::Sources(command) => sources::execute(command, &runtime()?),
+        Command::Tenants(command) => tenants::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),

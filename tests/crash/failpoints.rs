@@ -116,7 +116,12 @@ const HEALING: [Failpoint; 9] = [
     RunClosed,
 ];
 
-const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
+const MIGRATING: [Failpoint; 4] = [
+    SchemaCreated,
+    MigrationApplied,
+    FunctionsInstalled,
+    MigrationsCommitted,
+];
 
 /// At how many of the times that a command passes a failpoint it is killed, under torture.
 const TIMES_OF_A_STEP: u32 = 10;

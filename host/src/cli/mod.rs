@@ -4,6 +4,7 @@ mod archive;
 mod connections;
 mod records;
 mod stage;
+mod tenants;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
+pub use self::tenants::{CreationArguments, TenantsCommand};
 use crate::authoring::project::{Kind, Language};
 use crate::database::{DatabaseUrl, SchemaName};
 use crate::diagnostics::days::DayOrMonth;
@@ -56,6 +58,9 @@ pub enum Command {
     /// The clusters that payloads come from
     #[command(subcommand)]
     Sources(SourcesCommand),
+    /// The schemas of a database, one for each tenant
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// The label keys that become tags
     #[command(subcommand)]
     Tags(TagsCommand),
@@ -150,6 +155,8 @@ pub struct WatchArguments {
     #[command(flatten)]
     pub connections: ConnectionsArguments,
     #[command(flatten)]
+    pub creation: CreationArguments,
+    #[command(flatten)]
     pub database: DatabaseArguments,
 }
 
@@ -174,6 +181,8 @@ pub struct RunArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }
@@ -266,6 +275,8 @@ pub enum DbCommand {
     Migrate {
         #[command(flatten)]
         database: DatabaseArguments,
+        #[command(flatten)]
+        creation: CreationArguments,
         /// Rename a schema that is too old for this gristmill, and make a new one in its place
         #[arg(long)]
         set_aside: bool,
@@ -448,6 +459,8 @@ pub struct ReplayArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

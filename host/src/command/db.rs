@@ -2,9 +2,9 @@
 
 use tokio::runtime::Runtime;
 
-use super::{open, target, unreachable_database};
+use super::{fills, open_target, target, unreachable_database};
 use crate::cli::DbCommand;
-use crate::database::{self, Database};
+use crate::database::{self, Database, SchemaAccess};
 use crate::diagnostics::failure::Result;
 use crate::terminal;
 
@@ -14,13 +14,15 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
     match command {
         DbCommand::Migrate {
             database,
+            creation,
             set_aside,
         } => {
+            let target = target(database, fills(*creation));
             let opened = match set_aside {
                 true => runtime
-                    .block_on(Database::open_anew(&target(database), 1))
+                    .block_on(Database::open_anew(&target, 1))
                     .map_err(|error| unreachable_database(&error))?,
-                false => open(runtime, database, 1)?,
+                false => open_target(runtime, &target, 1)?,
             };
             let migrated = opened.migrated();
             if migrated.nothing() {
@@ -35,8 +37,8 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
             }
         }
         DbCommand::Url { database } => {
-            let url =
-                database::url(&target(database)).map_err(|error| unreachable_database(&error))?;
+            let url = database::url(&target(database, SchemaAccess::Read))
+                .map_err(|error| unreachable_database(&error))?;
             terminal::text(&url);
         }
         DbCommand::Stop => {

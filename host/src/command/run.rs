@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{engine, open_to_load, plan};
+use super::{engine, fills, open_to_load, plan};
 use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::{Database, SchemaName};
 use crate::diagnostics::failure::{Exit, Failure, Result};
@@ -39,6 +39,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
             &plan,
             runtime,
             &arguments.database,
+            fills(arguments.creation),
             arguments.connections,
             1,
         )?;

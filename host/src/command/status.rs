@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::open_to_read;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::status::{self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary};
@@ -12,7 +12,7 @@ use crate::terminal::{self, grouped};
 /// # Errors
 /// A source needs attention, or the database cannot be reached.
 pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
-    let database = open(runtime, &arguments.database, 1)?;
+    let database = open_to_read(runtime, &arguments.database)?;
     let status = status::status(&database, arguments.since)?;
     if arguments.json {
         terminal::json(&status);

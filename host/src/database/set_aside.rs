@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::DatabaseError;
-use super::migrate::AppliedMigrations;
+use super::history::AppliedMigrations;
 use super::migration_lock;
 use super::schema_name::SchemaName;
 
@@ -14,11 +14,12 @@ pub(super) fn name_of(schema: &SchemaName) -> String {
     format!("{schema}_set_aside")
 }
 
-/// Renames the schema if it is of the old numbering; others stay as they are.
+/// Renames the schema if it is of the old numbering; others stay as they are. Returns
+/// whether one is set aside now, by this process or one before it.
 pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &SchemaName,
-) -> Result<(), DatabaseError> {
+) -> Result<bool, DatabaseError> {
     migration_lock::take(connection, schema).await?;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
@@ -39,7 +40,12 @@ pub(super) async fn rename(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
         );
     }
-    migration_lock::release(connection, schema).await
+    migration_lock::release(connection, schema).await?;
+    sqlx::query_scalar("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL")
+        .bind(name_of(schema))
+        .fetch_one(connection)
+        .await
+        .map_err(DatabaseError::statement("look for the schema set aside"))
 }
 
 /// Gives the new schema the identity by which the archive knows the old one. A process

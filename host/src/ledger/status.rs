@@ -124,6 +124,27 @@ pub enum AttentionKind {
     Quarantine,
 }
 
+/// All that a tenant has, in one line.
+#[derive(Debug, FromRow)]
+pub struct Held {
+    pub sources: i64,
+    pub first_day: Option<NaiveDate>,
+    pub last_day: Option<NaiveDate>,
+}
+
+/// Counts what a tenant has.
+///
+/// # Errors
+/// The database fails.
+pub fn held(database: &Database) -> Result<Held> {
+    database.wait(async {
+        sqlx::query_as(include_str!("../../../sql/gristmill_source.count.sql"))
+            .fetch_one(database.pool())
+            .await
+            .map_err(|error| SqlError(error).failure("cannot count the sources"))
+    })
+}
+
 /// Reads the ledger; gaps before `since` are passed over.
 ///
 /// # Errors
