@@ -164,10 +164,10 @@ pub struct WatchArguments {
 pub struct RunArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
-    /// Tarballs, directories or single CSV files
+    /// Tarballs, directories or CSV files; all CSV files together are one payload
     #[arg(value_name = "PAYLOAD", required = true)]
     pub payloads: Vec<PathBuf>,
-    /// The cluster of a single CSV file, which has no manifest to say it
+    /// The cluster of CSV files, alone or in a directory, which have no manifest to say it
     #[arg(long, value_name = "ID")]
     pub cluster_id: Option<String>,
     /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`

@@ -14,8 +14,7 @@ use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::{Database, SchemaName};
 use crate::diagnostics::failure::{Exit, Failure, Result};
 use crate::ledger::summarize::{self, NamespaceTotal};
-use crate::payload::cluster_name;
-use crate::payload::open_ahead;
+use crate::payload::{PayloadInput, cluster_name, open_ahead};
 use crate::run::{PayloadResult, Runner};
 use crate::terminal::{self, grouped};
 
@@ -32,9 +31,10 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     }
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
+    let inputs = PayloadInput::of(&arguments.payloads);
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
-        let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
+        let payloads = open_ahead(scope, &inputs, cluster_id);
         let (database, workers) = open_to_load(
             &plan,
             runtime,
@@ -47,8 +47,8 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
-        for (path, payload) in arguments.payloads.iter().zip(payloads) {
-            let (result, failure) = runner.run(path, payload);
+        for (input, payload) in inputs.iter().zip(payloads) {
+            let (result, failure) = runner.run(&input.path(), payload);
             failures.extend(failure);
             results.push(result);
         }
