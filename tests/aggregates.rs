@@ -20,6 +20,8 @@ const OTHERS: &[&str] = &[
     "remove_repeated_rows",
     "replace_days",
     "shared_hours",
+    // Which pipeline made a day: `status`.
+    "record_makers",
     // Partitions and retention: `retention`, `months`.
     "drop_partition",
     "drop_unused_partition",

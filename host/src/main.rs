@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, schema, sources,
+    archive, check, clean, db, lock, quarantine, replay, run, runs, schema, sources,
     stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
     tags, tenants, watch,
 };
@@ -75,6 +75,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Tenants(command) => tenants::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
+        Command::Runs(command) => runs::execute(command, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),

@@ -3,6 +3,7 @@
 mod archive;
 mod connections;
 mod records;
+mod runs;
 mod stage;
 mod tenants;
 
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
 pub use self::records::RecordArguments;
+pub use self::runs::RunsCommand;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
@@ -66,6 +68,9 @@ pub enum Command {
     Tags(TagsCommand),
     /// Show how every source stands; exit code 1 when one needs attention
     Status(StatusArguments),
+    /// The runs of payloads
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// The rows that stages or the tables refused
     #[command(subcommand)]
     Quarantine(QuarantineCommand),

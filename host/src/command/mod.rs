@@ -10,6 +10,7 @@ pub mod lock;
 pub mod quarantine;
 pub mod replay;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod sources;
 mod stage_alone;

@@ -58,6 +58,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         terminal::json(&results);
     } else {
         show(&results);
+        tell_quarantined(&results);
         if arguments.show_summary {
             show_summary(&arguments.database, runner.database(), &results)?;
         }
@@ -80,6 +81,22 @@ fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
     let mut last = Failure::run(format!("{} of {payloads} payloads failed", failures.len()));
     last.exit = exit;
     Err(last)
+}
+
+/// Rows in quarantine are no failure, and are not to be overlooked.
+fn tell_quarantined(results: &[PayloadResult]) {
+    // A payload that failed says so itself.
+    let published = results.iter().filter(|run| run.succeeded());
+    let rows: u64 = published.map(|run| run.sums.rows_rejected).sum();
+    terminal::say(&match rows {
+        0 => return,
+        1 => "1 row is in quarantine and does not count; `gristmill quarantine list` shows it"
+            .to_string(),
+        rows => format!(
+            "{} rows are in quarantine and do not count; `gristmill quarantine list` shows them",
+            grouped(rows)
+        ),
+    });
 }
 
 fn show(results: &[PayloadResult]) {

@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 use super::open_to_read;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::makers::MadeDays;
 use crate::ledger::status::{self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary};
 use crate::terminal::{self, grouped};
 
@@ -31,6 +32,11 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
             &[3, 4, 5, 6],
             &rows,
         );
+        // Most sites have one pipeline.
+        if status.sources.iter().any(|source| source.made.len() > 1) {
+            let made: Vec<Vec<String>> = status.sources.iter().flat_map(makers).collect();
+            terminal::table(&["cluster", "days", "pipeline", "last run"], &[3], &made);
+        }
         let runs: Vec<Vec<String>> = status
             .sources
             .iter()
@@ -57,16 +63,25 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
     let Some(first) = status.attention.first() else {
         return Ok(());
     };
-    if let [_] = &status.attention[..] {
-        return Err(Failure::run(first.message.clone()));
-    }
-    let mut failure = Failure::run(format!("{} need attention", counted(&status.attention)));
-    failure.causes = status
+    let has_failed = status
         .attention
-        .into_iter()
-        .map(|attention| attention.message)
-        .collect();
-    Err(failure)
+        .iter()
+        .any(|attention| attention.kind == AttentionKind::FailedRun);
+    let mut failure = match &status.attention[..] {
+        [_] => Failure::run(first.message.clone()),
+        several => Failure::run(format!("{} need attention", counted(several))),
+    };
+    if status.attention.len() > 1 {
+        let messages = status.attention.into_iter();
+        failure.causes = messages.map(|attention| attention.message).collect();
+    }
+    Err(match has_failed {
+        true => failure.hint(
+            "a payload that failed is named until it is run well; `gristmill runs discard RUN \
+             --reason TEXT` has it named no more",
+        ),
+        false => failure,
+    })
 }
 
 /// `1 failed run, 2 clusters with missing hours`.
@@ -130,6 +145,28 @@ fn days(summary: &SourceSummary) -> String {
         (Some(first), Some(last)) => format!("{}, {first} to {last}{additive}", summary.days),
         _ => "–".to_string(),
     }
+}
+
+/// Which pipelines made which days of a source.
+fn makers(source: &SourceStatus) -> Vec<Vec<String>> {
+    let line = |made: &MadeDays| {
+        let days = match made.first_day == made.last_day {
+            true => made.first_day.to_string(),
+            false => format!("{} to {}", made.first_day, made.last_day),
+        };
+        let pipelines = match made.pipelines.is_empty() {
+            true => "not known".to_string(),
+            false => made.pipelines.join(", "),
+        };
+        vec![
+            source.summary.cluster_alias.clone(),
+            days,
+            pipelines,
+            made.last_run
+                .map_or_else(|| "–".into(), |run| run.to_string()),
+        ]
+    };
+    source.made.iter().map(line).collect()
 }
 
 fn run(cluster: &str, run: &LastRun) -> Vec<String> {

@@ -1,9 +1,12 @@
 //! All that Postgres is asked about the past: uploads and the days that they hold, runs,
-//! sources, quarantine, the archive, tags, retention; and whether two schemas hold the same.
+//! sources, quarantine, the archive, tags, retention; who may read it, what is exported of it,
+//! and whether two schemas hold the same.
 
 pub mod archive;
 pub mod comparison;
 pub mod difference;
+pub mod failed_runs;
+pub mod makers;
 pub mod publish;
 pub mod quarantine;
 pub mod retention;

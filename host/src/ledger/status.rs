@@ -7,6 +7,8 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::failed_runs;
+use super::makers::{self, MadeDays};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
 
@@ -20,6 +22,8 @@ const GAPS_NAMED: usize = 5;
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub sources: Vec<SourceStatus>,
+    /// Payloads that got to no source, failed, and have not been run well since.
+    pub failed_runs_without_source: Vec<LastRun>,
     /// The last runs of payloads that got to no source.
     pub runs_without_source: Vec<LastRun>,
     pub attention: Vec<Attention>,
@@ -30,6 +34,10 @@ pub struct SourceStatus {
     #[serde(flatten)]
     pub summary: SourceSummary,
     pub gaps: Vec<Gap>,
+    /// Which pipelines made which days.
+    pub made: Vec<MadeDays>,
+    /// Payloads that failed and have not been run well since, the newest first.
+    pub failed_runs: Vec<LastRun>,
     pub waiting: Vec<WaitingUpload>,
     /// The newest first.
     pub last_runs: Vec<LastRun>,
@@ -179,13 +187,20 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(RUNS_MAX)
             .fetch_all(pool)
             .await?;
-    let last_run = runs.first().map(|run| run.run);
+    let mut made = makers::made_days(pool).await?;
+    let mut failed = failed_runs::failed_runs(pool).await?;
     let mut attention = Vec::new();
     let mut sources = Vec::new();
     for summary in summaries {
         let uuid = summary.source_uuid;
         let source = SourceStatus {
             gaps: gaps.extract_if(.., |gap| gap.source_uuid == uuid).collect(),
+            made: made
+                .extract_if(.., |made| made.source_uuid == uuid)
+                .collect(),
+            failed_runs: failed
+                .extract_if(.., |run| run.source_uuid == Some(uuid))
+                .collect(),
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)
                 .collect(),
@@ -197,19 +212,14 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
         attention.extend(source.attention());
         sources.push(source);
     }
-    // A payload that was refused matters until another one is run.
-    if let Some(run) = runs
-        .first()
-        .filter(|run| run.state == "failed" && Some(run.run) == last_run)
-    {
-        attention.push(Attention {
-            source_uuid: None,
-            kind: AttentionKind::FailedRun,
-            message: failed_run(run),
-        });
-    }
+    attention.extend(failed.iter().map(|run| Attention {
+        source_uuid: None,
+        kind: AttentionKind::FailedRun,
+        message: failed_run(run),
+    }));
     Ok(Status {
         sources,
+        failed_runs_without_source: failed,
         runs_without_source: runs,
         attention,
     })
@@ -242,9 +252,7 @@ impl SourceStatus {
                 message: format!("cluster `{}`: {message}", self.summary.cluster_alias),
             });
         };
-        if let Some(run) = self.last_runs.first()
-            && run.state == "failed"
-        {
+        for run in &self.failed_runs {
             add(AttentionKind::FailedRun, failed_run(run));
         }
         if let Some(quarantined) = self.summary.quarantined() {
