@@ -22,6 +22,8 @@ const OTHERS: &[&str] = &[
     "shared_hours",
     // Which pipeline made a day: `status`.
     "record_makers",
+    // Who may read: `readers`.
+    "grant_reader",
     // Partitions and retention: `retention`, `months`.
     "drop_partition",
     "drop_unused_partition",

@@ -94,6 +94,8 @@ mod poolers;
 mod properties;
 /// The rows that were refused, and what people do with them.
 mod quarantine;
+/// What those get who only read: views of days, exports, rights.
+mod readers;
 /// Records of payloads that are past retention.
 mod records;
 /// The references of commands and of the pipeline file.

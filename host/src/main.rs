@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, runs, schema, sources,
+    archive, check, clean, db, export, lock, quarantine, replay, run, runs, schema, sources,
     stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
     tags, tenants, watch,
 };
@@ -80,6 +80,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Export(arguments) => export::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod connections;
+mod export;
 mod records;
 mod runs;
 mod stage;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
+pub use self::export::{ExportArguments, ExportFormat};
 pub use self::records::RecordArguments;
 pub use self::runs::RunsCommand;
 pub(crate) use self::stage::typed;
@@ -81,6 +83,8 @@ pub enum Command {
     /// Remove staged rows, records, archived payloads and summaries that are past
     /// retention
     Clean(CleanArguments),
+    /// Write a table's rows of some days as CSV or Parquet
+    Export(ExportArguments),
     /// The archive of payloads
     #[command(subcommand)]
     Archive(ArchiveCommand),
@@ -285,6 +289,14 @@ pub enum DbCommand {
         /// Rename a schema that is too old for this gristmill, and make a new one in its place
         #[arg(long)]
         set_aside: bool,
+    },
+    /// Let a role read all tables, those of months to come included, and nothing else
+    GrantReader {
+        /// The role, which must be there
+        #[arg(value_name = "ROLE")]
+        role: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
     },
     /// Print the database's URL, for psql and its like
     Url {

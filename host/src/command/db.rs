@@ -2,10 +2,11 @@
 
 use tokio::runtime::Runtime;
 
-use super::{fills, open_target, target, unreachable_database};
+use super::{fills, open, open_target, target, unreachable_database};
 use crate::cli::DbCommand;
 use crate::database::{self, Database, SchemaAccess};
 use crate::diagnostics::failure::Result;
+use crate::ledger::readers;
 use crate::terminal;
 
 /// # Errors
@@ -35,6 +36,14 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
                     migrated.migrations.len()
                 ));
             }
+        }
+        DbCommand::GrantReader { role, database } => {
+            let opened = open(runtime, database, 1)?;
+            let tables = readers::grant(&opened, role)?;
+            terminal::say(&format!(
+                "role `{role}` may read {tables} tables and views of schema `{}`, and those to come",
+                opened.schema()
+            ));
         }
         DbCommand::Url { database } => {
             let url = database::url(&target(database, SchemaAccess::Read))

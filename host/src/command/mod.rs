@@ -6,6 +6,7 @@ pub mod check;
 pub mod clean;
 pub mod db;
 mod difference;
+pub mod export;
 pub mod lock;
 pub mod quarantine;
 pub mod replay;

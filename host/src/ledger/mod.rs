@@ -5,10 +5,12 @@
 pub mod archive;
 pub mod comparison;
 pub mod difference;
+pub mod export;
 pub mod failed_runs;
 pub mod makers;
 pub mod publish;
 pub mod quarantine;
+pub mod readers;
 pub mod retention;
 pub mod reuse;
 pub mod run_record;
