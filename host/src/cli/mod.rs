@@ -63,7 +63,7 @@ pub enum Command {
     #[command(subcommand)]
     Sources(SourcesCommand),
     /// The schemas of a database, one for each tenant
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gristmill tenants list")]
     Tenants(TenantsCommand),
     /// The label keys that become tags
     #[command(subcommand)]
@@ -71,7 +71,10 @@ pub enum Command {
     /// Show how every source stands; exit code 1 when one needs attention
     Status(StatusArguments),
     /// The runs of payloads
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  gristmill runs discard 7 --reason \"a photograph\""
+    )]
     Runs(RunsCommand),
     /// The rows that stages or the tables refused
     #[command(subcommand)]
@@ -84,6 +87,9 @@ pub enum Command {
     /// retention
     Clean(CleanArguments),
     /// Write a table's rows of some days as CSV or Parquet
+    #[command(
+        after_help = "Example:\n  gristmill export gristmill_day_view --from 2026-10 --format parquet --output days.parquet"
+    )]
     Export(ExportArguments),
     /// The archive of payloads
     #[command(subcommand)]
@@ -291,6 +297,7 @@ pub enum DbCommand {
         set_aside: bool,
     },
     /// Let a role read all tables, those of months to come included, and nothing else
+    #[command(after_help = "Example:\n  gristmill db grant-reader analyst")]
     GrantReader {
         /// The role, which must be there
         #[arg(value_name = "ROLE")]

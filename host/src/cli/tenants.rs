@@ -15,6 +15,7 @@ pub struct CreationArguments {
 #[derive(Debug, Subcommand)]
 pub enum TenantsCommand {
     /// List the schemas with tables of gristmill
+    #[command(after_help = "Example:\n  gristmill tenants list")]
     List {
         /// The database; without it gristmill's own server
         #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]

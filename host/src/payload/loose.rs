@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::folder::open_member;
 use super::manifest::{Manifest, ManifestError, check_cluster_id};
 use super::opened::OpenFile;
-use super::{Failure, Payload, Result, open_file, unreadable};
+use super::{Payload, open_file, unreadable};
+use crate::diagnostics::failure::{Failure, Result};
 
 /// More are none that somebody laid there by hand.
 const FILES_MAX: usize = 1_000;
@@ -145,15 +146,13 @@ fn files_of(path: &Path, directory: &File) -> Result<Vec<OpenFile>> {
 fn of_files(path: &Path, files: Vec<OpenFile>, cluster_id: Option<&str>) -> Result<Payload> {
     let shown = path.display();
     let Some(cluster_id) = cluster_id else {
-        let what = match path.is_dir() {
-            true => "a folder of reports",
-            false if files.len() == 1 => "a single report",
-            false => "reports",
+        let (are, whose) = match (path.is_dir(), files.len()) {
+            (true, _) => ("is a folder of reports", "its"),
+            (false, 1) => ("is a single report", "its"),
+            (false, _) => ("are reports", "their"),
         };
-        let verb = if what == "reports" { "are" } else { "is" };
-        let whose = if what == "reports" { "their" } else { "its" };
         return Err(Failure::definition(format!(
-            "`{shown}` {verb} {what} without a manifest, so {whose} cluster is unknown"
+            "`{shown}` {are} without a manifest, so {whose} cluster is unknown"
         ))
         .hint("name the cluster with `--cluster-id ID`"));
     };
