@@ -23,8 +23,27 @@ FROM (
                 AND coverage.interval_start >= holder.usage_day::timestamp AT TIME ZONE 'UTC'
                 AND coverage.interval_start < (holder.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
         )
+    JOIN gristmill_run AS loading
+        ON loading.id = generation.run_id
     JOIN gristmill_run AS run
-        ON run.id = generation.run_id
+        ON run.id = CASE
+            WHEN COALESCE(loading.manifest_id, generation.manifest_id) = generation.manifest_id
+                THEN loading.id
+            -- Of an earlier upload: as if the one that reuses it had loaded it.
+            ELSE COALESCE(
+                (
+                    SELECT max(reusing.id)
+                    FROM gristmill_generation AS own
+                    JOIN gristmill_run AS reusing
+                        ON reusing.id = own.run_id
+                    WHERE
+                        own.manifest_id = generation.manifest_id
+                        AND own.state = 'complete'
+                        AND COALESCE(reusing.manifest_id, own.manifest_id) = own.manifest_id
+                ),
+                loading.id
+            )
+        END
     GROUP BY
         holder.source_uuid,
         holder.usage_day
