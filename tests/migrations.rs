@@ -285,7 +285,7 @@ fn a_schema_from_before_the_baseline_is_refused() {
     ended.stderr_is(
         "error: schema `gristmill` cannot be migrated: a gristmill from before the baseline of the migrations made it
 
-hint: load the payloads of its archive into a new schema: `gristmill run PIPELINE ARCHIVE/gristmill/*/*.tar.gz --schema NEW`; \
+hint: load the payloads of its archive into a new schema: `gristmill run PIPELINE ARCHIVE/gristmill/*/*.tar.gz --schema NEW --create-schema`; \
 or have `gristmill db migrate --set-aside` rename it `gristmill_set_aside` and make a new one in its place, and load them into that",
     );
 }

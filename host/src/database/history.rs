@@ -194,7 +194,7 @@ fn pending<'a>(
             "a gristmill from before the baseline of the migrations made it".to_owned(),
             &format!(
                 "load the payloads of its archive into a new schema: `gristmill run PIPELINE \
-                 ARCHIVE/{schema}/*/*.tar.gz --schema NEW`; or have `gristmill db migrate \
+                 ARCHIVE/{schema}/*/*.tar.gz --schema NEW --create-schema`; or have `gristmill db migrate \
                  --set-aside` rename it `{}` and make a new one in its place, and load them \
                  into that",
                 set_aside::name_of(schema)
