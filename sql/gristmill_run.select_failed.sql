@@ -40,16 +40,18 @@ WHERE
         SELECT
         FROM gristmill_run AS later
         WHERE
-            later.id > failure.id
-            AND CASE
-                WHEN later.manifest_id = failure.manifest_id
-                    THEN later.state IN ('loaded', 'published')
-                    OR later.state = 'unchanged' AND later.payload = failure.payload
-                -- What failed before its upload was known, or whose upload is gone.
-                WHEN later.manifest_id IS NULL OR failure.manifest_id IS NULL
-                    THEN later.state IN ('loaded', 'published', 'unchanged')
-                    AND later.payload = failure.payload
-                ELSE false
-            END
+            later.manifest_id = failure.manifest_id
+            AND later.id > failure.id
+            AND later.state IN ('loaded', 'published')
+    )
+    -- It may have failed before its upload was known, or its upload is gone.
+    AND NOT EXISTS (
+        SELECT
+        FROM gristmill_run AS later
+        WHERE
+            later.payload = failure.payload
+            AND later.id > failure.id
+            AND later.state IN ('loaded', 'published', 'unchanged')
+            AND COALESCE(later.manifest_id = failure.manifest_id, true)
     )
 ORDER BY failure.id DESC;
