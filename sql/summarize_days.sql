@@ -9,6 +9,7 @@
 -- Writes  reporting_ocp*label_summary, reporting_ocptags_values, gristmill_tag_key
 -- Writes  gristmill_cloud_hint                      one row per source
 -- Writes  as rename_day does                        while the source is being renamed
+-- Writes  gristmill_day                             as record_makers does
 --
 -- start_date   date  the first UTC day, inclusive
 -- end_date     date  the last UTC day, inclusive, of the same month
@@ -65,6 +66,8 @@ BEGIN
         ARRAY(SELECT generate_series(start_date, end_date, interval '1 day')::date),
         source
     ) AS held;
+
+    PERFORM record_makers(days, source);
 
     -- One view of them, whoever changes them meanwhile.
     enabled_keys := ARRAY(

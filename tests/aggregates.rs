@@ -22,6 +22,10 @@ const OTHERS: &[&str] = &[
     "remove_repeated_rows",
     "replace_days",
     "shared_hours",
+    // Which pipeline made a day: `status`.
+    "record_makers",
+    // Who may read: `readers`.
+    "grant_reader",
     // Partitions and retention: `retention`, `months`.
     "drop_partition",
     "drop_unused_partition",

@@ -2,6 +2,8 @@
 
 /// Uploads that add to a day instead of replacing it.
 mod additive;
+/// How a database is named: its URL, and the variables of `psql`.
+mod addresses;
 /// Each aggregate of `sql/`, with given and expected rows.
 mod aggregates;
 /// The payloads that are kept.
@@ -102,6 +104,8 @@ mod poolers;
 mod properties;
 /// The rows that were refused, and what people do with them.
 mod quarantine;
+/// What those get who only read: views of days, exports, rights.
+mod readers;
 /// Records of payloads that are past retention.
 mod records;
 /// The references of commands and of the pipeline file.

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, days, db, lock, log, quarantine, replay, run, schema, sources,
-    stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize,
-    tags, uploads, verify, watch,
+    archive, check, clean, days, db, export, lock, log, quarantine, replay, run, runs, schema,
+    sources, stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status,
+    summarize, tags, tenants, uploads, verify, watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -74,14 +74,17 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Sources(command) => sources::execute(command, &runtime()?),
         Command::Uploads(command) => uploads::execute(command, &runtime()?),
         Command::Days(command) => days::execute(command, &runtime()?),
+        Command::Tenants(command) => tenants::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
+        Command::Runs(command) => runs::execute(command, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Verify(arguments) => verify::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
         Command::Log(arguments) => log::execute(arguments, &runtime()?),
+        Command::Export(arguments) => export::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }

@@ -135,7 +135,12 @@ const HEALING: [Failpoint; 9] = [
     RunClosed,
 ];
 
-const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
+const MIGRATING: [Failpoint; 4] = [
+    SchemaCreated,
+    MigrationApplied,
+    FunctionsInstalled,
+    MigrationsCommitted,
+];
 
 /// Those that `verify` passes besides, since it makes schemas and loads into them.
 const VERIFYING: [Failpoint; 4] = [

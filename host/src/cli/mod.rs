@@ -2,10 +2,13 @@
 
 mod archive;
 mod connections;
+mod export;
 mod log;
 mod records;
 mod removal;
+mod runs;
 mod stage;
+mod tenants;
 mod verify;
 
 use std::path::PathBuf;
@@ -21,12 +24,15 @@ pub use self::records::RecordArguments;
 pub use self::removal::{
     DaysCommand, DaysRemoveArguments, SourceRemoveArguments, UploadState, UploadsCommand,
 };
+pub use self::export::{ExportArguments, ExportFormat};
+pub use self::runs::RunsCommand;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
 pub use self::verify::VerifyArguments;
+pub use self::tenants::{CreationArguments, TenantsCommand};
 use crate::authoring::project::{Kind, Language};
 use crate::database::{DatabaseUrl, SchemaName};
 use crate::diagnostics::days::DayOrMonth;
@@ -70,11 +76,20 @@ pub enum Command {
     /// The days that are loaded
     #[command(subcommand)]
     Days(DaysCommand),
+    /// The schemas of a database, one for each tenant
+    #[command(subcommand, after_help = "Example:\n  gristmill tenants list")]
+    Tenants(TenantsCommand),
     /// The label keys that become tags
     #[command(subcommand)]
     Tags(TagsCommand),
     /// Show how every source stands; exit code 1 when one needs attention
     Status(StatusArguments),
+    /// The runs of payloads
+    #[command(
+        subcommand,
+        after_help = "Example:\n  gristmill runs discard 7 --reason \"a photograph\""
+    )]
+    Runs(RunsCommand),
     /// The rows that stages or the tables refused
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -91,6 +106,11 @@ pub enum Command {
     /// Show what people changed by hand, who and when: removals, discarded rows, abandoned
     /// uploads, changed tags, renamed and adopted things
     Log(LogArguments),
+    /// Write a table's rows of some days as CSV or Parquet
+    #[command(
+        after_help = "Example:\n  gristmill export gristmill_day_view --from 2026-10 --format parquet --output days.parquet"
+    )]
+    Export(ExportArguments),
     /// The archive of payloads
     #[command(subcommand)]
     Archive(ArchiveCommand),
@@ -170,6 +190,8 @@ pub struct WatchArguments {
     #[command(flatten)]
     pub connections: ConnectionsArguments,
     #[command(flatten)]
+    pub creation: CreationArguments,
+    #[command(flatten)]
     pub database: DatabaseArguments,
 }
 
@@ -177,10 +199,10 @@ pub struct WatchArguments {
 pub struct RunArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
-    /// Tarballs, directories or single CSV files
+    /// Tarballs, directories or CSV files; all CSV files together are one payload
     #[arg(value_name = "PAYLOAD", required = true)]
     pub payloads: Vec<PathBuf>,
-    /// The cluster of a single CSV file, which has no manifest to say it
+    /// The cluster of CSV files, alone or in a directory, which have no manifest to say it
     #[arg(long, value_name = "ID")]
     pub cluster_id: Option<String>,
     /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`
@@ -194,6 +216,8 @@ pub struct RunArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }
@@ -305,9 +329,20 @@ pub enum DbCommand {
     Migrate {
         #[command(flatten)]
         database: DatabaseArguments,
+        #[command(flatten)]
+        creation: CreationArguments,
         /// Rename a schema that is too old for this gristmill, and make a new one in its place
         #[arg(long)]
         set_aside: bool,
+    },
+    /// Let a role read all tables, those of months to come included, and nothing else
+    #[command(after_help = "Example:\n  gristmill db grant-reader analyst")]
+    GrantReader {
+        /// The role, which must be there
+        #[arg(value_name = "ROLE")]
+        role: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
     },
     /// Print the database's URL, for psql and its like
     Url {
@@ -487,6 +522,8 @@ pub struct ReplayArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

@@ -7,12 +7,14 @@ pub mod clean;
 pub mod days;
 pub mod db;
 mod difference;
+pub mod export;
 pub mod lock;
 pub mod log;
 pub mod quarantine;
 mod removal;
 pub mod replay;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod sources;
 mod stage_alone;
@@ -26,16 +28,20 @@ mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
+pub mod tenants;
 pub mod uploads;
 pub mod verify;
 pub mod watch;
 
 use std::path::PathBuf;
+use std::sync::Once;
 
 use tokio::runtime::Runtime;
 
-use crate::cli::{ConnectionsArguments, DatabaseArguments, PipelineArguments};
-use crate::database::{self, Connections, Database, DatabaseError, Target};
+use crate::cli::{ConnectionsArguments, CreationArguments, DatabaseArguments, PipelineArguments};
+use crate::database::{
+    self, Connections, Database, DatabaseError, DatabaseUrl, SchemaAccess, SchemaName, Target,
+};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest;
 use crate::pipeline::definition;
@@ -152,12 +158,13 @@ fn open_to_load(
     plan: &Plan,
     runtime: &Runtime,
     database: &DatabaseArguments,
+    access: SchemaAccess,
     connections: ConnectionsArguments,
     payloads: u32,
 ) -> Result<(Database, usize)> {
     let target = Target {
         lock_wait: plan.lock_wait,
-        ..target(database)
+        ..target(database, access)
     };
     open_target_to_load(runtime, &target, connections.connections, payloads)
 }
@@ -176,8 +183,20 @@ fn open_target_to_load(
     Ok((database, workers))
 }
 
-fn target(arguments: &DatabaseArguments) -> Target {
-    if let Some(url) = &arguments.database_url
+/// Of a command that fills a schema which is empty.
+fn fills(creation: CreationArguments) -> SchemaAccess {
+    SchemaAccess::Fill {
+        creates: creation.create_schema,
+    }
+}
+
+fn target(arguments: &DatabaseArguments, access: SchemaAccess) -> Target {
+    let schema = arguments.schema.clone();
+    target_of(arguments.database_url.as_ref(), schema, access)
+}
+
+fn target_of(url: Option<&DatabaseUrl>, schema: SchemaName, access: SchemaAccess) -> Target {
+    if let Some(url) = url
         && url.holds_password()
         && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
@@ -186,21 +205,40 @@ fn target(arguments: &DatabaseArguments) -> Target {
              DATABASE_URL keeps it private"
         );
     }
+    // Set to nothing means not set, as in other programs.
+    let url = url.filter(|url| !url.is_empty());
+    // Once, however often the database is opened.
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        if let Some(unused) = database::unused_variables(url.is_some()) {
+            tracing::warn!("{unused}");
+        }
+    });
     Target {
-        // Set to nothing means not set, as in other programs.
-        url: arguments.database_url.clone().filter(|url| !url.is_empty()),
-        schema: arguments.schema.clone(),
+        url: url.cloned(),
+        schema,
         data_directory: database::default_data_directory(),
         lock_wait: plan::LOCK_WAIT,
+        access,
     }
 }
 
+/// For a command that changes what a tenant has.
 fn open(
     runtime: &Runtime,
     arguments: &DatabaseArguments,
     connections: impl Into<Connections>,
 ) -> Result<Database> {
-    open_target(runtime, &target(arguments), connections)
+    open_target(
+        runtime,
+        &target(arguments, SchemaAccess::Change),
+        connections,
+    )
+}
+
+/// For a command that only reads: nothing is migrated.
+fn open_to_read(runtime: &Runtime, arguments: &DatabaseArguments) -> Result<Database> {
+    open_target(runtime, &target(arguments, SchemaAccess::Read), 1)
 }
 
 fn open_target(

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{engine, open, open_to_load, plan};
+use super::{engine, open, open_to_load, open_to_read, plan};
 use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
-use crate::database::Database;
+use crate::database::{Database, SchemaAccess};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::quarantine::{self, Filter, QuarantinedRow};
 use crate::ledger::source;
@@ -27,7 +27,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             json,
             database,
         } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let mut filter = of(filter, &database)?;
             filter.state = match state {
                 QuarantineState::Open => Some("open".into()),
@@ -43,7 +43,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             Ok(())
         }
         QuarantineCommand::Show { id, json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let row = quarantine::row(&database, *id)?;
             match json {
                 true => terminal::json(&row),
@@ -59,7 +59,16 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             connections,
             database,
         } => {
-            let opened = |plan: &Plan| open_to_load(plan, runtime, database, *connections, 1);
+            let opened = |plan: &Plan| {
+                open_to_load(
+                    plan,
+                    runtime,
+                    database,
+                    SchemaAccess::Change,
+                    *connections,
+                    1,
+                )
+            };
             replay(pipeline, source.as_deref(), *run, *json, opened)
         }
         QuarantineCommand::Discard {

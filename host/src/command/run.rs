@@ -9,13 +9,12 @@ use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{engine, open_to_load, plan};
+use super::{engine, fills, open_to_load, plan};
 use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::{Database, SchemaName};
 use crate::diagnostics::failure::{Exit, Failure, Result};
 use crate::ledger::summarize::{self, NamespaceTotal};
-use crate::payload::cluster_name;
-use crate::payload::open_ahead;
+use crate::payload::{PayloadInput, cluster_name, open_ahead};
 use crate::run::{PayloadResult, Runner};
 use crate::terminal::{self, grouped};
 
@@ -32,13 +31,15 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     }
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
+    let inputs = PayloadInput::of(&arguments.payloads);
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
-        let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
+        let payloads = open_ahead(scope, &inputs, cluster_id);
         let (database, workers) = open_to_load(
             &plan,
             runtime,
             &arguments.database,
+            fills(arguments.creation),
             arguments.connections,
             1,
         )?;
@@ -46,8 +47,8 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
-        for (path, payload) in arguments.payloads.iter().zip(payloads) {
-            let (result, failure) = runner.run(path, payload);
+        for (input, payload) in inputs.iter().zip(payloads) {
+            let (result, failure) = runner.run(&input.path(), payload);
             failures.extend(failure);
             results.push(result);
         }
@@ -57,6 +58,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         terminal::json(&results);
     } else {
         show(&results);
+        tell_quarantined(&results);
         if arguments.show_summary {
             show_summary(&arguments.database, runner.database(), &results)?;
         }
@@ -79,6 +81,22 @@ fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
     let mut last = Failure::run(format!("{} of {payloads} payloads failed", failures.len()));
     last.exit = exit;
     Err(last)
+}
+
+/// Rows in quarantine are no failure, and are not to be overlooked.
+fn tell_quarantined(results: &[PayloadResult]) {
+    // A payload that failed says so itself.
+    let published = results.iter().filter(|run| run.succeeded());
+    let rows: u64 = published.map(|run| run.sums.rows_rejected).sum();
+    terminal::say(&match rows {
+        0 => return,
+        1 => "1 row is in quarantine and does not count; `gristmill quarantine list` shows it"
+            .to_string(),
+        rows => format!(
+            "{} rows are in quarantine and do not count; `gristmill quarantine list` shows them",
+            grouped(rows)
+        ),
+    });
 }
 
 fn show(results: &[PayloadResult]) {

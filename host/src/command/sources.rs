@@ -2,8 +2,8 @@
 
 use tokio::runtime::Runtime;
 
-use super::open;
 use super::removal::show;
+use super::{open, open_to_read};
 use crate::cli::SourcesCommand;
 use crate::diagnostics::failure::Result;
 use crate::ledger::{removal, source};
@@ -16,7 +16,7 @@ use crate::terminal::{self, grouped};
 pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
     match command {
         SourcesCommand::List { json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let sources = source::list(&database)?;
             if *json {
                 terminal::json(&sources);

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::{open, open_to_read};
 use crate::cli::TagsCommand;
 use crate::diagnostics::failure::Result;
 use crate::ledger::tags::{self, TagChange};
@@ -13,7 +13,7 @@ use crate::terminal;
 pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
     match command {
         TagsCommand::List { json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let tags = tags::list(&database)?;
             if *json {
                 terminal::json(&tags);

@@ -42,7 +42,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
         runtime,
         target: Target {
             lock_wait: plan.lock_wait,
-            ..target(&arguments.database)
+            ..target(&arguments.database, SchemaAccess::Change)
         },
         connections,
     };
@@ -196,6 +196,7 @@ impl Access<'_> {
     fn target(&self, schema: &SchemaName) -> Target {
         Target {
             schema: schema.clone(),
+            access: SchemaAccess::Fill { creates: true },
             ..self.target.clone()
         }
     }

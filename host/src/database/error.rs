@@ -30,6 +30,8 @@ const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this 
 pub enum DatabaseError {
     /// The text given as a database URL is none.
     InvalidUrl { reason: String },
+    /// A variable of the environment that says where the database is cannot be read.
+    InvalidVariable { name: String, expected: String },
     /// The server did not let us in.
     Connect { location: String, source: SqlError },
     /// The server did not answer in time.
@@ -63,6 +65,17 @@ pub enum DatabaseError {
         reason: String,
         hint: String,
     },
+    /// There is no schema of gristmill of that name.
+    NoTenant {
+        location: String,
+        schema: String,
+        is_there: bool,
+        hint: String,
+    },
+    /// Names of ours are taken in the schema.
+    SchemaOccupied { schema: String, names: String },
+    /// Whoever only reads does not bring the schema up to date.
+    SchemaOutdated { schema: String },
     /// A migration or function failed in Postgres.
     SqlFile {
         file: String,
@@ -124,6 +137,9 @@ impl DatabaseError {
             DatabaseError::InvalidUrl { .. } => {
                 "a database URL looks like `postgresql://user@host:5432/database`".to_owned()
             }
+            DatabaseError::InvalidVariable { .. } => {
+                "gristmill reads the variables of `psql` for what the database URL leaves open; mend it or unset it".to_owned()
+            }
             DatabaseError::Connect { source, .. } => return connect_hint(source),
             DatabaseError::ConnectTimeout { .. } => {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
@@ -150,7 +166,14 @@ impl DatabaseError {
             DatabaseError::MigrationWaited { .. } => {
                 "another gristmill is migrating or loading; try again when it is done".to_owned()
             }
-            DatabaseError::MigrationRefused { hint, .. } => hint.clone(),
+            DatabaseError::MigrationRefused { hint, .. }
+            | DatabaseError::NoTenant { hint, .. } => hint.clone(),
+            DatabaseError::SchemaOccupied { .. } => {
+                "nothing was changed; give gristmill a schema of its own: `--schema NAME --create-schema`".to_owned()
+            }
+            DatabaseError::SchemaOutdated { .. } => {
+                "this command only reads; `gristmill db migrate` brings the schema up to date".to_owned()
+            }
             DatabaseError::Local(error) => return local::hint(error),
         };
         Some(hint)
@@ -162,6 +185,9 @@ impl fmt::Display for DatabaseError {
         match self {
             DatabaseError::InvalidUrl { reason } => {
                 write!(formatter, "the database URL cannot be used: {reason}")
+            }
+            DatabaseError::InvalidVariable { name, expected } => {
+                write!(formatter, "{name} is {expected}")
             }
             DatabaseError::Connect { location, .. } => {
                 write!(formatter, "could not connect to {location}")
@@ -200,6 +226,25 @@ impl fmt::Display for DatabaseError {
             ),
             DatabaseError::MigrationRefused { schema, reason, .. } => {
                 write!(formatter, "schema `{schema}` cannot be migrated: {reason}")
+            }
+            DatabaseError::NoTenant {
+                location,
+                schema,
+                is_there,
+                ..
+            } => match is_there {
+                true => write!(
+                    formatter,
+                    "schema `{schema}` of {location} has no tables of gristmill"
+                ),
+                false => write!(formatter, "there is no schema `{schema}` in {location}"),
+            },
+            DatabaseError::SchemaOccupied { schema, names } => write!(
+                formatter,
+                "schema `{schema}` has things of another product that are called as gristmill's: {names}"
+            ),
+            DatabaseError::SchemaOutdated { schema } => {
+                write!(formatter, "an older gristmill made schema `{schema}`")
             }
             DatabaseError::SqlFile { file, line, .. } => {
                 write!(formatter, "`{file}` failed")?;

@@ -30,9 +30,11 @@ macro_rules! failpoints {
 }
 
 failpoints! {
+    /// The first three are inside of the transaction that migrates.
     SchemaCreated = "schema-created",
     MigrationApplied = "migration-applied",
     FunctionsInstalled = "functions-installed",
+    MigrationsCommitted = "migrations-committed",
     RunOpened = "run-opened",
     SourceRegistered = "source-registered",
     SourceLocked = "source-locked",

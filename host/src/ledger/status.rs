@@ -7,6 +7,8 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::failed_runs;
+use super::makers::{self, MadeDays};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
 use crate::ledger::warning::{self, UnknownReport, Warning, WarningKind};
@@ -21,6 +23,8 @@ const GAPS_NAMED: usize = 5;
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub sources: Vec<SourceStatus>,
+    /// Payloads that got to no source, failed, and have not been run well since.
+    pub failed_runs_without_source: Vec<LastRun>,
     /// The last runs of payloads that got to no source.
     pub runs_without_source: Vec<LastRun>,
     pub attention: Vec<Attention>,
@@ -35,6 +39,10 @@ pub struct SourceStatus {
     /// Which engines made which days, the first ones first.
     pub engines: Vec<EngineDays>,
     pub gaps: Vec<Gap>,
+    /// Which pipelines made which days.
+    pub made: Vec<MadeDays>,
+    /// Payloads that failed and have not been run well since, the newest first.
+    pub failed_runs: Vec<LastRun>,
     pub waiting: Vec<WaitingUpload>,
     pub unknown_reports: Vec<UnknownReport>,
     /// The newest first.
@@ -149,6 +157,27 @@ pub enum AttentionKind {
     Quarantine,
 }
 
+/// All that a tenant has, in one line.
+#[derive(Debug, FromRow)]
+pub struct Held {
+    pub sources: i64,
+    pub first_day: Option<NaiveDate>,
+    pub last_day: Option<NaiveDate>,
+}
+
+/// Counts what a tenant has.
+///
+/// # Errors
+/// The database fails.
+pub fn held(database: &Database) -> Result<Held> {
+    database.wait(async {
+        sqlx::query_as(include_str!("../../../sql/gristmill_source.count.sql"))
+            .fetch_one(database.pool())
+            .await
+            .map_err(|error| SqlError(error).failure("cannot count the sources"))
+    })
+}
+
 /// Reads the ledger; gaps before `since` are passed over.
 ///
 /// # Errors
@@ -191,6 +220,8 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
     let mut unknown = warning::unknown_reports(pool).await?;
     let last_run = runs.first().map(|run| run.run);
     let mut warnings = Vec::new();
+    let mut made = makers::made_days(pool).await?;
+    let mut failed = failed_runs::failed_runs(pool).await?;
     let mut attention = Vec::new();
     let mut sources = Vec::new();
     for summary in summaries {
@@ -200,6 +231,12 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
                 .extract_if(.., |days| days.source_uuid == uuid)
                 .collect(),
             gaps: gaps.extract_if(.., |gap| gap.source_uuid == uuid).collect(),
+            made: made
+                .extract_if(.., |made| made.source_uuid == uuid)
+                .collect(),
+            failed_runs: failed
+                .extract_if(.., |run| run.source_uuid == Some(uuid))
+                .collect(),
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)
                 .collect(),
@@ -215,19 +252,14 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
         warnings.extend(source.warnings());
         sources.push(source);
     }
-    // A payload that was refused matters until another one is run.
-    if let Some(run) = runs
-        .first()
-        .filter(|run| run.state == "failed" && Some(run.run) == last_run)
-    {
-        attention.push(Attention {
-            source_uuid: None,
-            kind: AttentionKind::FailedRun,
-            message: failed_run(run),
-        });
-    }
+    attention.extend(failed.iter().map(|run| Attention {
+        source_uuid: None,
+        kind: AttentionKind::FailedRun,
+        message: failed_run(run),
+    }));
     Ok(Status {
         sources,
+        failed_runs_without_source: failed,
         runs_without_source: runs,
         attention,
         warnings,
@@ -261,9 +293,7 @@ impl SourceStatus {
                 message: format!("cluster `{}`: {message}", self.summary.cluster_alias),
             });
         };
-        if let Some(run) = self.last_runs.first()
-            && run.state == "failed"
-        {
+        for run in &self.failed_runs {
             add(AttentionKind::FailedRun, failed_run(run));
         }
         if let Some(quarantined) = self.summary.quarantined() {

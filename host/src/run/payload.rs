@@ -90,6 +90,11 @@ impl PayloadResult {
         }
     }
 
+    /// Whether it did not fail.
+    pub fn succeeded(&self) -> bool {
+        self.error.is_none()
+    }
+
     fn add_up(&mut self, files: &[IngestedFile]) {
         self.sums = RunSums::of(files);
         for file in files {

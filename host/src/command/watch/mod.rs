@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use self::agenda::Agenda;
 use self::stop::Stop;
 use self::worker::{BACKOFF_FIRST, BACKOFF_MAX};
-use super::{engine, open_to_load, plan, target};
+use super::{engine, fills, open_to_load, plan, target};
 use crate::cli::WatchArguments;
 use crate::database::{self, Target};
 use crate::diagnostics::failure::{Failure, Result};
@@ -45,7 +45,7 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
         inbox: &inbox,
         stop,
         runner,
-        target: target(&arguments.database),
+        target: target(&arguments.database, fills(arguments.creation)),
         desk: Mutex::new(Desk {
             agenda: Agenda::new(plan.watch),
             ending: false,
@@ -93,6 +93,7 @@ fn runner<'a>(
             plan,
             runtime,
             &arguments.database,
+            fills(arguments.creation),
             arguments.connections,
             arguments.payloads_at_once,
         );
