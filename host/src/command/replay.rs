@@ -33,6 +33,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             database: &database,
             workers,
             capture: None,
+            turn: None,
         },
     };
     let (result, failure) = replay.days(days)?;

@@ -7,7 +7,7 @@ use crate::cli::SourcesCommand;
 use crate::diagnostics::failure::Result;
 use crate::ledger::source;
 use crate::payload::cluster_name;
-use crate::terminal;
+use crate::terminal::{self, Table};
 
 /// # Errors
 /// A name is too long, the database cannot be reached, or it refuses the change.
@@ -31,11 +31,9 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                     ]
                 })
                 .collect();
-            terminal::table(
-                &["alias", "cluster", "uuid", "registered (UTC)"],
-                &[],
-                &rows,
-            );
+            Table::new(&["alias", "cluster", "uuid", "registered (UTC)"], &[])
+                .sparing(&[3, 2])
+                .show(&rows);
         }
         SourcesCommand::Add {
             cluster_id,

@@ -7,7 +7,7 @@ use super::open;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::status::{self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary};
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// A source needs attention, or the database cannot be reached.
@@ -18,19 +18,18 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
         terminal::json(&status);
     } else {
         let rows: Vec<Vec<String>> = status.sources.iter().map(source).collect();
-        terminal::table(
-            &[
-                "cluster",
-                "last payload (UTC)",
-                "days",
-                "hours missing",
-                "waiting",
-                "generations",
-                "in quarantine",
-            ],
-            &[3, 4, 5, 6],
-            &rows,
-        );
+        let header = [
+            "cluster",
+            "last payload (UTC)",
+            "days",
+            "hours missing",
+            "waiting",
+            "generations",
+            "in quarantine",
+        ];
+        Table::new(&header, &[3, 4, 5, 6])
+            .sparing(&[5, 4])
+            .show(&rows);
         let runs: Vec<Vec<String>> = status
             .sources
             .iter()
@@ -40,19 +39,16 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
             })
             .chain(status.runs_without_source.iter().map(|last| run("", last)))
             .collect();
-        terminal::table(
-            &[
-                "run",
-                "cluster",
-                "payload",
-                "state",
-                "started (UTC)",
-                "loaded",
-                "quarantined",
-            ],
-            &[0, 5, 6],
-            &runs,
-        );
+        let header = [
+            "run",
+            "cluster",
+            "payload",
+            "state",
+            "started (UTC)",
+            "loaded",
+            "quarantined",
+        ];
+        Table::new(&header, &[0, 5, 6]).sparing(&[1]).show(&runs);
     }
     let Some(first) = status.attention.first() else {
         return Ok(());

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{DatabaseError, sql_state};
 use super::schema_name::SchemaName;
-use super::{migration_lock, replaceables, set_aside};
+use super::{migration_lock, replaceables, rights, set_aside};
 use crate::diagnostics::failpoint::{self, Failpoint};
 
 pub(super) const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
@@ -49,6 +49,7 @@ pub(super) async fn bring_up_to_date(
         return Ok(MigrationCounts::default());
     }
 
+    rights::check(connection, schema).await?;
     migration_lock::take(connection, schema).await?;
     create_schema(connection, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);

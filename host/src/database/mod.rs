@@ -12,6 +12,7 @@ mod migrate;
 mod migration_lock;
 mod probe;
 mod replaceables;
+mod rights;
 mod schema_name;
 mod session;
 mod set_aside;
@@ -19,6 +20,7 @@ pub mod waiting;
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,9 @@ pub use self::local::{server_programs, start_local, start_throwaway, stop_local}
 pub use self::migrate::MigrationCounts;
 pub use self::probe::probe;
 pub use self::schema_name::{SchemaName, SchemaNameError};
+
+/// The target under which log lines have what a server says beside its answers.
+pub const NOTICES: &str = "sqlx::postgres::notice";
 
 /// How long a server may take to answer.
 const CONNECT_SECONDS_MAX: u64 = 15;
@@ -239,6 +244,8 @@ fn data_directory(
 struct Server {
     options: PgConnectOptions,
     location: String,
+    /// The files of certificates and keys that connecting reads.
+    certificates: Vec<(String, PathBuf)>,
     /// Nothing can stand between us and a server of our own.
     is_local: bool,
 }
@@ -299,16 +306,17 @@ impl Server {
     }
 
     fn of(target: &Target) -> Result<Server, DatabaseError> {
-        let (options, location) = match &target.url {
+        let (options, location, certificates) = match &target.url {
             Some(url) => {
                 let address = Address::of(url)?;
-                (address.options, address.location)
+                (address.options, address.location, address.certificates)
             }
             None => {
                 let server = start_local(&target.data_directory)?;
                 (
                     local::options(&server),
                     format!("the local Postgres in `{}`", server.directory.display()),
+                    Vec::new(),
                 )
             }
         };
@@ -319,6 +327,7 @@ impl Server {
                 .application_name("gristmill")
                 .extra_float_digits(None),
             location,
+            certificates,
             is_local: target.url.is_none(),
         })
     }
@@ -327,10 +336,7 @@ impl Server {
         let connection = self
             .in_time(self.options.connect())
             .await?
-            .map_err(|source| DatabaseError::Connect {
-                location: self.location.clone(),
-                source: SqlError(source),
-            })?;
+            .map_err(|source| self.not_connected(source))?;
         match connection.server_version_num() {
             Some(number) if number / 10_000 < local::VERSION_MIN => {
                 Err(DatabaseError::ServerTooOld {
@@ -340,6 +346,25 @@ impl Server {
             }
             _ => Ok(connection),
         }
+    }
+
+    /// A certificate that cannot be read looks like a server that cannot be reached.
+    fn not_connected(&self, source: sqlx::Error) -> DatabaseError {
+        let location = self.location.clone();
+        let source = SqlError(source);
+        if source.state().is_none() {
+            for (key, path) in &self.certificates {
+                if let Err(source) = File::open(path) {
+                    return DatabaseError::Certificate {
+                        location,
+                        key: key.clone(),
+                        path: path.clone(),
+                        source,
+                    };
+                }
+            }
+        }
+        DatabaseError::Connect { location, source }
     }
 
     async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, DatabaseError> {

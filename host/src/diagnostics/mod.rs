@@ -5,6 +5,7 @@ pub mod counters;
 pub mod days;
 pub mod failpoint;
 pub mod failure;
+pub mod file_kind;
 pub mod hindrance;
 pub mod log_line;
 pub mod printable;

@@ -13,7 +13,9 @@ pub mod inbox;
 mod manifest;
 mod opened;
 mod pack;
+mod strange;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,6 +32,10 @@ use crate::diagnostics::hindrance;
 
 /// The member that says what the others are.
 const MANIFEST: &str = "manifest.json";
+
+/// What to do about a payload that is broken.
+const NEW_UPLOAD: &str =
+    "nothing of it was published; ask the operator of the cluster for a new upload";
 
 /// Bytes of a manifest; real ones have some thousands.
 const MANIFEST_BYTES_MAX: u64 = 10 << 20;
@@ -48,6 +54,8 @@ enum Form {
         file: OpenFile,
         /// The SHA-256 of the bytes that the manifest was read from.
         digest: String,
+        /// The bytes of each file.
+        sizes: BTreeMap<String, u64>,
     },
     Directory(Folder),
     /// One report without a manifest.
@@ -68,9 +76,13 @@ impl Payload {
                 hindrance @ Some(_) => {
                     Failure::hindered(hindrance, format!("cannot read payload `{shown}`"))
                 }
+                None if hindrance::is_of_rights(&error) => {
+                    Failure::environment(format!("cannot read payload `{shown}`"))
+                        .hint(hindrance::rights_hint())
+                }
                 None => Failure::definition(format!("cannot read payload `{shown}`")),
             };
-            failure.because(error)
+            failure.because(error).at(shown.to_string())
         };
         let neither =
             || Failure::definition(format!("payload `{shown}` is neither a file nor a folder"));
@@ -116,17 +128,34 @@ impl Payload {
     /// # Errors
     /// As `open`.
     pub fn of_tarball(path: &Path, file: OpenFile) -> Result<Self> {
-        let (text, digest) = archive::manifest(&file).map_err(|broken| refuse(path, broken))?;
+        let (text, read) = archive::manifest(&file).map_err(|broken| {
+            let hint = match &broken {
+                archive::TarballFault::Unreadable(_) => strange::hint(path, &file),
+                _ => None,
+            };
+            let refused = refuse(path, broken);
+            match hint {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            }
+        })?;
         Ok(Self {
             path: path.to_path_buf(),
             manifest: parse_manifest(path, &text)?,
-            form: Form::Tarball { file, digest },
+            form: Form::Tarball {
+                file,
+                digest: read.digest,
+                sizes: read.sizes,
+            },
         })
     }
 
     fn of_folder(path: &Path, directory: File) -> Result<Self> {
         let refused = |broken| refuse(path, broken);
-        let mut folder = Folder::open(directory).map_err(refused)?;
+        let mut folder = Folder::open(directory).map_err(|broken| match broken {
+            archive::TarballFault::NoManifest => strange::folder(path),
+            broken => refused(broken),
+        })?;
         let manifest = parse_manifest(path, &folder.manifest)?;
         folder.note(&manifest.files).map_err(refused)?;
         Ok(Self {
@@ -144,6 +173,19 @@ impl Payload {
         }
     }
 
+    /// The bytes of those reports that are wanted and are here.
+    pub fn bytes_of(&self, wanted: &dyn Fn(&str) -> bool) -> u64 {
+        let reports = self.manifest.files.iter();
+        let reports = reports.filter(|name| wanted(name));
+        reports
+            .filter_map(|name| match &self.form {
+                Form::Tarball { sizes, .. } => sizes.get(name).copied(),
+                Form::Directory(folder) => folder.bytes_of(name),
+                Form::SingleFile(file) => u64::try_from(file.look().bytes).ok(),
+            })
+            .sum()
+    }
+
     /// Hands every report that the manifest lists and that is here to `each`, in
     /// the order in which they stand, as a name and its bytes.
     ///
@@ -155,7 +197,7 @@ impl Payload {
     ) -> Result<()> {
         let refused = |broken| refuse(&self.path, broken);
         match &self.form {
-            Form::Tarball { file, digest } => {
+            Form::Tarball { file, digest, .. } => {
                 let read = archive::for_each_file(file, &mut |name, reader| {
                     if self.manifest.files.iter().any(|listed| listed == name) {
                         each(name, reader)
@@ -172,7 +214,7 @@ impl Payload {
                         )
                     }
                 });
-                match read.map_err(refused)? == *digest {
+                match read.map_err(refused)?.digest == *digest {
                     true => Ok(()),
                     false => Err(self.changed()),
                 }
@@ -252,8 +294,23 @@ fn refuse(path: &Path, broken: archive::TarballFault) -> Failure {
             format!("cannot read payload `{}`", path.display()),
         )
         .because(other),
+        TarballFault::Hindered(error) => unreadable(path, &error).because(error),
+        TarballFault::Member(name, error) if hindrance::is_of_rights(&error) => {
+            let failure = unreadable(path, &error);
+            failure.because(TarballFault::Member(name, error))
+        }
         other => Failure::run(format!("payload `{}` is refused", path.display()))
             .because(other)
-            .hint("nothing of it was published; ask the operator of the cluster for a new upload"),
+            .hint(NEW_UPLOAD),
+    }
+    .at(path.display().to_string())
+}
+
+/// A payload that the system does not let us read, which says nothing about it.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::environment(format!("cannot read payload `{}`", path.display()));
+    match hindrance::is_of_rights(error) {
+        true => failure.hint(hindrance::rights_hint()),
+        false => failure,
     }
 }

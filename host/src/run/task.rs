@@ -10,6 +10,7 @@ use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
 use crate::payload::Manifest;
 use crate::run::ingestion::Ingestion;
+use crate::terminal::Live;
 
 /// A kind of run: the steps in which runs differ.
 pub(super) trait Task {
@@ -103,6 +104,8 @@ pub(super) struct OpenUpload<'a> {
     pub(super) upload: Upload,
     pub(super) run_id: i64,
     pub(super) months: LoadableMonths,
+    /// The name of the input for people.
+    pub(super) name: String,
 }
 
 impl OpenUpload<'_> {
@@ -152,7 +155,7 @@ pub(super) fn run<T: Task>(
     let record = run_record::open(ingestion.database, ingestion.plan, &name)?;
     let run_id = record.id;
     let mut manifest_id = task.manifest_id(&input);
-    match recorded(ingestion, task, input, run_id, &mut manifest_id) {
+    match recorded(ingestion, task, input, &name, run_id, &mut manifest_id) {
         Ok(End::Counted(outcome)) => {
             record.closed();
             Ok((run_id, outcome))
@@ -173,6 +176,7 @@ fn recorded<T: Task>(
     ingestion: Ingestion<'_>,
     task: &mut T,
     input: T::Input,
+    name: &str,
     run_id: i64,
     manifest_id: &mut Option<i32>,
 ) -> Result<End<T::Outcome>> {
@@ -195,6 +199,7 @@ fn recorded<T: Task>(
         upload,
         run_id,
         months,
+        name: name.to_string(),
     };
     let result = load(task, &mut work, &mut open);
     let result = task.end(&mut work, &mut open, result);
@@ -216,5 +221,6 @@ fn load<T: Task>(
 ) -> Result<End<T::Outcome>> {
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
+    let _live = Live::publishing(&open.name, open.ingestion.turn);
     task.complete(work, open, &files)
 }
