@@ -15,6 +15,8 @@
 -- end_date     date  the last UTC day, inclusive, of the same month
 -- source_uuid  uuid  the source
 --
+-- Says what it is at, as clients are told whatever they want to hear (`INFO`).
+--
 -- Returns how many rows the daily summary gained and lost. Days that nobody holds,
 -- or whose staged rows are no longer kept, stay as they are in every table.
 
@@ -47,6 +49,7 @@ BEGIN
     -- Says so when the source is not registered.
     period := ensure_report_period(source, start_date);
 
+    RAISE INFO 'gristmill: summarizing the rows of % to %', start_date, end_date;
     SELECT
         populated.rows_inserted,
         populated.rows_deleted
@@ -78,6 +81,7 @@ BEGIN
             AND tag.enabled
     );
 
+    RAISE INFO 'gristmill: summarizing the labels of % to %', start_date, end_date;
     -- Label summaries show keys as they were reported.
     changed_keys := refresh_pod_label_summary(days, period, source, enabled_keys)
         || refresh_volume_label_summary(days, period, source, enabled_keys);
@@ -88,11 +92,13 @@ BEGIN
         PERFORM rename_day(source, day.usage_day) FROM unnest(days) AS day (usage_day);
     END IF;
 
+    RAISE INFO 'gristmill: making the tables of reports of % to %', start_date, end_date;
     PERFORM refresh_ui_summaries(days, source);
     PERFORM refresh_gpu_summary(days, source);
 
     PERFORM refresh_cloud_hint(days, source);
 
+    RAISE INFO 'gristmill: making the values of tags';
     -- Last, because other sources wait from here on.
     PERFORM refresh_tags_values(period, changed_keys, enabled_keys);
 

@@ -194,6 +194,15 @@ fn the_summary_is_shown_on_demand() {
     for words in ["2026-01-10", "Worker unallocated", "app", "1.500"] {
         assert!(ended.stdout.contains(words), "{ended}");
     }
+    let left_out = "left out here: requests, limits and the memory used, which are other columns";
+    assert!(ended.stderr.contains(left_out), "{ended}");
+    let bad = write(folder.path(), "bad.tar.gz", b"?");
+    let ended = run(&database, "pipelines/ocp.toml", &[bad])
+        .calling(folder.path(), "[FOLDER]")
+        .argument("--show-summary")
+        .ends_with(1);
+    let none = "left out here: 1 of 1 payloads, which published no day: [FOLDER]/bad.tar.gz\n";
+    assert!(ended.stderr.contains(none), "{ended}");
 }
 
 /// However much was loaded: all of it is in the sum, and a command shows the rows.

@@ -72,7 +72,7 @@ fn the_row_that_breaks_a_stage_is_quarantined_and_the_rest_is_loaded() {
         let scene = Scene::with_pipeline(&clumsy(how, ""));
         scene
             .load(&later(&with_bad(120, &[71])))
-            .stderr_is("warning: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine");
+            .stderr_is("warning: bad.tar.gz: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine");
         check_quarantine(
             &scene.database,
             &[&format!(
@@ -296,9 +296,9 @@ fn what_a_stage_logs_is_bounded_over_its_workers() {
         .replace("memory = \"16 MiB\"", "memory = \"16 MiB\", log-lines = 2");
     let scene = Scene::with_pipeline(&talks);
     scene.load(&later(&of_many_pods())).stderr_is(
-        "warning: stage `clumsy`: I am here, with p0\n\
-        warning: stage `clumsy`: I am here, with bad\n\
-        warning: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
+        "warning: bad.tar.gz: stage `clumsy`: I am here, with p0\n\
+        warning: bad.tar.gz: stage `clumsy`: I am here, with bad\n\
+        warning: bad.tar.gz: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
     );
     contained();
 }

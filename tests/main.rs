@@ -50,12 +50,16 @@ mod equal_rejects;
 mod examples;
 /// Values at the ends of what tables can hold, and beyond.
 mod extremes;
+/// The reasons of failures, for people and for programs.
+mod failures;
 /// The test that `docs/your-first-test.md` writes.
 mod first;
 /// Noise in place of what is read from outside.
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
+/// The examples of `--help`.
+mod help;
 /// The rows that a publish reads when there are months of history.
 mod history;
 /// Stages and components that want the host's memory.
@@ -86,6 +90,8 @@ mod months;
 mod museum;
 /// The projects that `gristmill stage new` makes.
 mod new_stage;
+/// Tables, colours and progress on terminals.
+mod on_a_terminal;
 /// Whose an archive is.
 mod owners;
 /// README and the book, followed from command to command.

@@ -63,7 +63,7 @@ fn breaks_at_each_row(scene: &Scene, words: &str) {
     scene.fails(
         &of_two_reports(),
         &format!(
-            "warning: stage `hostile`: broke at 3 of 3 rows (lines 2 to 4), which go to quarantine\n\
+            "warning: bad.tar.gz: stage `hostile`: broke at 3 of 3 rows (lines 2 to 4), which go to quarantine\n\
             error: 3 of 6 rows were rejected, more than 1 %\n{}{}{}\n\
             hint: the rows are in quarantine under run 2; \
             `rejected-rows` in `[limits]` is the threshold",
@@ -247,7 +247,7 @@ fn what_a_stage_says_cannot_control_the_terminal() {
     let scene = Scene::with_pipeline(&hostile("behaves"));
     scene
         .load(&later(&Report::pods().hours(0..3)))
-        .stderr_is("warning: stage `hostile`:  [2Jnothing to see here");
+        .stderr_is("warning: bad.tar.gz: stage `hostile`:  [2Jnothing to see here");
     contained();
 }
 
@@ -262,8 +262,8 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     }
     let ended = scene.load(&payload.tarball());
     assert_eq!(ended.code, Some(0), "{ended}");
-    let said = "info: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
-    let cut = "warning: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
+    let said = "info: bad.tar.gz: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
+    let cut = "warning: bad.tar.gz: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
     let count = |wanted: &str| {
         let lines = ended.stderr.lines();
         lines.filter(|line| line.starts_with(wanted)).count()
@@ -271,9 +271,31 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     assert!(count(said) > 150 && count(cut) > 0, "{ended}");
     assert_eq!(count(said) + count(cut), 200, "{ended}");
     assert!(!ended.stderr.contains("a detail"), "{ended}");
-    let last = "warning: stage `hostile`: 55 more messages are not shown: \
+    let last = "warning: bad.tar.gz: stage `hostile`: 55 more messages are not shown: \
         `log-lines-of-payload` in `[limits]` is 200\n";
     assert!(ended.stderr.contains(last), "{ended}");
+    contained();
+}
+
+#[test]
+fn what_a_stage_prints_is_in_the_log_with_stage_and_payload() {
+    let scene = Scene::with_pipeline(&hostile("prints"));
+    let loaded = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(loaded.code, Some(0), "{loaded}");
+    for line in [
+        "info: bad.tar.gz: stage `hostile`: hello of 3 rows\n\
+        info: bad.tar.gz: stage `hostile`: and this\n",
+        "warning: bad.tar.gz: stage `hostile`: something\n\
+        warning: bad.tar.gz: stage `hostile`: is odd\n",
+    ] {
+        assert!(loaded.stderr.contains(line), "{line}\n{loaded}");
+    }
+    let scene = Scene::with_pipeline(&hostile("prints-without-end"));
+    let ended = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let cut = "warning: bad.tar.gz: stage `hostile`: more than 100 messages (`log-lines`)";
+    assert!(ended.stderr.contains(cut), "{ended}");
+    assert!(ended.stderr.lines().count() < 120, "{ended}");
     contained();
 }
 

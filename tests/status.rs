@@ -84,7 +84,10 @@ fn missing_hours_are_named() {
     load(&database, &hours(1, &seen), 0);
     let message = "cluster `test-cluster`: 29 hours are missing: \
         2026-01-11 (04–06, 09), 2026-01-12 (00–23), 2026-01-13 (02)";
-    let ended = status(&database, &["--json"], 1).stderr_is(&format!("error: {message}"));
+    let ended = status(&database, &["--json"], 1);
+    let failure: Value = serde_json::from_str(&ended.stderr).expect("one object");
+    assert_eq!(failure["message"], message);
+    status(&database, &[], 1).stderr_is(&format!("error: {message}"));
     let shown = ended.json();
     assert_eq!(
         shown["sources"][0]["gaps"][0],

@@ -22,20 +22,27 @@ use tokio::runtime::{Builder, Runtime};
 fn main() -> ExitCode {
     terminal::show_panics();
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    if let Some((command, arguments)) = arguments.split_first()
+    if let Some((command, rest)) = arguments.split_first()
         && command == COMPILE_COMMAND
     {
-        return compile(arguments);
+        return compile(rest);
     }
-    terminal::show_log();
+    terminal::show_log(database::NOTICES);
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    if options.any(|argument| argument == "--json") {
+        terminal::speak_json();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return terminal::refusal(&refusal, &without_passwords),
     };
+    if cli.wide {
+        terminal::show_wide();
+    }
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            terminal::failure(&failure);
+            terminal::last_word(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -42,14 +42,14 @@ use crate::cli::{ConnectionsArguments, CreationArguments, DatabaseArguments, Pip
 use crate::database::{
     self, Connections, Database, DatabaseError, DatabaseUrl, SchemaAccess, SchemaName, Target,
 };
-use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::failure::{Exit, Failure, Result};
+use crate::diagnostics::problem::{Problem, Sources};
 use crate::ingest;
 use crate::pipeline::definition;
 use crate::pipeline::lock as lock_file;
 use crate::pipeline::plan::{self, AggregationEngine, Plan, Surroundings};
 use crate::run::workers;
 use crate::stage::{Compiler, Engine};
-use crate::terminal;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
@@ -89,22 +89,22 @@ fn plan_with(
         .map_err(|problems| refuse(&loaded.sources, &problems, &shown.to_string()))
 }
 
-fn refuse(
-    sources: &crate::diagnostics::problem::Sources,
-    problems: &[crate::diagnostics::problem::Problem],
-    pipeline: &str,
-) -> Failure {
-    terminal::problems(sources, problems);
+fn refuse(sources: &Sources, problems: &[Problem], pipeline: &str) -> Failure {
     let count = match problems.len() {
         1 => "a problem".to_string(),
         count => format!("{count} problems"),
     };
-    let message = format!("pipeline `{pipeline}` has {count}");
-    if problems.iter().all(|problem| problem.environment) {
-        Failure::environment(message)
-    } else {
-        Failure::definition(message)
+    let parts = problems.iter();
+    let parts = parts.map(|problem| Failure::of_problem(sources, problem).at(pipeline));
+    let mut failure = Failure::of_several(
+        format!("pipeline `{pipeline}` has {count}"),
+        parts.collect(),
+    );
+    // A definition that is wrong is to be mended first.
+    if !problems.iter().all(|problem| problem.environment) {
+        failure.exit = Exit::Definition;
     }
+    failure
 }
 
 /// The engine, with its cache in the user's cache folder.
@@ -260,5 +260,6 @@ fn unreachable_database(error: &DatabaseError) -> Failure {
         source = cause.source();
     }
     failure.hint = error.hint();
+    failure.place = error.place();
     failure
 }

@@ -14,7 +14,7 @@ use crate::ledger::quarantine::{self, Filter, QuarantinedRow};
 use crate::ledger::source;
 use crate::pipeline::plan::Plan;
 use crate::run::{Ingestion, LakeFolds, QuarantineReplay, ReplayedRows, archives_of};
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// The database cannot be reached, there is no such row, or a payload failed.
@@ -122,13 +122,12 @@ fn list(rows: &[QuarantinedRow], json: bool) {
             ]
         })
         .collect();
-    terminal::table(
-        &[
-            "row", "state", "run", "file", "line", "stage", "code", "column", "message",
-        ],
-        &[0, 2, 4],
-        &lines,
-    );
+    let header = [
+        "row", "state", "run", "file", "line", "stage", "code", "column", "message",
+    ];
+    Table::new(&header, &[0, 2, 4])
+        .sparing(&[2, 1, 5, 7, 3])
+        .show(&lines);
 }
 
 fn show(row: &QuarantinedRow) {
@@ -241,6 +240,7 @@ fn replay(
             workers,
             lake: lake.as_ref(),
             capture: None,
+            turn: None,
         },
     };
     let source_uuid = source_uuid(source, &database)?;
@@ -255,18 +255,11 @@ fn replay(
         tell(&replayed);
     }
     let count = replayed.len();
-    match (failures.pop(), failures.is_empty()) {
-        (None, _) => Ok(()),
-        (Some(failure), true) if count == 1 => Err(failure),
-        (Some(last), _) => {
-            failures.push(last);
-            failures.iter().for_each(terminal::failure);
-            Err(Failure::run(format!(
-                "{} of {count} payloads failed",
-                failures.len()
-            )))
-        }
+    if failures.is_empty() || count == 1 {
+        return failures.pop().map_or(Ok(()), Err);
     }
+    let message = format!("{} of {count} payloads failed", failures.len());
+    Err(Failure::of_several(message, failures))
 }
 
 fn tell(replayed: &[ReplayedRows]) {

@@ -36,6 +36,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             workers,
             lake: lake.as_ref(),
             capture: None,
+            turn: None,
         },
     };
     let (result, failure) = replay.days(days)?;

@@ -9,7 +9,7 @@ use crate::diagnostics::failure::Result;
 use crate::ledger::{removal, source};
 use crate::payload::cluster_name;
 use crate::pipeline::definition::EngineName;
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// A name is too long, the database cannot be reached, or it refuses the change.
@@ -34,11 +34,12 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                     ]
                 })
                 .collect();
-            terminal::table(
+            Table::new(
                 &["alias", "cluster", "uuid", "registered (UTC)", "engine"],
                 &[],
-                &rows,
-            );
+            )
+            .sparing(&[4, 3, 2])
+            .show(&rows);
         }
         SourcesCommand::Add {
             cluster_id,

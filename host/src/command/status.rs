@@ -11,7 +11,7 @@ use crate::ledger::status::{
     self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary, Status,
 };
 use crate::pipeline::plan::AggregationEngine;
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// A source needs attention, or the database cannot be reached.
@@ -22,19 +22,18 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
         terminal::json(&status);
     } else {
         let rows: Vec<Vec<String>> = status.sources.iter().map(source).collect();
-        terminal::table(
-            &[
-                "cluster",
-                "last payload (UTC)",
-                "days",
-                "hours missing",
-                "waiting",
-                "generations",
-                "in quarantine",
-            ],
-            &[3, 4, 5, 6],
-            &rows,
-        );
+        let header = [
+            "cluster",
+            "last payload (UTC)",
+            "days",
+            "hours missing",
+            "waiting",
+            "generations",
+            "in quarantine",
+        ];
+        Table::new(&header, &[3, 4, 5, 6])
+            .sparing(&[5, 4])
+            .show(&rows);
         // Most sites have one pipeline.
         if status.sources.iter().any(|source| source.made.len() > 1) {
             let made: Vec<Vec<String>> = status.sources.iter().flat_map(makers).collect();
@@ -127,7 +126,7 @@ fn show_runs(status: &Status) {
     let numbers: Vec<usize> = std::iter::once(0)
         .chain(names.len() - 2..names.len())
         .collect();
-    terminal::table(&names, &numbers, &rows);
+    Table::new(&names, &numbers).sparing(&[1]).show(&rows);
 }
 
 /// Whether one of them is not Postgres.

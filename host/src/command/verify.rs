@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{engine, open_target, open_target_to_load, plan_with, target};
 use crate::cli::VerifyArguments;
-use crate::database::{CONNECTIONS_MIN, Database, SchemaName, Target};
+use crate::database::{CONNECTIONS_MIN, Database, SchemaAccess, SchemaName, Target};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::scratch::{Removal, Scratch};
@@ -56,6 +56,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
             workers: 1,
             lake: None,
             capture: None,
+            turn: None,
         },
     };
     let payloads = site.replayables(days, "verified")?;

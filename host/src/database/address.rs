@@ -5,8 +5,10 @@
 //! them, which repeats no part of a text that might be read in two ways.
 
 use std::convert::Infallible;
+use std::env;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::{
@@ -167,6 +169,31 @@ pub(super) struct Address {
     pub(super) target_session: TargetSession,
     /// The database for messages.
     pub(super) location: String,
+    /// The files of certificates and keys that it names, and the word for each.
+    pub(super) certificates: Vec<(String, PathBuf)>,
+}
+
+/// The parameters that name a file of certificates or a key, and the variables that stand
+/// for them.
+const CERTIFICATES: [(&str, &[&str]); 3] = [
+    ("PGSSLROOTCERT", &["sslrootcert", "ssl-root-cert", "ssl-ca"]),
+    ("PGSSLCERT", &["sslcert", "ssl-cert"]),
+    ("PGSSLKEY", &["sslkey", "ssl-key"]),
+];
+
+/// As the library takes them: a parameter goes before a variable.
+fn certificates(rest: &str) -> Vec<(String, PathBuf)> {
+    let named = |(variable, keys): (&str, &[&str])| {
+        let parameter = parameters(rest)
+            .filter(|(key, _)| keys.contains(key))
+            .last()
+            .map(|(key, value)| (key, percent_decode_str(value).decode_utf8_lossy()));
+        match parameter {
+            Some((key, value)) => Some((key.to_owned(), PathBuf::from(&*value))),
+            None => Some((variable.to_owned(), PathBuf::from(env::var_os(variable)?))),
+        }
+    };
+    CERTIFICATES.into_iter().filter_map(named).collect()
 }
 
 impl Address {
@@ -231,6 +258,7 @@ impl Address {
         match library.parse::<PgConnectOptions>() {
             Ok(options) => Ok(Address {
                 location: location(&options),
+                certificates: certificates(rest),
                 options,
                 target_session,
             }),

@@ -6,6 +6,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use gristmill_local_postgres as launcher;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
@@ -34,6 +36,13 @@ pub enum DatabaseError {
     InvalidVariable { name: String, expected: String },
     /// The server did not let us in.
     Connect { location: String, source: SqlError },
+    /// A file of certificates or a key that connecting takes.
+    Certificate {
+        location: String,
+        key: String,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The server did not answer in time.
     ConnectTimeout { location: String, seconds: u64 },
     /// The server is older than the oldest that we support.
@@ -131,6 +140,28 @@ impl DatabaseError {
         }
     }
 
+    /// Where to look: the database, or a file.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            DatabaseError::Certificate { path, .. } => Some(path.display().to_string()),
+            DatabaseError::Connect { location, .. }
+            | DatabaseError::ConnectTimeout { location, .. }
+            | DatabaseError::ServerTooOld { location, .. }
+            | DatabaseError::ReadOnly { location }
+            | DatabaseError::Session { location, .. }
+            | DatabaseError::SessionRefused { location, .. }
+            | DatabaseError::NoConnectionLeft { location, .. } => Some(location.replace('`', "")),
+            DatabaseError::MigrationWaited { schema, .. }
+            | DatabaseError::MigrationRefused { schema, .. } => Some(format!("schema {schema}")),
+            DatabaseError::SqlFile { file, line, .. } => Some(match line {
+                Some(line) => format!("{file}:{line}"),
+                None => file.clone(),
+            }),
+            DatabaseError::InvalidUrl { .. } => Some("--database-url".to_owned()),
+            DatabaseError::Statement { .. } | DatabaseError::Local(_) => None,
+        }
+    }
+
     /// The next step for the reader, if we know one.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -141,6 +172,9 @@ impl DatabaseError {
                 "gristmill reads the variables of `psql` for what the database URL leaves open; mend it or unset it".to_owned()
             }
             DatabaseError::Connect { source, .. } => return connect_hint(source),
+            DatabaseError::Certificate { key, .. } => {
+                format!("`{key}` names a file of this machine, which the user must be able to read")
+            }
             DatabaseError::ConnectTimeout { .. } => {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
             }
@@ -191,6 +225,18 @@ impl fmt::Display for DatabaseError {
             }
             DatabaseError::Connect { location, .. } => {
                 write!(formatter, "could not connect to {location}")
+            }
+            DatabaseError::Certificate {
+                location,
+                key,
+                path,
+                ..
+            } => {
+                let shown = path.display();
+                write!(
+                    formatter,
+                    "cannot read `{shown}`, the `{key}` of {location}"
+                )
             }
             DatabaseError::ConnectTimeout { location, seconds } => {
                 write!(formatter, "{location} did not answer within {seconds} s")
@@ -262,6 +308,7 @@ impl Error for DatabaseError {
             | DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => Some(source),
+            DatabaseError::Certificate { source, .. } => Some(source),
             // Its own words are this layer's.
             DatabaseError::Local(error) => error.source(),
             _ => None,

@@ -14,7 +14,7 @@ use super::history::{self, AppliedMigrations, MIGRATIONS_TABLE};
 use super::migration_progress::Progress;
 use super::schema_access;
 use super::schema_name::SchemaName;
-use super::{Target, migration_lock, occupied, replaceables};
+use super::{Target, migration_lock, occupied, replaceables, rights};
 use crate::diagnostics::failpoint::{self, Failpoint};
 
 /// What was done to bring a schema up to date.
@@ -67,6 +67,7 @@ pub(super) async fn bring_up_to_date(
         return Ok(MigrationCounts::default());
     }
 
+    rights::check(connection, schema).await?;
     migration_lock::take(connection, schema).await?;
     let mut together = begin(connection).await?;
     create_schema(&mut together, schema).await?;

@@ -16,6 +16,7 @@ mod migration_progress;
 mod occupied;
 mod probe;
 mod replaceables;
+mod rights;
 mod schema_access;
 mod schema_name;
 mod session;
@@ -26,6 +27,7 @@ pub mod waiting;
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,9 @@ pub use self::probe::probe;
 pub use self::schema_access::SchemaAccess;
 pub use self::schema_name::{SchemaName, SchemaNameError};
 pub use self::tenants::{Tenant, TenantCondition, tenants};
+
+/// The target under which log lines have what a server says beside its answers.
+pub const NOTICES: &str = "sqlx::postgres::notice";
 
 /// How long a server may take to answer.
 const CONNECT_SECONDS_MAX: u64 = 15;
@@ -287,6 +292,8 @@ struct Server {
     options: PgConnectOptions,
     location: String,
     target_session: TargetSession,
+    /// The files of certificates and keys that connecting reads.
+    certificates: Vec<(String, PathBuf)>,
     /// Nothing can stand between us and a server of our own.
     is_local: bool,
 }
@@ -347,10 +354,15 @@ impl Server {
     }
 
     fn of(target: &Target) -> Result<Server, DatabaseError> {
-        let (options, location, target_session) = match &target.url {
+        let (options, location, target_session, certificates) = match &target.url {
             Some(url) => {
                 let address = Address::of(url)?;
-                (address.options, address.location, address.target_session)
+                (
+                    address.options,
+                    address.location,
+                    address.target_session,
+                    address.certificates,
+                )
             }
             None => {
                 let server = start_local(&target.data_directory)?;
@@ -358,6 +370,7 @@ impl Server {
                     local::options(&server),
                     format!("the local Postgres in `{}`", server.directory.display()),
                     TargetSession::Any,
+                    Vec::new(),
                 )
             }
         };
@@ -369,6 +382,7 @@ impl Server {
                 .extra_float_digits(None),
             location,
             target_session,
+            certificates,
             is_local: target.url.is_none(),
         })
     }
@@ -377,10 +391,7 @@ impl Server {
         let mut connection = self
             .in_time(self.options.connect())
             .await?
-            .map_err(|source| DatabaseError::Connect {
-                location: self.location.clone(),
-                source: SqlError(source),
-            })?;
+            .map_err(|source| self.not_connected(source))?;
         match connection.server_version_num() {
             Some(number) if number / 10_000 < local::VERSION_MIN => {
                 Err(DatabaseError::ServerTooOld {
@@ -394,6 +405,25 @@ impl Server {
                 Ok(connection)
             }
         }
+    }
+
+    /// A certificate that cannot be read looks like a server that cannot be reached.
+    fn not_connected(&self, source: sqlx::Error) -> DatabaseError {
+        let location = self.location.clone();
+        let source = SqlError(source);
+        if source.state().is_none() {
+            for (key, path) in &self.certificates {
+                if let Err(source) = File::open(path) {
+                    return DatabaseError::Certificate {
+                        location,
+                        key: key.clone(),
+                        path: path.clone(),
+                        source,
+                    };
+                }
+            }
+        }
+        DatabaseError::Connect { location, source }
     }
 
     async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, DatabaseError> {

@@ -39,7 +39,15 @@ pub struct TagChange {
     /// Were so before.
     pub unchanged: Vec<String>,
     /// The changed ones that no payload has shown yet.
-    pub unseen: Vec<String>,
+    pub unseen: Vec<UnseenKey>,
+}
+
+/// A key that no payload has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnseenKey {
+    pub key: String,
+    /// The known one that it may have been meant to be.
+    pub near: Option<String>,
 }
 
 /// Every key, in order.
@@ -70,7 +78,11 @@ pub fn enable(database: &Database, keys: &[String]) -> Result<TagChange> {
                 Some(_) => change.changed.push(key.clone()),
                 None => {
                     change.changed.push(key.clone());
-                    change.unseen.push(key.clone());
+                    let known = tags.iter().map(|tag| tag.key.as_str());
+                    change.unseen.push(UnseenKey {
+                        key: key.clone(),
+                        near: nearest(key, known).map(str::to_string),
+                    });
                 }
             }
         }

@@ -51,6 +51,11 @@ impl Folder {
         Ok(())
     }
 
+    /// The bytes of a file that was there when the folder was opened.
+    pub(super) fn bytes_of(&self, name: &str) -> Option<u64> {
+        u64::try_from(self.members.get(name)?.bytes).ok()
+    }
+
     /// Hands a file to `read` as it was when the folder was opened; `None` for one
     /// that was not there.
     pub(super) fn member<T>(

@@ -14,6 +14,7 @@ mod loose;
 mod manifest;
 mod opened;
 mod pack;
+mod strange;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -34,6 +35,10 @@ use crate::diagnostics::hindrance;
 /// The member that says what the others are.
 const MANIFEST: &str = "manifest.json";
 
+/// What to do about a payload that is broken.
+const NEW_UPLOAD: &str =
+    "nothing of it was published; ask the operator of the cluster for a new upload";
+
 /// Bytes of a manifest; real ones have some thousands.
 const MANIFEST_BYTES_MAX: u64 = 10 << 20;
 
@@ -51,6 +56,8 @@ enum Form {
         file: OpenFile,
         /// The SHA-256 of the bytes that the manifest was read from.
         digest: String,
+        /// The bytes of each file.
+        sizes: BTreeMap<String, u64>,
     },
     Directory(Folder),
     /// Reports without a manifest, by the names that they have in ours.
@@ -91,11 +98,25 @@ impl Payload {
     /// # Errors
     /// As `open`.
     pub fn of_tarball(path: &Path, file: OpenFile) -> Result<Self> {
-        let (text, digest) = archive::manifest(&file).map_err(|broken| refuse(path, broken))?;
+        let (text, read) = archive::manifest(&file).map_err(|broken| {
+            let hint = match &broken {
+                archive::TarballFault::Unreadable(_) => strange::hint(path, &file),
+                _ => None,
+            };
+            let refused = refuse(path, broken);
+            match hint {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            }
+        })?;
         Ok(Self {
             path: path.to_path_buf(),
             manifest: parse_manifest(path, &text)?,
-            form: Form::Tarball { file, digest },
+            form: Form::Tarball {
+                file,
+                digest: read.digest,
+                sizes: read.sizes,
+            },
         })
     }
 
@@ -105,7 +126,7 @@ impl Payload {
             Ok(folder) => folder,
             Err(directory) => {
                 let loose = loose::of_folder(path, &directory, cluster_id);
-                return loose.unwrap_or_else(|| Err(refused(archive::TarballFault::NoManifest)));
+                return loose.unwrap_or_else(|| Err(strange::folder(path)));
             }
         };
         let manifest = parse_manifest(path, &folder.manifest)?;
@@ -125,6 +146,19 @@ impl Payload {
         }
     }
 
+    /// The bytes of those reports that are wanted and are here.
+    pub fn bytes_of(&self, wanted: &dyn Fn(&str) -> bool) -> u64 {
+        let reports = self.manifest.files.iter();
+        let reports = reports.filter(|name| wanted(name));
+        reports
+            .filter_map(|name| match &self.form {
+                Form::Tarball { sizes, .. } => sizes.get(name).copied(),
+                Form::Directory(folder) => folder.bytes_of(name),
+                Form::SingleFile(file) => u64::try_from(file.look().bytes).ok(),
+            })
+            .sum()
+    }
+
     /// Hands every report that the manifest lists and that is here to `each`, in
     /// the order in which they stand, as a name and its bytes.
     ///
@@ -136,7 +170,7 @@ impl Payload {
     ) -> Result<()> {
         let refused = |broken| refuse(&self.path, broken);
         match &self.form {
-            Form::Tarball { file, digest } => {
+            Form::Tarball { file, digest, .. } => {
                 let read = archive::for_each_file(file, &mut |name, reader| {
                     if self.manifest.files.iter().any(|listed| listed == name) {
                         each(name, reader)
@@ -153,7 +187,7 @@ impl Payload {
                         )
                     }
                 });
-                match read.map_err(refused)? == *digest {
+                match read.map_err(refused)?.digest == *digest {
                     true => Ok(()),
                     false => Err(self.changed()),
                 }
@@ -212,12 +246,16 @@ fn open_file(path: &Path) -> Result<File> {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Failure {
-    let message = format!("cannot read payload `{}`", path.display());
+    let shown = path.display();
+    let message = format!("cannot read payload `{shown}`");
     let failure = match hindrance::of_reading(&error) {
         hindrance @ Some(_) => Failure::hindered(hindrance, message),
+        None if hindrance::is_of_rights(&error) => {
+            Failure::environment(message).hint(hindrance::rights_hint())
+        }
         None => Failure::definition(message),
     };
-    failure.because(error)
+    failure.because(error).at(shown.to_string())
 }
 
 /// The files of a tarball in memory, as names and sizes.
@@ -265,8 +303,14 @@ fn refuse(path: &Path, broken: archive::TarballFault) -> Failure {
             format!("cannot read payload `{}`", path.display()),
         )
         .because(other),
+        TarballFault::Hindered(error) => unreadable(path, &error).because(error),
+        TarballFault::Member(name, error) if hindrance::is_of_rights(&error) => {
+            let failure = unreadable(path, &error);
+            failure.because(TarballFault::Member(name, error))
+        }
         other => Failure::run(format!("payload `{}` is refused", path.display()))
             .because(other)
-            .hint("nothing of it was published; ask the operator of the cluster for a new upload"),
+            .hint(NEW_UPLOAD),
     }
+    .at(path.display().to_string())
 }

@@ -22,7 +22,7 @@ impl Payload {
     /// written.
     pub fn pack(&self, to: &mut dyn Write) -> io::Result<()> {
         match &self.form {
-            Form::Tarball { file, digest } => {
+            Form::Tarball { file, digest, .. } => {
                 let mut bytes = file.reader();
                 io::copy(&mut bytes, to)?;
                 match bytes.digest()? == *digest {

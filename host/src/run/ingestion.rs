@@ -22,7 +22,7 @@ use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
 use crate::pipeline::plan::{Plan, RejectedRowsThreshold};
 use crate::run::lake_folds::LakeFolds;
-use crate::terminal::{self, Live, grouped};
+use crate::terminal::{self, Live, Turn, grouped};
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
 /// has one, and payloads have six reports of which one is large.
@@ -41,6 +41,8 @@ pub struct Ingestion<'a> {
     pub lake: Option<&'a LakeFolds>,
     /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
+    /// Which of the command's payloads is at work, where that is known.
+    pub turn: Option<Turn>,
 }
 
 /// The result of ingesting a payload.
@@ -76,6 +78,8 @@ impl Words {
 /// The part of a payload that is loaded.
 #[derive(Clone, Copy)]
 pub(super) struct Selection<'a> {
+    /// The name of the payload for people.
+    pub(super) name: &'a str,
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
     /// Rows of these hours are left out.
@@ -100,7 +104,7 @@ impl Ingestion<'_> {
         rejects: &Rejects<'_>,
     ) -> Result<IngestOutput> {
         let (log, ingested) = self.attempt(payload, loader, words, wanted, rejects);
-        terminal::log(&log);
+        terminal::log(Some(wanted.name), &log);
         ingested
     }
 
@@ -119,7 +123,8 @@ impl Ingestion<'_> {
             ..Progress::default()
         };
         let here: RefCell<Vec<String>> = RefCell::default();
-        let live = Live::begin(&payload.path.display().to_string(), &progress.counters);
+        let bytes = payload.bytes_of(wanted.file);
+        let live = Live::reading(wanted.name, self.turn, &progress.counters, bytes);
         let files = Ingest {
             plan: self.plan,
             words: &|set| words.of(set),

@@ -340,6 +340,7 @@ impl PayloadTask<'_> {
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {
+            name: &open.name,
             file: &|name| open.upload.is_open(name),
             reused: &ReusedHours::default(),
         };

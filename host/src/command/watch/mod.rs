@@ -198,19 +198,22 @@ impl Watch<'_> {
         if failed == 0 && hindered.len() == 1 {
             return hindered.pop().map_or(Ok(()), Err);
         }
-        hindered.iter().for_each(terminal::failure);
         let shown = self.inbox.failed_folder().display();
-        match (hindered.len(), failed) {
-            (0, 0) => Ok(()),
-            (0, _) => Err(Failure::run(format!("{failed} of {handled} payloads failed"))
-                .hint(format!("they are in `{shown}`, each with its reason"))),
-            (stayed, _) => Err(Failure::environment(format!(
+        let failure = match (hindered.len(), failed) {
+            (0, 0) => return Ok(()),
+            (0, _) => Failure::run(format!("{failed} of {handled} payloads failed"))
+                .hint(format!("they are in `{shown}`, each with its reason")),
+            (stayed, _) => Failure::environment(format!(
                 "{failed} of {handled} payloads failed, and {stayed} could not be run"
             ))
             .hint(format!(
                 "those that failed are in `{shown}`, each with its reason; the others stay in the inbox"
-            ))),
-        }
+            )),
+        };
+        Err(Failure {
+            parts: hindered,
+            ..failure
+        })
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

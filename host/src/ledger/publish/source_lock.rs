@@ -1,6 +1,7 @@
 //! The lock of a source: its holder alone works on the payloads of the source.
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection};
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
@@ -43,16 +44,50 @@ pub(in crate::ledger) async fn take(
     if locked {
         return Ok(());
     }
-    tracing::info!(
-        "waiting for another run at work on cluster `{}`",
-        source.cluster_id
-    );
+    let holder: Option<Holder> = sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_run.select_holder.sql"
+    ))
+    .bind(&uuid)
+    .fetch_optional(&mut *lock)
+    .await
+    .map_err(failed)?;
+    // It may have gone meanwhile: then there is nobody to wait for.
+    if let Some(holder) = holder {
+        tracing::info!("{}", holder.waited_for(source));
+    }
     sqlx::query(include_str!("../../../../sql/gristmill_source.lock.sql"))
         .bind(&uuid)
         .execute(lock)
         .await
         .map(drop)
         .map_err(failed)
+}
+
+/// Who has the lock.
+#[derive(FromRow)]
+struct Holder {
+    process: i32,
+    application_name: String,
+    run_id: Option<i64>,
+    payload: Option<String>,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl Holder {
+    fn waited_for(&self, source: &Source) -> String {
+        let cluster = &source.cluster_id;
+        match (self.run_id, &self.payload, self.started_at) {
+            (Some(run), Some(payload), Some(started_at)) => format!(
+                "waiting for another run at work on cluster `{cluster}`: run {run}, `{payload}`, \
+                 since {} UTC",
+                started_at.format("%Y-%m-%d %H:%M")
+            ),
+            _ => format!(
+                "waiting for session {} (`{}`), which keeps runs out of cluster `{cluster}`",
+                self.process, self.application_name
+            ),
+        }
+    }
 }
 
 /// The failure of a statement in the session that has the lock: when the session has
@@ -97,6 +132,28 @@ mod tests {
             registered_at: chrono::DateTime::UNIX_EPOCH,
             engine: None,
         }
+    }
+
+    #[test]
+    fn who_is_waited_for_is_a_run_only_when_there_is_one() {
+        let mut holder = Holder {
+            process: 42,
+            application_name: "psql".into(),
+            run_id: None,
+            payload: None,
+            started_at: None,
+        };
+        assert_eq!(
+            holder.waited_for(&source()),
+            "waiting for session 42 (`psql`), which keeps runs out of cluster `c`"
+        );
+        (holder.run_id, holder.payload) = (Some(7), Some("p.tar.gz".into()));
+        holder.started_at = Some(DateTime::UNIX_EPOCH);
+        assert_eq!(
+            holder.waited_for(&source()),
+            "waiting for another run at work on cluster `c`: run 7, `p.tar.gz`, \
+            since 1970-01-01 00:00 UTC"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
 mod former;
+mod incomplete;
 mod json_schema;
 mod merge;
 mod quantity;
@@ -495,6 +496,7 @@ pub fn load(path: &Path) -> Result<SourcedDefinition, Box<Unreadable>> {
         .and_then(|()| merge::merged(&sources))
         .and_then(|table| {
             former::refuse(table.get_ref(), path)?;
+            incomplete::refuse(table.get_ref())?;
             Definition::deserialize(toml::de::Deserializer::from(table))
                 .map_err(|error| merge::problem(&error, 0))
         });
