@@ -152,12 +152,16 @@ impl DatabaseError {
             | DatabaseError::SessionRefused { location, .. }
             | DatabaseError::NoConnectionLeft { location, .. } => Some(location.replace('`', "")),
             DatabaseError::MigrationWaited { schema, .. }
-            | DatabaseError::MigrationRefused { schema, .. } => Some(format!("schema {schema}")),
+            | DatabaseError::MigrationRefused { schema, .. }
+            | DatabaseError::NoTenant { schema, .. }
+            | DatabaseError::SchemaOccupied { schema, .. }
+            | DatabaseError::SchemaOutdated { schema } => Some(format!("schema {schema}")),
             DatabaseError::SqlFile { file, line, .. } => Some(match line {
                 Some(line) => format!("{file}:{line}"),
                 None => file.clone(),
             }),
             DatabaseError::InvalidUrl { .. } => Some("--database-url".to_owned()),
+            DatabaseError::InvalidVariable { name, .. } => Some(name.clone()),
             DatabaseError::Statement { .. } | DatabaseError::Local(_) => None,
         }
     }

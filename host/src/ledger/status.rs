@@ -218,7 +218,6 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .fetch_all(pool)
             .await?;
     let mut unknown = warning::unknown_reports(pool).await?;
-    let last_run = runs.first().map(|run| run.run);
     let mut warnings = Vec::new();
     let mut made = makers::made_days(pool).await?;
     let mut failed = failed_runs::failed_runs(pool).await?;

@@ -154,7 +154,7 @@ impl Payload {
             .filter_map(|name| match &self.form {
                 Form::Tarball { sizes, .. } => sizes.get(name).copied(),
                 Form::Directory(folder) => folder.bytes_of(name),
-                Form::SingleFile(file) => u64::try_from(file.look().bytes).ok(),
+                Form::Reports(reports) => u64::try_from(reports.get(name)?.look().bytes).ok(),
             })
             .sum()
     }
@@ -296,6 +296,13 @@ fn refuse(path: &Path, broken: archive::TarballFault) -> Failure {
         }
         _ => None,
     };
+    let not_readable = |error: &io::Error| {
+        let failure = Failure::environment(format!("cannot read payload `{}`", path.display()));
+        match hindrance::is_of_rights(error) {
+            true => failure.hint(hindrance::rights_hint()),
+            false => failure,
+        }
+    };
     match broken {
         TarballFault::Callback(failure) => failure,
         other if hindrance.is_some() => Failure::hindered(
@@ -303,9 +310,9 @@ fn refuse(path: &Path, broken: archive::TarballFault) -> Failure {
             format!("cannot read payload `{}`", path.display()),
         )
         .because(other),
-        TarballFault::Hindered(error) => unreadable(path, &error).because(error),
+        TarballFault::Hindered(error) => not_readable(&error).because(error),
         TarballFault::Member(name, error) if hindrance::is_of_rights(&error) => {
-            let failure = unreadable(path, &error);
+            let failure = not_readable(&error);
             failure.because(TarballFault::Member(name, error))
         }
         other => Failure::run(format!("payload `{}` is refused", path.display()))
