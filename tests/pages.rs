@@ -78,6 +78,13 @@ fn payloads_and_bad_input() {
     follow("docs/payloads-and-bad-input.md", Reader::within(), 2);
 }
 
+/// Its files are those of the repository, in part, and its pipeline can be read.
+#[test]
+fn trino() {
+    // It has no commands: what it shows of pipelines is checked.
+    follow("docs/trino.md", Reader::within(), 0);
+}
+
 /// A page with commands, or files to write, has a test.
 #[test]
 fn every_page_is_followed() {

@@ -7,7 +7,7 @@ use super::DatabaseArguments;
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// Mark failed runs as discarded, so that `status` names them no more; their records stay
-    #[command(after_help = "Example:\n  gristmill runs discard 7 --reason \"a photograph\"")]
+    #[command(after_help = "Example:\n  gristmill runs discard 7 --reason no-report")]
     Discard {
         /// The runs, as `status` numbers them
         #[arg(value_name = "RUN", required = true)]
