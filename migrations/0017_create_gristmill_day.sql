@@ -11,6 +11,8 @@ CREATE TABLE gristmill_day (
     rows bigint NOT NULL,
     published_at timestamptz NOT NULL DEFAULT now(),
     processed_at timestamptz,
+    engines text[],
+    fold_seconds double precision,
     PRIMARY KEY (source_uuid, usage_day)
 );
 
@@ -24,3 +26,7 @@ COMMENT ON COLUMN gristmill_day.rows
     IS 'Staged rows of the day, of all reports; more of them means that another part of the manifest arrived';
 COMMENT ON COLUMN gristmill_day.processed_at
     IS 'When the summary was last made of these rows; null before the first time';
+COMMENT ON COLUMN gristmill_day.engines
+    IS 'What folded the hours of which the summary was last made: postgres, embedded, trino, or several of them';
+COMMENT ON COLUMN gristmill_day.fold_seconds
+    IS 'Time of the folds before that, each with all of its days; null when Postgres folded alone, which is part of summarizing';

@@ -35,48 +35,49 @@ WITH rules (number, column_pattern, column_type, beside, looked_up, reason) AS (
     (4, 'directory', NULL, NULL, NULL, 'it is where the archive is, and not what is in it'),
     (5, '%\_at', NULL, NULL, NULL, 'it is when something was done'),
     (6, '%\_datetime', NULL, NULL, NULL, 'it is when something was done'),
+    (7, '%seconds', NULL, NULL, NULL, 'it is how long something took'),
     (
-        7, 'report\_period\_id', NULL, NULL,
+        8, 'report\_period\_id', NULL, NULL,
         'SELECT concat_ws('' '', period.cluster_id, period.report_period_start) '
         'FROM %1$I.reporting_ocpusagereportperiod AS period WHERE period.id = compared.%2$I',
         'an id stands for a month of a cluster'
     ),
     (
-        8, 'cluster\_id', 'uuid', NULL,
+        9, 'cluster\_id', 'uuid', NULL,
         'SELECT cluster.cluster_id FROM %1$I.reporting_ocp_clusters AS cluster WHERE cluster.uuid = compared.%2$I',
         'an id stands for a cluster'
     ),
     (
-        9, 'manifest\_id', NULL, NULL,
+        10, 'manifest\_id', NULL, NULL,
         'SELECT manifest.assembly_id FROM %1$I.reporting_common_costusagereportmanifest AS manifest '
         'WHERE manifest.id = compared.%2$I',
         'an id stands for an upload'
     ),
-    (10, 'generation', NULL, 'manifest_id', NULL, 'the upload says whose row it is'),
+    (11, 'generation', NULL, 'manifest_id', NULL, 'the upload says whose row it is'),
     (
-        11, 'generation', NULL, NULL,
+        12, 'generation', NULL, NULL,
         'SELECT manifest.assembly_id FROM %1$I.gristmill_generation AS generation '
         'JOIN %1$I.reporting_common_costusagereportmanifest AS manifest ON manifest.id = generation.manifest_id '
         'WHERE generation.id = compared.%2$I',
         'an id stands for an upload'
     ),
     (
-        12, 'parent\_id', NULL, NULL,
+        13, 'parent\_id', NULL, NULL,
         'SELECT tag.key FROM %1$I.reporting_enabledtagkeys AS tag WHERE tag.uuid = compared.%2$I',
         'an id stands for a tag'
     ),
     (
-        13, 'child\_id', NULL, NULL,
+        14, 'child\_id', NULL, NULL,
         'SELECT tag.key FROM %1$I.reporting_enabledtagkeys AS tag WHERE tag.uuid = compared.%2$I',
         'an id stands for a tag'
     ),
     (
-        14, '%\_name\_id', NULL, NULL,
+        15, '%\_name\_id', NULL, NULL,
         'SELECT stored.name FROM %1$I.gristmill_name AS stored WHERE stored.id = compared.%2$I',
         'ids of texts are made with a secret of the schema'
     ),
     (
-        15, '%\_labels\_id', NULL, NULL,
+        16, '%\_labels\_id', NULL, NULL,
         'SELECT stored.labels FROM %1$I.gristmill_label_set AS stored WHERE stored.id = compared.%2$I',
         'ids of texts are made with a secret of the schema'
     )

@@ -5,7 +5,7 @@
 -- Reads   reporting_ocpusagelineitem_*_staging            one row per generation, hour and object
 -- Writes  reporting_ocpusagelineitem_daily_summary        one row per contribution
 -- Writes  reporting_ocp_nodes, _projects, _pvcs           one row per cluster and object
--- Writes  gristmill_day, reporting_ocpusagereportperiod   when they were processed
+-- Writes  gristmill_day, reporting_ocpusagereportperiod   when they were processed, and by which engines
 --
 -- start_date        date     the first UTC day, inclusive
 -- end_date          date     the last UTC day, inclusive, of the same month
@@ -77,7 +77,11 @@ BEGIN
             + insert_unallocated_rows(held.usage_day, period, cluster, alias, source);
 
         UPDATE gristmill_day AS day
-        SET processed_at = now()
+        SET
+            processed_at = now(),
+            engines = folded.engines,
+            fold_seconds = folded.fold_seconds
+        FROM engines_of_day(held.usage_day, held.generations) AS folded
         WHERE day.source_uuid = source AND day.usage_day = held.usage_day;
     END LOOP;
 

@@ -46,6 +46,13 @@ const OTHERS: &[&str] = &[
     // Two schemas compared: `comparison`.
     "compared_columns",
     "open_compared_rows",
+    // Scratch schemas: `verify`.
+    "copy_settings",
+    "create_scratch_schema",
+    "drop_scratch_schema",
+    "scratch_lock_key",
+    "scratch_mark",
+    "scratch_schemas",
     // Sources and periods: `cli`, `golden`.
     "ensure_report_period",
     "register_source",

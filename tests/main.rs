@@ -34,6 +34,10 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// Peculiar days, by each engine and by several.
+mod engine_cases;
+/// What decides which engine folds.
+mod engine_choice;
 /// The engines that fold hours into days, beside each other.
 mod engine_parity;
 /// The servers of the engine `trino`, and what is asked of them.
@@ -150,6 +154,8 @@ mod texts;
 mod tidy;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
+/// Another engine measured by Postgres, on a site's own archive.
+mod verify;
 /// Stages that make the host wait, or want its memory, by way of WASI.
 mod wasi;
 /// Payloads that appear in a folder.

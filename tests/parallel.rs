@@ -53,6 +53,7 @@ fn plan(folder: &Path, additions: &str) -> Plan {
         engine: &engine,
         stage_folders: &[stages().to_path_buf()],
         postgres_pipeline: None,
+        asked_engine: None,
         lock: None,
     };
     plan::resolve(&loaded, &surroundings).unwrap_or_else(|_| panic!("a plan"))

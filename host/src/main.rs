@@ -10,7 +10,8 @@ use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
     archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
-    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, watch,
+    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, verify,
+    watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -75,6 +76,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
+        Command::Verify(arguments) => verify::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),

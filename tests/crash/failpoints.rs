@@ -131,12 +131,36 @@ const HEALING: [Failpoint; 9] = [
 
 const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
 
+/// Those that `verify` passes besides, since it makes schemas and loads into them.
+const VERIFYING: [Failpoint; 4] = [
+    ScratchCreated,
+    ScratchPrepared,
+    ScratchLoaded,
+    ScratchDropped,
+];
+
 /// At how many of the times that a command passes a failpoint it is killed, under torture.
 const TIMES_OF_A_STEP: u32 = 10;
 
 /// How long one command is tried under torture, once the first and the last time that
 /// it passes each failpoint are done.
 const TIME_UNDER_TORTURE: Duration = Duration::from_secs(45);
+
+impl Site {
+    /// A run is known to be dead once the server has noticed, which takes a busy machine a
+    /// moment; until then the next one takes it for one at work.
+    #[track_caller]
+    fn server_has_noticed(&self) {
+        wait_until("the server has noticed", || {
+            let sessions = self.database.query_value(
+                "SELECT count(*)
+                FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'gristmill'",
+            );
+            sessions.as_deref() == Some("0")
+        });
+    }
+}
 
 /// A command on a site.
 struct Scene<'s> {
@@ -220,16 +244,7 @@ impl<'s> Scene<'s> {
             Some(code) if time > 1 && code == self.code => {}
             Some(_) => panic!("it was not killed at {failpoint}\n{killed}"),
         }
-        // A run is known to be dead once the server has noticed, which takes a busy
-        // machine a moment; until then the next one takes it for one at work.
-        wait_until("the server has noticed", || {
-            let sessions = site.database.query_value(
-                "SELECT count(*)
-                FROM pg_stat_activity
-                WHERE datname = current_database() AND application_name = 'gristmill'",
-            );
-            sessions.as_deref() == Some("0")
-        });
+        site.server_has_noticed();
         (self.command)(&site).ends_with(self.code);
         let after = format!("a kill at {failpoint}:{time}");
         contents::are_same(&site.database, &expected.database, self.compared, &after);
@@ -240,7 +255,7 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Failpoint]; 15] = [
+    let scenes: [&[Failpoint]; 16] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
@@ -256,6 +271,7 @@ fn every_step_is_one_of_a_scene() {
         &SUMMARIZING,
         &CLEANING,
         &MIGRATING,
+        &VERIFYING,
     ];
     let named: BTreeSet<&str> = scenes
         .iter()
@@ -485,4 +501,42 @@ fn what_is_past_retention() {
 fn a_schema_that_is_brought_up_to_date() {
     let site = Site::with(TestDatabase::empty());
     Scene::new(site, &|site| site.command(&["db", "migrate"])).survives(&[&MIGRATING]);
+}
+
+/// Killed in the schemas that it makes, too: while it migrates them, loads into them and
+/// drops them.
+#[test]
+fn an_engine_that_is_verified() {
+    let site = Site::new();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    let verify = |site: &Site| {
+        site.command(&["verify", "pipelines/ocp.toml", "--engine", "embedded"])
+            .arguments(["--source", CLUSTER, "--from", DAYS[0], "--to", DAYS[1]])
+            .with_stages()
+    };
+    let places = VERIFYING
+        .iter()
+        .flat_map(|failpoint| [(*failpoint, 1), (*failpoint, 2)])
+        .chain([(MigrationApplied, 30), (CopySent, 1), (DaysSummarized, 2)]);
+    for (failpoint, time) in places {
+        let copy = site.copy();
+        let killed = verify(&copy)
+            .env(
+                "GRISTMILL_TEST_KILL_AT",
+                format!("{}:{time}", failpoint.name()),
+            )
+            .ends();
+        assert_eq!(killed.code, None, "{}:{time}\n{killed}", failpoint.name());
+        figure("kills survived", 1);
+        copy.server_has_noticed();
+        verify(&copy).succeeds();
+        let after = format!("a kill at {}:{time}", failpoint.name());
+        let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'gristmill\\_scratch\\_%'";
+        assert_eq!(
+            copy.database.query_value(left).as_deref(),
+            Some("0"),
+            "{after}"
+        );
+        copy.is_like(&site, &after);
+    }
 }

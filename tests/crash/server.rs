@@ -27,7 +27,7 @@ const ROOM_BYTES: &str = "4194304";
 impl Running {
     /// Waits until it has stopped itself.
     #[track_caller]
-    fn has_stopped(self) -> Running {
+    pub(crate) fn has_stopped(self) -> Running {
         let stat = format!("/proc/{}/stat", self.process().as_raw_nonzero());
         wait_until("the program has stopped itself", || {
             let stat = fs::read_to_string(&stat).expect("the process is there");
@@ -37,7 +37,7 @@ impl Running {
         self
     }
 
-    fn goes_on(self) -> Ended {
+    pub(crate) fn goes_on(self) -> Ended {
         self.signal(Signal::CONT);
         self.ends()
     }

@@ -4,6 +4,7 @@ mod archive;
 mod connections;
 mod records;
 mod stage;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
+pub use self::verify::VerifyArguments;
 use crate::authoring::project::{Kind, Language};
 use crate::database::{DatabaseUrl, SchemaName};
 use crate::diagnostics::days::DayOrMonth;
@@ -66,6 +68,9 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Run archived payloads through a pipeline again, in place of what they made
     Replay(ReplayArguments),
+    /// Load archived payloads into scratch schemas by two engines, and compare their tables;
+    /// exit code 1 when they differ
+    Verify(VerifyArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
     Summarize(SummarizeArguments),
     /// Remove staged rows, records, archived payloads and summaries that are past

@@ -88,6 +88,7 @@ fn of_pipeline(
         engine: &engine()?,
         stage_folders: &[],
         postgres_pipeline: None,
+        asked_engine: None,
         lock: None,
     };
     let servers = resolve_servers(&loaded, &surroundings)
@@ -162,6 +163,13 @@ fn show(cleaned: &CleanSummary) {
         rows.push(vec![
             "archive, never recorded".to_string(),
             format!("{} files", cleaned.stray_files.len()),
+            String::new(),
+        ]);
+    }
+    if !cleaned.scratch_schemas.is_empty() {
+        rows.push(vec![
+            "scratch, of dead runs".to_string(),
+            format!("{} schemas", cleaned.scratch_schemas.len()),
             String::new(),
         ]);
     }

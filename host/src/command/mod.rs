@@ -23,6 +23,7 @@ mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
+pub mod verify;
 pub mod watch;
 
 use std::path::PathBuf;
@@ -35,13 +36,22 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest;
 use crate::pipeline::definition;
 use crate::pipeline::lock as lock_file;
-use crate::pipeline::plan::{self, Plan, Surroundings};
+use crate::pipeline::plan::{self, AggregationEngine, Plan, Surroundings};
 use crate::run::workers;
 use crate::stage::{Compiler, Engine};
 use crate::terminal;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
+    plan_with(arguments, engine, None)
+}
+
+/// As `plan`; all is folded by the engine that is asked for.
+fn plan_with(
+    arguments: &PipelineArguments,
+    engine: &Engine,
+    asked: Option<AggregationEngine>,
+) -> Result<Plan> {
     let shown = arguments.pipeline.display();
     let mut loaded = definition::load(&arguments.pipeline).map_err(|unreadable| {
         refuse(
@@ -62,6 +72,7 @@ fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
         engine,
         stage_folders: &stage_folders(&arguments.stages),
         postgres_pipeline: postgres_pipeline.as_deref(),
+        asked_engine: asked,
         lock: lock.as_ref(),
     };
     plan::resolve(&loaded, &surroundings)
@@ -140,10 +151,23 @@ fn open_to_load(
     connections: ConnectionsArguments,
     payloads: u32,
 ) -> Result<(Database, usize)> {
+    let target = Target {
+        lock_wait: plan.lock_wait,
+        ..target(database)
+    };
+    open_target_to_load(runtime, &target, connections.connections, payloads)
+}
+
+fn open_target_to_load(
+    runtime: &Runtime,
+    target: &Target,
+    connections: Option<u32>,
+    payloads: u32,
+) -> Result<(Database, usize)> {
     let workers = workers();
     let pooled = ingest::connections(workers);
-    let wanted = Connections::of(connections.connections, pooled, payloads);
-    let database = open_for(plan, runtime, database, wanted)?;
+    let wanted = Connections::of(connections, pooled, payloads);
+    let database = open_target(runtime, target, wanted)?;
     let workers = workers.min(database.connections().copies());
     Ok((database, workers))
 }
@@ -173,20 +197,6 @@ fn open(
     connections: impl Into<Connections>,
 ) -> Result<Database> {
     open_target(runtime, &target(arguments), connections)
-}
-
-/// As `open`, and waits for locks as the pipeline says.
-fn open_for(
-    plan: &Plan,
-    runtime: &Runtime,
-    arguments: &DatabaseArguments,
-    connections: impl Into<Connections>,
-) -> Result<Database> {
-    let target = Target {
-        lock_wait: plan.lock_wait,
-        ..target(arguments)
-    };
-    open_target(runtime, &target, connections)
 }
 
 fn open_target(

@@ -6,7 +6,10 @@ use tokio::runtime::Runtime;
 use super::open;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::status::{self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary};
+use crate::ledger::status::{
+    self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary, Status,
+};
+use crate::pipeline::plan::AggregationEngine;
 use crate::terminal::{self, grouped};
 
 /// # Errors
@@ -31,28 +34,8 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
             &[3, 4, 5, 6],
             &rows,
         );
-        let runs: Vec<Vec<String>> = status
-            .sources
-            .iter()
-            .flat_map(|source| {
-                let alias = source.summary.cluster_alias.as_str();
-                source.last_runs.iter().map(move |last| run(alias, last))
-            })
-            .chain(status.runs_without_source.iter().map(|last| run("", last)))
-            .collect();
-        terminal::table(
-            &[
-                "run",
-                "cluster",
-                "payload",
-                "state",
-                "started (UTC)",
-                "loaded",
-                "quarantined",
-            ],
-            &[0, 5, 6],
-            &runs,
-        );
+        show_engines(&status.sources);
+        show_runs(&status);
     }
     let Some(first) = status.attention.first() else {
         return Ok(());
@@ -67,6 +50,71 @@ pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
         .map(|attention| attention.message)
         .collect();
     Err(failure)
+}
+
+/// Which engines made which days, unless Postgres made all of them.
+fn show_engines(sources: &[SourceStatus]) {
+    let rows: Vec<Vec<String>> = sources
+        .iter()
+        .flat_map(|source| {
+            let alias = &source.summary.cluster_alias;
+            source.engines.iter().map(move |stretch| {
+                vec![
+                    alias.clone(),
+                    match stretch.first_day == stretch.last_day {
+                        true => stretch.first_day.to_string(),
+                        false => format!("{} to {}", stretch.first_day, stretch.last_day),
+                    },
+                    stretch.engines.join(", "),
+                    fold_time(stretch.fold_seconds),
+                ]
+            })
+        })
+        .collect();
+    let days = sources.iter().flat_map(|source| &source.engines);
+    if are_of_others(days.flat_map(|days| &days.engines)) {
+        terminal::table(&["cluster", "days", "engine", "fold"], &[3], &rows);
+    }
+}
+
+fn show_runs(status: &Status) {
+    let runs: Vec<(&str, &LastRun)> = status
+        .sources
+        .iter()
+        .flat_map(|source| {
+            let alias = source.summary.cluster_alias.as_str();
+            source.last_runs.iter().map(move |run| (alias, run))
+        })
+        .chain(status.runs_without_source.iter().map(|run| ("", run)))
+        .collect();
+    // A table has no room to spare for what is the same everywhere.
+    let with_engine = are_of_others(runs.iter().filter_map(|(_, run)| run.engine.as_ref()));
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|(alias, last)| run(alias, last, with_engine))
+        .collect();
+    let mut names = vec!["run", "cluster", "payload", "state", "started (UTC)"];
+    names.extend(
+        with_engine
+            .then_some(["engine", "fold"])
+            .into_iter()
+            .flatten(),
+    );
+    names.extend(["loaded", "quarantined"]);
+    let numbers: Vec<usize> = std::iter::once(0)
+        .chain(names.len() - 2..names.len())
+        .collect();
+    terminal::table(&names, &numbers, &rows);
+}
+
+/// Whether one of them is not Postgres.
+fn are_of_others<'e>(mut engines: impl Iterator<Item = &'e String>) -> bool {
+    engines.any(|engine| engine != AggregationEngine::Postgres.as_str())
+}
+
+/// `1.52 s`; nothing where Postgres folds, which is part of summarizing.
+fn fold_time(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| "–".to_string(), |seconds| format!("{seconds:.2} s"))
 }
 
 /// `1 failed run, 2 clusters with missing hours`.
@@ -132,16 +180,23 @@ fn days(summary: &SourceSummary) -> String {
     }
 }
 
-fn run(cluster: &str, run: &LastRun) -> Vec<String> {
-    vec![
+fn run(cluster: &str, run: &LastRun, with_engine: bool) -> Vec<String> {
+    let mut cells = vec![
         run.run.to_string(),
         cluster.to_string(),
         run.payload.clone(),
         run.state.clone(),
         minute(run.started_at),
+    ];
+    if with_engine {
+        cells.push(run.engine.clone().unwrap_or_else(|| "–".to_string()));
+        cells.push(fold_time(run.fold_seconds));
+    }
+    cells.extend([
         grouped(run.rows_loaded.unsigned_abs()),
         grouped(run.rows_rejected.unsigned_abs()),
-    ]
+    ]);
+    cells
 }
 
 fn minute(instant: DateTime<Utc>) -> String {

@@ -5,7 +5,8 @@
 //! `GRISTMILL_TEST_FAILPOINTS` names. It kills itself at the one that
 //! `GRISTMILL_TEST_KILL_AT` names: `copy-sent`, or `copy-sent:3` for the third time it
 //! gets there. At that of `GRISTMILL_TEST_STOP_AT` it stops, as by Ctrl-Z, until it is
-//! told to go on. A release build knows none of this.
+//! told to go on. A limit may be less than usual by a variable of its own. A release build
+//! knows none of this.
 
 macro_rules! failpoints {
     ($($(#[$documentation:meta])* $failpoint:ident = $name:literal,)*) => {
@@ -97,6 +98,14 @@ failpoints! {
     PartitionsDropped = "partitions-dropped",
     RecordsCleaned = "records-cleaned",
     EmptyPartitionsDropped = "empty-partitions-dropped",
+    /// A scratch schema is there, and empty.
+    ScratchCreated = "scratch-created",
+    /// It has the site's settings.
+    ScratchPrepared = "scratch-prepared",
+    /// An engine has made its tables.
+    ScratchLoaded = "scratch-loaded",
+    /// Some of its tables are dropped, or the last of it.
+    ScratchDropped = "scratch-dropped",
 }
 
 /// Says that the program has got there, which may be the end of it.
@@ -108,6 +117,19 @@ pub fn passed(failpoint: Failpoint) {
 /// As in debug builds, where it does something.
 #[cfg(not(debug_assertions))]
 pub fn passed(_failpoint: Failpoint) {}
+
+/// A limit, or what the variable says instead, so that a test need not go as far.
+#[cfg(debug_assertions)]
+pub fn limit(variable: &str, usual: usize) -> usize {
+    let said = std::env::var(variable).ok();
+    said.and_then(|said| said.parse().ok()).unwrap_or(usual)
+}
+
+/// As it is, where no test may say otherwise.
+#[cfg(not(debug_assertions))]
+pub fn limit(_variable: &str, usual: usize) -> usize {
+    usual
+}
 
 #[cfg(debug_assertions)]
 mod orders {

@@ -269,19 +269,21 @@ impl Side {
     }
 }
 
-impl fmt::Display for RowDifference {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(day) = self.day {
-            write!(formatter, "{day}, ")?;
-        }
-        write!(formatter, "`{}`: ", self.table)?;
+impl RowDifference {
+    /// The difference in words; `preposition` stands before what the sides are called, where
+    /// something is on one of them.
+    pub fn told(&self, preposition: &str, left_side: &str, right_side: &str) -> String {
+        let mut told = match self.day {
+            Some(day) => format!("{day}, `{}`: ", self.table),
+            None => format!("`{}`: ", self.table),
+        };
         let words = |cells: &[Option<String>]| {
             let cells = self.columns.iter().zip(cells);
             let words =
                 cells.filter_map(|(name, cell)| Some(format!("{name} `{}`", cell.as_ref()?)));
             words.collect::<Vec<_>>().join(", ")
         };
-        match (&self.left, &self.right) {
+        told += &match (&self.left, &self.right) {
             (Some(left), Some(right)) => {
                 let differ: Vec<String> = self
                     .columns
@@ -290,23 +292,25 @@ impl fmt::Display for RowDifference {
                     .filter(|(_, (left, right))| left != right)
                     .map(|(name, (left, right))| {
                         format!(
-                            "{name} is {} on the left and {} on the right",
+                            "{name} is {} {preposition} {left_side} and {} {preposition} {right_side}",
                             shown(left),
                             shown(right)
                         )
                     })
                     .collect();
-                write!(
-                    formatter,
-                    "{} in the row of {}",
-                    differ.join(", "),
-                    words(left)
-                )
+                format!("{} in the row of {}", differ.join(", "), words(left))
             }
-            (Some(left), None) => write!(formatter, "only the left has {}", words(left)),
-            (None, Some(right)) => write!(formatter, "only the right has {}", words(right)),
-            (None, None) => Ok(()),
-        }
+            (Some(left), None) => format!("only {left_side} has {}", words(left)),
+            (None, Some(right)) => format!("only {right_side} has {}", words(right)),
+            (None, None) => String::new(),
+        };
+        told
+    }
+}
+
+impl fmt::Display for RowDifference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.told("on", "the left", "the right"))
     }
 }
 

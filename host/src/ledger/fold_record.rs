@@ -1,4 +1,4 @@
-//! Records which engine folded what of a generation.
+//! Records which engine folded what of a generation, and adds it up.
 
 use chrono::NaiveDate;
 
@@ -45,4 +45,25 @@ pub fn record(
         }
         Ok(())
     })
+}
+
+/// What engines folded, in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, sqlx::FromRow)]
+pub struct FoldSums {
+    /// The hourly rows.
+    pub rows: i64,
+    /// `None` when nothing was folded.
+    pub seconds: Option<f64>,
+}
+
+/// What engines folded in this schema.
+///
+/// # Errors
+/// The database fails.
+pub fn sums(database: &Database) -> Result<FoldSums> {
+    let sums = sqlx::query_as(include_str!("../../../sql/gristmill_fold.select_sums.sql"))
+        .fetch_one(database.pool());
+    database
+        .wait(sums)
+        .map_err(|error| SqlError(error).failure("cannot read the records of folds"))
 }

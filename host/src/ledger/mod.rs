@@ -11,6 +11,7 @@ pub mod quarantine;
 pub mod retention;
 pub mod reuse;
 pub mod run_record;
+pub mod scratch;
 pub mod source;
 mod staged_rows;
 pub mod status;

@@ -29,6 +29,8 @@ pub struct Status {
 pub struct SourceStatus {
     #[serde(flatten)]
     pub summary: SourceSummary,
+    /// Which engines made which days, the first ones first.
+    pub engines: Vec<EngineDays>,
     pub gaps: Vec<Gap>,
     pub waiting: Vec<WaitingUpload>,
     /// The newest first.
@@ -61,6 +63,20 @@ pub struct SourceSummary {
     /// The payload they are of, when they are of one run.
     #[serde(skip)]
     payload_quarantined: Option<String>,
+}
+
+/// Days in a row whose hours the same engines folded.
+#[derive(Debug, FromRow, Serialize)]
+pub struct EngineDays {
+    #[serde(skip)]
+    pub source_uuid: Uuid,
+    /// Several where uploads or their parts went to different ones.
+    pub engines: Vec<String>,
+    pub first_day: NaiveDate,
+    pub last_day: NaiveDate,
+    pub days: i64,
+    /// Time of the folds before the days were summarized; null when Postgres folded alone.
+    pub fold_seconds: Option<f64>,
 }
 
 /// Hours of a day that no report covers.
@@ -104,6 +120,9 @@ pub struct LastRun {
     pub rows_rejected: i64,
     /// Rows of hours that an earlier upload had brought.
     pub rows_reused: i64,
+    /// The engine that folded what was loaded; null when nothing was.
+    pub engine: Option<String>,
+    pub fold_seconds: Option<f64>,
     pub error: Option<String>,
 }
 
@@ -148,6 +167,11 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(since)
             .fetch_all(pool)
             .await?;
+    let mut engines: Vec<EngineDays> = sqlx::query_as(include_str!(
+        "../../../sql/gristmill_day.select_engines.sql"
+    ))
+    .fetch_all(pool)
+    .await?;
     let mut waiting: Vec<WaitingUpload> = sqlx::query_as(include_str!(
         "../../../sql/reporting_common_costusagereportmanifest.select_waiting.sql"
     ))
@@ -164,6 +188,9 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
     for summary in summaries {
         let uuid = summary.source_uuid;
         let source = SourceStatus {
+            engines: engines
+                .extract_if(.., |days| days.source_uuid == uuid)
+                .collect(),
             gaps: gaps.extract_if(.., |gap| gap.source_uuid == uuid).collect(),
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)

@@ -14,6 +14,7 @@ use super::parts::PartsLoad;
 use super::stored_texts::TextIds;
 use super::{Loader, month_of};
 use crate::database::SqlError;
+use crate::diagnostics::failpoint;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::fold::{Grain, InProcessFold, StoredRows, TableFold};
 use crate::ingest::hours::hour_of;
@@ -26,6 +27,7 @@ const FOLD_BYTES_MAX: usize = 44 << 20;
 pub(super) struct Folding {
     loader: Loader,
     fold: &'static TableFold,
+    bytes_max: usize,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,7 @@ impl Folding {
         Self {
             loader: loader.clone(),
             fold,
+            bytes_max: failpoint::limit("GRISTMILL_TEST_FOLD_BYTES", FOLD_BYTES_MAX),
             state: Mutex::new(State {
                 fold: InProcessFold::new(fold),
                 part_rows: 0,
@@ -85,7 +88,7 @@ impl Folding {
         for (hour, rows) in encoder.hours() {
             *state.hours.entry(hour).or_default() += rows;
         }
-        match state.fold.bytes() > FOLD_BYTES_MAX {
+        match state.fold.bytes() > self.bytes_max {
             true => self.write_out(&mut state),
             false => Ok(()),
         }

@@ -23,6 +23,8 @@ pub(super) fn choose<'p>(
     }
     let engine = match plan.engines.choice(upload.engine()) {
         EngineChoice::Always(engine) => engine,
+        // Nothing need be read to know that.
+        EngineChoice::BySize(by_size) if by_size.trino_from.is_none() => by_size.below,
         EngineChoice::BySize(by_size) => {
             let tables: Vec<&str> = FOLDS.iter().map(|fold| fold.table).collect();
             let mut bytes = 0;

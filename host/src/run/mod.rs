@@ -10,6 +10,7 @@ mod quarantine;
 mod replay;
 mod reuse;
 mod task;
+mod verification;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use self::payload::PayloadTask;
 pub use self::payload::{Day, PayloadResult};
 pub use self::quarantine::{QuarantineReplay, ReplayedRows};
 pub use self::replay::{Replay, ReplayResult};
+pub use self::verification::{ScratchAccess, Verification, VerificationResult, VerifiedEngine};
 use crate::database::{self, Database};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::archive::{Archive, Archives};

@@ -49,6 +49,10 @@ pub struct PayloadResult {
     pub seconds: f64,
     /// Time in each stage, over all reports.
     stage_seconds: BTreeMap<String, f64>,
+    /// The engine that folded the hours; null when none was loaded.
+    engine: Option<&'static str>,
+    /// Time of its fold, where that is not part of publishing.
+    fold_seconds: Option<f64>,
     error: Option<String>,
 }
 
@@ -77,6 +81,8 @@ impl PayloadResult {
             summary_rows_deleted: 0,
             seconds: 0.0,
             stage_seconds: BTreeMap::new(),
+            engine: None,
+            fold_seconds: None,
             error: None,
         }
     }
@@ -244,6 +250,7 @@ impl Task for PayloadTask<'_> {
         open: &mut OpenUpload<'_>,
         files: &[IngestedFile],
     ) -> Result<End<RunState>> {
+        let folded = open.folded();
         let OpenUpload {
             ingestion, upload, ..
         } = open;
@@ -274,6 +281,9 @@ impl Task for PayloadTask<'_> {
         let completed = upload.complete(files, &terms, archived.as_ref())?;
         if is_new {
             archival.recorded();
+        }
+        if self.result.sums.rows_loaded > 0 {
+            (self.result.engine, self.result.fold_seconds) = (folded.engine, folded.seconds);
         }
         Ok(End::Counted(self.result.completed(completed)))
     }

@@ -98,7 +98,7 @@ impl QuarantineReplay<'_> {
             ))
             .hint("`gristmill run` of the payload puts it into the archive")
         })?;
-        let (_, run) = replay.run(replayable, None);
+        let (_, _, run) = replay.run(replayable, None);
         run.map(|(run, _)| run)
     }
 }

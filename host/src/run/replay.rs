@@ -1,14 +1,14 @@
 //! Replays archived payloads through the pipeline as it is now, in place of what they
 //! made before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::ingestion::{IngestOutput, Ingestion, Selection};
-use super::task::{self, End, OpenUpload, Opening, Task};
+use super::task::{self, End, Folded, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::ReusedHours;
@@ -35,11 +35,14 @@ pub struct ReplayResult {
     rows_filtered: u64,
     rows_rejected: u64,
     seconds: f64,
+    /// The engines that folded the hours, each with its time where that is not part of
+    /// publishing.
+    engines: BTreeMap<&'static str, Option<f64>>,
     error: Option<String>,
 }
 
 /// The archived tarballs that together are a manifest's payload.
-pub(super) struct Replayable {
+pub struct Replayable {
     holder: Holder,
     tarballs: Vec<ArchivedPayload>,
 }
@@ -57,12 +60,26 @@ struct ReplayTask<'a> {
     /// `None` replaces all that the payload made.
     days: Option<Days>,
     sums: RunSums,
+    folded: Folded,
 }
 
 /// A payload at work.
 struct ReplayWork {
     holder: Holder,
     payloads: Vec<Payload>,
+}
+
+impl ReplayResult {
+    /// Adds what folded the hours of a payload.
+    fn add(&mut self, folded: Folded) {
+        if let Some(engine) = folded.engine {
+            let seconds = self.engines.entry(engine).or_default();
+            *seconds = match (*seconds, folded.seconds) {
+                (Some(before), Some(more)) => Some(before + more),
+                (before, more) => before.or(more),
+            };
+        }
+    }
 }
 
 impl Replay<'_> {
@@ -72,7 +89,7 @@ impl Replay<'_> {
     /// # Errors
     /// No payload holds the days, or one is not in the archive: nothing was replayed.
     pub fn days(&self, days: Days) -> Result<(ReplayResult, Option<Failure>)> {
-        let replayables = self.replayables(days)?;
+        let replayables = self.replayables(days, "replayed")?;
         let started = Instant::now();
         let mut result = ReplayResult {
             cluster_id: self.source.cluster_id.clone(),
@@ -84,12 +101,14 @@ impl Replay<'_> {
             rows_filtered: 0,
             rows_rejected: 0,
             seconds: 0.0,
+            engines: BTreeMap::new(),
             error: None,
         };
         let count = replayables.len();
         let mut failure = None;
         for replayable in replayables {
-            let (sums, run) = self.run(replayable, Some(days));
+            let (sums, folded, run) = self.run(replayable, Some(days));
+            result.add(folded);
             match run {
                 Ok((_, days)) => {
                     result.payloads += 1;
@@ -132,20 +151,25 @@ impl Replay<'_> {
         &self,
         replayable: Replayable,
         days: Option<Days>,
-    ) -> (RunSums, Result<(i64, Vec<DayDifference>)>) {
+    ) -> (RunSums, Folded, Result<(i64, Vec<DayDifference>)>) {
         let mut task = ReplayTask {
             source: &self.source,
             days,
             sums: RunSums::default(),
+            folded: Folded::default(),
         };
         let name = replayable.name();
         let run = task::run(self.ingestion, &mut task, replayable)
             .map_err(|failure| failure.within(format!("the {name} failed")));
-        (task.sums, run)
+        (task.sums, task.folded, run)
     }
 
-    /// The payloads that hold the days, all of them whole in the archive.
-    fn replayables(&self, days: Days) -> Result<Vec<Replayable>> {
+    /// The payloads that hold the days, the latest first, all of them whole in the archive.
+    /// `done` is what is not done of any when one is not.
+    ///
+    /// # Errors
+    /// No payload holds the days, or one is not in the archive.
+    pub fn replayables(&self, days: Days, done: &str) -> Result<Vec<Replayable>> {
         let database = self.ingestion.database;
         let source = &self.source;
         let holders = replace::holders(database, source.source_uuid, days)?;
@@ -170,7 +194,7 @@ impl Replay<'_> {
         missing.sort();
         let shown: Vec<String> = missing.iter().map(ToString::to_string).collect();
         Err(Failure::run(format!(
-            "nothing was replayed: the archive lacks the payloads of {}",
+            "nothing was {done}: the archive lacks the payloads of {}",
             shown.join(", ")
         ))
         .hint(
@@ -204,8 +228,20 @@ impl Replay<'_> {
 }
 
 impl Replayable {
+    /// Opens the tarballs, each of which must be what was archived for the upload.
+    pub(super) fn open(&self, source: &Source) -> Result<Vec<Payload>> {
+        let mut payloads = Vec::new();
+        for kept in &self.tarballs {
+            kept.verify()?;
+            let payload = Payload::open(&kept.path()?, None)?;
+            self.holds(&payload, source)?;
+            payloads.push(payload);
+        }
+        Ok(payloads)
+    }
+
     /// For the record of the run.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.tarballs[..] {
             [] => format!("replay of {}", self.holder.assembly_id),
             [kept] => format!("replay of {}", kept.payload),
@@ -213,6 +249,33 @@ impl Replayable {
                 format!("replay of {} and {} more", kept.payload, others.len())
             }
         }
+    }
+
+    /// Whether an archived payload is that of the upload it is recorded for: a record may
+    /// name the bytes of another, of another cluster even.
+    fn holds(&self, payload: &Payload, source: &Source) -> Result<()> {
+        let holder = &self.holder;
+        let Manifest {
+            uuid, cluster_id, ..
+        } = &payload.manifest;
+        let shown = payload.path.display();
+        let refused = if uuid.to_string() != holder.assembly_id {
+            format!(
+                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
+                 recorded",
+                holder.assembly_id
+            )
+        } else if *cluster_id != source.cluster_id {
+            format!(
+                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
+                 which it is recorded",
+                source.cluster_id
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::run(refused)
+            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
     }
 }
 
@@ -231,13 +294,7 @@ impl Task for ReplayTask<'_> {
         _ingestion: &Ingestion<'_>,
         months: &LoadableMonths,
     ) -> Result<Opening<ReplayWork>> {
-        let mut payloads = Vec::new();
-        for kept in &replayable.tarballs {
-            kept.verify()?;
-            let payload = Payload::open(&kept.path()?, None)?;
-            self.is_of(&payload, &replayable.holder)?;
-            payloads.push(payload);
-        }
+        let payloads = replayable.open(self.source)?;
         let Some(first) = payloads.first() else {
             return Err(Failure::run("its manifest lists no file"));
         };
@@ -305,6 +362,7 @@ impl Task for ReplayTask<'_> {
         files: &[IngestedFile],
     ) -> Result<End<Vec<DayDifference>>> {
         let plan = open.ingestion.plan;
+        let folded = open.folded();
         let upload = &mut open.upload;
         let changed = match self.days {
             None => upload.replace_whole(files, plan, self.sums)?,
@@ -314,6 +372,7 @@ impl Task for ReplayTask<'_> {
                 upload.replace(files, &days, plan, self.sums)?
             }
         };
+        self.folded = folded;
         Ok(End::Counted(changed))
     }
 
@@ -327,33 +386,5 @@ impl Task for ReplayTask<'_> {
 
     fn manifest_id(&self, replayable: &Replayable) -> Option<i32> {
         Some(replayable.holder.manifest_id)
-    }
-}
-
-impl ReplayTask<'_> {
-    /// Whether an archived payload is that of the upload it is recorded for: a record may
-    /// name the bytes of another, of another cluster even.
-    fn is_of(&self, payload: &Payload, holder: &Holder) -> Result<()> {
-        let Manifest {
-            uuid, cluster_id, ..
-        } = &payload.manifest;
-        let shown = payload.path.display();
-        let refused = if uuid.to_string() != holder.assembly_id {
-            format!(
-                "archived payload `{shown}` is of upload {uuid}, not of upload {} for which it is \
-                 recorded",
-                holder.assembly_id
-            )
-        } else if *cluster_id != self.source.cluster_id {
-            format!(
-                "archived payload `{shown}` is of cluster `{cluster_id}`, not of cluster `{}` for \
-                 which it is recorded",
-                self.source.cluster_id
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Failure::run(refused)
-            .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
     }
 }

@@ -118,6 +118,17 @@ pub(super) struct OpenUpload<'a> {
     loader: Option<Loader>,
     /// Its places in the lake.
     places: Vec<Place>,
+    /// What came of the fold.
+    folded: Folded,
+}
+
+/// What folded the hours of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Folded {
+    /// `None` when nothing was loaded.
+    pub(super) engine: Option<&'static str>,
+    /// Time of the fold alone; `None` where it is part of publishing.
+    pub(super) seconds: Option<f64>,
 }
 
 impl OpenUpload<'_> {
@@ -190,6 +201,11 @@ impl OpenUpload<'_> {
         self.upload.begin_again()
     }
 
+    /// What folded what was loaded, once it is.
+    pub(super) fn folded(&self) -> Folded {
+        self.folded
+    }
+
     /// Folds what was loaded, where that is not left to Postgres, and records it.
     fn fold(&mut self) -> Result<()> {
         let (Some(loader), Some(engine)) = (&self.loader, self.engine) else {
@@ -221,7 +237,18 @@ impl OpenUpload<'_> {
             self.run_id,
             self.upload.generation,
             &folds,
-        )
+        )?;
+        self.folded = match folds.is_empty() {
+            true => Folded {
+                engine: Some(AggregationEngine::Postgres.as_str()),
+                seconds: None,
+            },
+            false => Folded {
+                engine: Some(engine.as_str()),
+                seconds: Some(folds.iter().map(|fold| fold.seconds).sum()),
+            },
+        };
+        Ok(())
     }
 
     pub(super) fn reject_origin(&self) -> RejectOrigin {
@@ -306,6 +333,7 @@ fn recorded<T: Task>(
         engine: None,
         loader: None,
         places: Vec::new(),
+        folded: Folded::default(),
     };
     let mut result = load(task, &mut work, &mut open);
     result = task.end(&mut work, &mut open, result);

@@ -20,6 +20,7 @@ use crate::database::Database;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ledger::archive::clean::{self, OldPayload};
+use crate::ledger::scratch;
 use crate::pipeline::plan::RecordRetention;
 
 /// How long things are kept.
@@ -51,6 +52,8 @@ pub struct CleanSummary {
     pub orphaned_rows: i64,
     pub report_periods: Vec<OldReportPeriod>,
     pub records: OldRecords,
+    /// Schemas that a `verify` left that died.
+    pub scratch_schemas: Vec<String>,
     /// Files of the archive that were not recorded to the end.
     pub stray_files: Vec<String>,
     /// Archived files that could not be removed, and why.
@@ -89,27 +92,31 @@ pub struct OldReportPeriod {
 /// What would leave the archive is another database's; then nothing is removed. Or a
 /// statement fails; what was removed before it stays removed.
 pub fn clean(database: &Database, retention: Retention) -> Result<CleanSummary> {
-    database.wait(async {
-        if let Some(months) = retention.months {
-            clean::check(database, months).await?;
-        }
-        let mut cleaned = CleanSummary {
-            dry_run: retention.dry_run,
-            ..CleanSummary::default()
-        };
-        staging::clean(database, retention, &mut cleaned).await?;
-        if let Some(months) = retention.months {
-            clean_months(database, months, &mut cleaned).await?;
-        }
-        // The partitions that were emptied above are among them.
-        let mut connection = partitions::connection(database).await?;
-        partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
-        failpoint::passed(Failpoint::EmptyPartitionsDropped);
-        drop(connection);
-        // The generations and days of old manifests are gone by now.
-        cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
-        Ok(cleaned)
-    })
+    let mut cleaned = database.wait(clean_schema(database, retention))?;
+    cleaned.scratch_schemas = scratch::remove_left(database, retention.dry_run)?;
+    Ok(cleaned)
+}
+
+async fn clean_schema(database: &Database, retention: Retention) -> Result<CleanSummary> {
+    if let Some(months) = retention.months {
+        clean::check(database, months).await?;
+    }
+    let mut cleaned = CleanSummary {
+        dry_run: retention.dry_run,
+        ..CleanSummary::default()
+    };
+    staging::clean(database, retention, &mut cleaned).await?;
+    if let Some(months) = retention.months {
+        clean_months(database, months, &mut cleaned).await?;
+    }
+    // The partitions that were emptied above are among them.
+    let mut connection = partitions::connection(database).await?;
+    partitions::drop_unused(&mut connection, None, &mut cleaned).await?;
+    failpoint::passed(Failpoint::EmptyPartitionsDropped);
+    drop(connection);
+    // The generations and days of old manifests are gone by now.
+    cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
+    Ok(cleaned)
 }
 
 /// Removes what is kept by calendar months.

@@ -38,7 +38,7 @@ pub struct EngineBySize {
 /// The engines of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnginePlan {
-    /// The choice of the environment, which goes before all others.
+    /// The choice of the command line or the environment, which goes before all others.
     pub environment: Option<AggregationEngine>,
     /// The engine of the pipeline, where a source has none of its own.
     pub pipeline: EngineName,
@@ -49,6 +49,11 @@ pub struct EnginePlan {
 
 impl AggregationEngine {
     pub const ALL: [Self; 3] = [Self::Postgres, Self::Embedded, Self::Trino];
+
+    /// The engine of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == name)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -122,13 +127,19 @@ impl Resolver<'_> {
             }
             None => None,
         };
+        let asked = self.surroundings.asked_engine;
+        let what = match asked {
+            Some(_) => "`--engine trino`",
+            None => "OCP_POSTGRES_PIPELINE=false",
+        };
+        let environment = asked.or(environment);
         let auto = &summarize.auto;
         if self.definition.trino.is_none() || self.definition.lake.is_none() {
             let declared = summarize.engine.as_ref();
             let by_file = declared.filter(|engine| *engine.get_ref() == EngineName::Trino);
             match (environment, by_file, &auto.trino_from) {
                 (Some(AggregationEngine::Trino), ..) => {
-                    self.add(needs_trino(None, "OCP_POSTGRES_PIPELINE=false"));
+                    self.add(needs_trino(None, what));
                 }
                 (None, Some(engine), _) => {
                     self.add(needs_trino(Some(engine.span()), "engine `trino`"));
@@ -161,4 +172,67 @@ fn needs_trino(span: Option<Span>, what: &str) -> Problem {
         format!("{what} needs `[trino]` and `[lake]`, which the pipeline does not have"),
     )
     .hint("say where Trino and its object storage are, or use `engine = \"postgres\"` or `\"embedded\"`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTO: EngineBySize = EngineBySize {
+        trino_from: Some(1_000),
+        below: AggregationEngine::Embedded,
+    };
+
+    #[test]
+    fn the_size_decides_from_its_limit_on() {
+        for (bytes, expected) in [
+            (0, AggregationEngine::Embedded),
+            (999, AggregationEngine::Embedded),
+            (1_000, AggregationEngine::Trino),
+            (u64::MAX, AggregationEngine::Trino),
+        ] {
+            assert_eq!(AUTO.engine(bytes), expected, "{bytes}");
+        }
+        let never = EngineBySize {
+            trino_from: None,
+            below: AggregationEngine::Postgres,
+        };
+        assert_eq!(never.engine(u64::MAX), AggregationEngine::Postgres);
+    }
+
+    #[test]
+    fn what_is_asked_for_goes_before_the_source_and_the_source_before_the_file() {
+        use AggregationEngine::{Embedded, Postgres, Trino};
+        let names = [
+            (EngineName::Postgres, EngineChoice::Always(Postgres)),
+            (EngineName::Embedded, EngineChoice::Always(Embedded)),
+            (EngineName::Trino, EngineChoice::Always(Trino)),
+            (EngineName::Auto, EngineChoice::BySize(AUTO)),
+        ];
+        for (pipeline, of_pipeline) in names {
+            let plan = |environment| EnginePlan {
+                environment,
+                pipeline,
+                by_size: AUTO,
+            };
+            assert_eq!(plan(None).choice(None), of_pipeline);
+            for (source, of_source) in names {
+                assert_eq!(plan(None).choice(Some(source)), of_source);
+                for engine in AggregationEngine::ALL {
+                    let asked = plan(Some(engine));
+                    let always = EngineChoice::Always(engine);
+                    assert_eq!(asked.choice(Some(source)), always);
+                    assert_eq!(asked.choice(None), always);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn engines_have_names() {
+        for engine in AggregationEngine::ALL {
+            assert_eq!(AggregationEngine::named(engine.as_str()), Some(engine));
+        }
+        assert_eq!(AggregationEngine::named("auto"), None);
+    }
 }

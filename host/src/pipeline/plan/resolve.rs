@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::stages::CHUNK_BYTES_RANGE;
 use super::{
-    ArchivePlan, LakePlan, LoadPlan, MonthLimits, Plan, ReportAction, ReportPlan, StagePlan,
-    Target, TransformPlan, TrinoPlan,
+    AggregationEngine, ArchivePlan, LakePlan, LoadPlan, MonthLimits, Plan, ReportAction,
+    ReportPlan, StagePlan, Target, TransformPlan, TrinoPlan,
 };
 use crate::diagnostics::problem::{Problem, Sources, Span};
 use crate::pipeline::definition::{self, Definition, SourcedDefinition};
@@ -39,6 +39,8 @@ pub struct Surroundings<'a> {
     pub stage_folders: &'a [PathBuf],
     /// `OCP_POSTGRES_PIPELINE`, when it is set.
     pub postgres_pipeline: Option<&'a str>,
+    /// The engine that the command line asks for, before all others.
+    pub asked_engine: Option<AggregationEngine>,
     /// The only components that may run, with `--locked`.
     pub lock: Option<&'a Lock>,
 }

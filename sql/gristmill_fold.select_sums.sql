@@ -1,0 +1,8 @@
+-- Adds up what engines other than Postgres have folded.
+--
+-- Reads  gristmill_fold  one row per run, generation and staging table
+
+SELECT
+    COALESCE(sum(fold.rows), 0)::bigint AS rows,
+    sum(fold.seconds) AS seconds
+FROM gristmill_fold AS fold;
