@@ -225,8 +225,7 @@ fn limits_that_trino_holds_a_statement_to() {
             trino: plan,
             ..engines.corner()
         };
-        let error = fold(&limited.open_trino(), &scene.place, scene.fold);
-        error
+        fold(&limited.open_trino(), &scene.place, scene.fold)
     };
     let little = TrinoPlan {
         memory_per_node: Some(1 << 10),
