@@ -1,9 +1,10 @@
 -- Drops a scratch schema, some tables at a time: each holds locks, and those of a
 -- transaction are bounded.
 --
--- Reads  scratch_schemas()  what may be dropped: nothing else is
--- Reads  pg_class           the tables that are left
--- Reads  pg_locks           sessions of ours that use them still; they are ended
+-- Reads   scratch_schemas()  what may be dropped: nothing else is
+-- Reads   pg_class           the tables that are left
+-- Reads   pg_locks           sessions of ours that use them still; they are ended
+-- Writes  gristmill_lake     the places in the lake that it has on record: they outlive it
 --
 -- scratch     text     the schema
 -- tables_max  integer  how many tables go at a time
@@ -41,6 +42,22 @@ BEGIN
                 AND class.relnamespace = of_scratch
             WHERE held.pid = activity.pid
         );
+
+    -- Before the first table goes: what is at these places goes with the next run of the
+    -- source, or with `clean`.
+    IF to_regclass(format('%I.gristmill_lake', scratch)) IS NOT NULL THEN
+        EXECUTE format(
+            'WITH places AS (
+                DELETE FROM %I.gristmill_lake AS place
+                RETURNING place.*
+            )
+            INSERT INTO gristmill_lake (place, location, source_uuid, run_id, begun_at, keep_until)
+            SELECT place.place, place.location, place.source_uuid, place.run_id, place.begun_at, now()
+            FROM places AS place
+            ON CONFLICT DO NOTHING',
+            scratch
+        );
+    END IF;
 
     FOR of_table IN
         SELECT class.relname

@@ -40,6 +40,8 @@ mod engine_cases;
 mod engine_choice;
 /// The engines that fold hours into days, beside each other.
 mod engine_parity;
+/// The servers of the engine `trino`, and what is asked of them.
+mod engines;
 /// Rows that are rejected again, among equals.
 mod equal_rejects;
 /// The example sites, with a stage in each language.

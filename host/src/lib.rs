@@ -13,6 +13,7 @@ pub mod fold;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ingest;
+pub mod lake;
 pub mod ledger;
 pub mod load;
 pub mod payload;
@@ -21,3 +22,4 @@ pub mod rows;
 pub mod run;
 pub mod stage;
 pub mod terminal;
+pub mod trino;

@@ -187,6 +187,10 @@ pub struct RunArguments {
 pub struct CheckArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
+    /// Ask Trino and the object storage of the pipeline, too: a row is written, folded and
+    /// removed there
+    #[arg(long)]
+    pub connect: bool,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,

@@ -3,9 +3,11 @@
 
 pub mod counters;
 pub mod days;
+pub mod engine_error;
 pub mod failpoint;
 pub mod failure;
 pub mod hindrance;
 pub mod log_line;
 pub mod printable;
 pub mod problem;
+pub mod secret;

@@ -80,15 +80,7 @@ impl Folding {
         plan: &LoadPlan,
         text_ids: &TextIds,
     ) -> Result<()> {
-        let mut stored = encoder.stored_columns(plan, text_ids);
-        let columns = self.fold.columns();
-        let rows = StoredRows {
-            interval_starts: encoder.interval_starts(),
-            columns: columns
-                .iter()
-                .map(|column| stored.remove(column.name))
-                .collect(),
-        };
+        let rows = stored_rows(self.fold, encoder, plan, text_ids);
         let mut state = self.lock();
         let started = Instant::now();
         state.fold.add(&rows);
@@ -113,16 +105,20 @@ impl Folding {
             return Ok(None);
         }
         self.write_out(&mut state)?;
-        self.account(&state.hours)?;
-        let days: BTreeSet<NaiveDate> = state
-            .hours
-            .keys()
-            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
-            .map(|hour| hour.date_naive())
-            .collect();
+        account(
+            &self.loader,
+            self.fold,
+            &state.hours,
+            &|part, counted, expected| {
+                Failure::bug(format!(
+                    "the fold has {counted} of {expected} rows in `{part}`"
+                ))
+                .hint("nothing of the payload was published; run it again")
+            },
+        )?;
         Ok(Some(FoldTally {
             staging_table: self.fold.table,
-            days: days.into_iter().collect(),
+            days: days_of(&state.hours),
             rows: state.hours.values().sum(),
             part_rows: state.part_rows,
             time: state.time,
@@ -144,56 +140,88 @@ impl Folding {
         Ok(())
     }
 
-    /// Every row must be in every part, where it says hours by hour.
-    fn account(&self, hours: &BTreeMap<i64, u64>) -> Result<()> {
-        for part in self.fold.parts {
-            let expected = by_grain(part.grain, hours);
-            let counted = self.rows_of(part.table, &expected)?;
-            if counted != expected {
-                let sum = |rows: &BTreeMap<i64, u64>| rows.values().sum::<u64>();
-                return Err(Failure::run(format!(
-                    "the fold has {} of {} rows in `{}`",
-                    sum(&counted),
-                    sum(&expected),
-                    part.table
-                ))
-                .hint("nothing of the payload was published; run it again, and report this as a bug of gristmill if it fails in the same way"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The rows that the generation's rows of a part count, by hour or day.
-    fn rows_of(&self, part: &str, expected: &BTreeMap<i64, u64>) -> Result<BTreeMap<i64, u64>> {
-        let instant = |microseconds: Option<&i64>| {
-            DateTime::<Utc>::from_timestamp_micros(microseconds.copied().unwrap_or_default())
-        };
-        let counted = self.loader.database.wait(async {
-            sqlx::query_as::<_, (DateTime<Utc>, i64)>(include_str!(
-                "../../../sql/rows_of_day_part.select.sql"
-            ))
-            .bind(part)
-            .bind(self.loader.generation)
-            .bind(instant(expected.keys().next()))
-            .bind(instant(expected.keys().next_back()))
-            .fetch_all(self.loader.database.pool())
-            .await
-        });
-        let counted = counted.map_err(|error| {
-            SqlError(error).failure(format!("cannot count the rows of `{part}`"))
-        })?;
-        Ok(counted
-            .into_iter()
-            .map(|(start, rows)| (start.timestamp_micros(), rows as u64))
-            .collect())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn months_of(hours: &BTreeMap<i64, u64>) -> BTreeSet<NaiveDate> {
+/// A batch as a fold reads it.
+pub(super) fn stored_rows<'b>(
+    fold: &TableFold,
+    encoder: &'b Encoder<'_>,
+    plan: &LoadPlan,
+    text_ids: &TextIds,
+) -> StoredRows<'b> {
+    let mut stored = encoder.stored_columns(plan, text_ids);
+    let columns = fold.columns();
+    StoredRows {
+        interval_starts: encoder.interval_starts(),
+        columns: columns
+            .iter()
+            .map(|column| stored.remove(column.name))
+            .collect(),
+    }
+}
+
+/// Every row must be in every part, hour by hour where the part says hours. `unequal` makes
+/// the failure of a part that has another number of rows than were loaded.
+pub(super) fn account(
+    loader: &Loader,
+    fold: &TableFold,
+    hours: &BTreeMap<i64, u64>,
+    unequal: &dyn Fn(&str, u64, u64) -> Failure,
+) -> Result<()> {
+    for part in fold.parts {
+        let expected = by_grain(part.grain, hours);
+        let counted = rows_of(loader, part.table, &expected)?;
+        if counted != expected {
+            let sum = |rows: &BTreeMap<i64, u64>| rows.values().sum::<u64>();
+            return Err(unequal(part.table, sum(&counted), sum(&expected)));
+        }
+    }
+    Ok(())
+}
+
+/// The rows that the generation's rows of a part count, by hour or day.
+fn rows_of(
+    loader: &Loader,
+    part: &str,
+    expected: &BTreeMap<i64, u64>,
+) -> Result<BTreeMap<i64, u64>> {
+    let instant = |microseconds: Option<&i64>| {
+        DateTime::<Utc>::from_timestamp_micros(microseconds.copied().unwrap_or_default())
+    };
+    let counted = loader.database.wait(async {
+        sqlx::query_as::<_, (DateTime<Utc>, i64)>(include_str!(
+            "../../../sql/rows_of_day_part.select.sql"
+        ))
+        .bind(part)
+        .bind(loader.generation)
+        .bind(instant(expected.keys().next()))
+        .bind(instant(expected.keys().next_back()))
+        .fetch_all(loader.database.pool())
+        .await
+    });
+    let counted = counted
+        .map_err(|error| SqlError(error).failure(format!("cannot count the rows of `{part}`")))?;
+    Ok(counted
+        .into_iter()
+        .map(|(start, rows)| (start.timestamp_micros(), rows as u64))
+        .collect())
+}
+
+/// The UTC days of hours, in order.
+pub(super) fn days_of(hours: &BTreeMap<i64, u64>) -> Vec<NaiveDate> {
+    let mut days: Vec<NaiveDate> = hours
+        .keys()
+        .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
+        .map(|hour| hour.date_naive())
+        .collect();
+    days.dedup();
+    days
+}
+
+pub(super) fn months_of(hours: &BTreeMap<i64, u64>) -> BTreeSet<NaiveDate> {
     hours.keys().copied().filter_map(month_of).collect()
 }
 

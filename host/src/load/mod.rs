@@ -9,6 +9,7 @@ mod clash;
 mod copy;
 mod encode;
 mod folding;
+mod lake_folding;
 mod months;
 mod parts;
 mod stored_texts;
@@ -26,16 +27,20 @@ use self::copy::ensure_partition;
 use self::encode::Encoder;
 pub use self::folding::FoldTally;
 use self::folding::Folding;
+use self::lake_folding::LakeFolding;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, MemoIds, StoredTexts, TextIds};
 use self::stream::{CopyStream, doing};
 use crate::database::{Database, SqlError};
+use crate::diagnostics::engine_error::EngineFault;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::fold::FOLDS;
+use crate::fold::{FOLDS, TableFold};
 use crate::ingest::{LoadTally, Sink, SinkWriter};
+use crate::lake::{FileWriters, Lake, Place};
 use crate::pipeline::plan::LoadPlan;
 use crate::rows::batch::{Batch, RejectedRow};
+use crate::trino::{Progress, Trino};
 
 /// Rows that belong to no report at all when they are further away than this.
 const MONTHS_MAX: usize = 36;
@@ -51,7 +56,13 @@ pub struct Loader {
     loadable: LoadableMonths,
     months: Arc<Mutex<MonthsMade>>,
     /// What folds rows in place of storing them.
-    foldings: Arc<Vec<Folding>>,
+    foldings: Arc<Vec<AnyFolding>>,
+}
+
+/// What folds the rows of a staging table.
+enum AnyFolding {
+    InProcess(Folding),
+    InLake(LakeFolding),
 }
 
 /// The partitions and report periods of the months that rows were of, by their first
@@ -85,27 +96,61 @@ impl Loader {
     /// The same, but that what can be folded is folded while it is loaded. All of it counts
     /// when `fold` has ended.
     pub fn embedded(&self) -> Self {
+        let foldings = FOLDS.iter().map(|fold| Folding::new(self, fold));
         Self {
-            foldings: Arc::new(FOLDS.iter().map(|fold| Folding::new(self, fold)).collect()),
+            foldings: Arc::new(foldings.map(AnyFolding::InProcess).collect()),
             ..self.clone()
         }
+    }
+
+    /// The same, but that what can be folded is written to the lake, and folded by Trino.
+    /// `place` is called for the place of each fold, which has a record then.
+    ///
+    /// # Errors
+    /// `place` fails.
+    pub fn in_lake(
+        &self,
+        lake: &Lake,
+        trino: &Trino,
+        mut place: impl FnMut(&'static TableFold) -> Result<Place>,
+    ) -> Result<Self> {
+        let foldings = FOLDS.iter().map(|fold| {
+            let folding = LakeFolding::new(self, fold, lake, trino, place(fold)?);
+            Ok(AnyFolding::InLake(folding))
+        });
+        Ok(Self {
+            foldings: Arc::new(foldings.collect::<Result<_>>()?),
+            ..self.clone()
+        })
     }
 
     /// Ends the folds of what was loaded, and checks that they have every row; of each that
     /// had one, what came of it.
     ///
     /// # Errors
-    /// The database refuses a part, or rows are missing in one.
-    pub fn fold(&self) -> Result<Vec<FoldTally>> {
-        let foldings = self.foldings.iter();
-        foldings
-            .filter_map(|folding| folding.end().transpose())
-            .collect()
+    /// The lake or Trino fails, the database refuses a part, or rows are missing in one.
+    pub fn fold(&self, progress: &dyn Fn(&Progress)) -> Result<Vec<FoldTally>> {
+        let ended = self.foldings.iter().map(|folding| match folding {
+            AnyFolding::InProcess(folding) => folding.end(),
+            AnyFolding::InLake(folding) => folding.end(progress),
+        });
+        ended.filter_map(Result::transpose).collect()
+    }
+
+    /// What was wrong with the lake or Trino, if anything was.
+    pub fn engine_fault(&self) -> Option<EngineFault> {
+        self.foldings.iter().find_map(|folding| match folding {
+            AnyFolding::InProcess(_) => None,
+            AnyFolding::InLake(folding) => folding.fault(),
+        })
     }
 
     /// The fold that takes the rows of a table; `None` when they are stored.
-    fn folding(&self, table: &str) -> Option<&Folding> {
-        self.foldings.iter().find(|folding| folding.takes(table))
+    fn folding(&self, table: &str) -> Option<&AnyFolding> {
+        self.foldings.iter().find(|folding| match folding {
+            AnyFolding::InProcess(folding) => folding.takes(table),
+            AnyFolding::InLake(folding) => folding.takes(table),
+        })
     }
 
     /// The report periods of months, with the table's partitions for them.
@@ -170,6 +215,7 @@ impl Sink for Loader {
             loader: self.clone(),
             plan,
             copy: None,
+            files: None,
             rows: 0,
             hours: BTreeMap::new(),
         })
@@ -181,6 +227,8 @@ struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
     copy: Option<CopyStream>,
+    /// The files of the lake, where rows go there.
+    files: Option<FileWriters>,
     rows: u64,
     hours: BTreeMap<i64, u64>,
 }
@@ -224,6 +272,11 @@ impl SinkWriter for ReportLoad<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<LoadTally> {
         self.end_copy()?;
+        if let Some(AnyFolding::InLake(folding)) = self.loader.folding(&self.plan.table)
+            && let Some(files) = self.files.take()
+        {
+            folding.finish(files)?;
+        }
         Ok(LoadTally {
             rows: self.rows,
             hours: std::mem::take(&mut self.hours),
@@ -292,7 +345,13 @@ impl ReportLoad<'_> {
             *self.hours.entry(hour).or_default() += rows;
         }
         if let Some(folding) = self.loader.folding(&self.plan.table) {
-            folding.add(encoder, self.plan, &text_ids)?;
+            match folding {
+                AnyFolding::InProcess(folding) => folding.add(encoder, self.plan, &text_ids)?,
+                AnyFolding::InLake(folding) => {
+                    let files = self.files.get_or_insert_with(|| folding.files());
+                    folding.add(files, encoder, self.plan, &text_ids)?;
+                }
+            }
             self.rows += rows as u64;
             return Ok(());
         }

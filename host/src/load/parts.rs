@@ -72,6 +72,13 @@ impl<'l> PartsLoad<'l> {
         Ok(())
     }
 
+    /// Ends the load of which nothing is to stay.
+    pub(super) fn abandon(self) {
+        if let Some(current) = self.current {
+            current.copy.abandon();
+        }
+    }
+
     /// Ends the load; its rows are in the tables then.
     ///
     /// # Errors

@@ -94,6 +94,13 @@ impl CopyStream {
         }
     }
 
+    /// Ends it, and nothing of it stays. Waits, so that nothing of it is left under way.
+    pub(super) fn abandon(self) {
+        drop(self.buffers);
+        // Without the trailer the COPY is aborted; that it may fail besides changes nothing.
+        let _ = self.loader.database.wait(self.task);
+    }
+
     /// Ends a COPY that took no more; the failure is that of the COPY.
     pub(super) fn broken(self) -> Failure {
         let table = self.table.clone();

@@ -34,8 +34,13 @@ pub(super) fn choose<'p>(
             by_size.engine(bytes)
         }
     };
-    match engine {
-        AggregationEngine::Trino => Err(Failure::definition("engine trino: not merged")),
-        engine => Ok(engine),
+    if engine == AggregationEngine::Trino && (plan.lake.is_none() || plan.trino.is_none()) {
+        return Err(Failure::definition(format!(
+            "cluster `{}` has engine `trino`, and pipeline `{}` has no `[trino]` and `[lake]`",
+            upload.cluster_id(),
+            plan.name
+        ))
+        .hint("say where Trino and its object storage are, or give the cluster another engine with `gristmill sources set`"));
     }
+    Ok(engine)
 }

@@ -4,6 +4,7 @@
 mod archival;
 mod engine;
 mod ingestion;
+mod lake_folds;
 mod payload;
 mod quarantine;
 mod replay;
@@ -14,6 +15,7 @@ mod verification;
 use std::path::Path;
 
 pub use self::ingestion::{Ingestion, workers};
+pub use self::lake_folds::LakeFolds;
 use self::payload::PayloadTask;
 pub use self::payload::{Day, PayloadResult};
 pub use self::quarantine::{QuarantineReplay, ReplayedRows};
@@ -32,6 +34,8 @@ pub struct Runner<'a> {
     /// Workers of each payload.
     workers: usize,
     archive: Option<Archive>,
+    /// The servers of engine `trino`, where the pipeline has them.
+    lake: Option<LakeFolds>,
     /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
 }
@@ -42,6 +46,7 @@ impl<'a> Runner<'a> {
     pub fn new(plan: &'a Plan, database: Database, workers: usize) -> Result<Self> {
         Ok(Self {
             archive: archive_of(plan, &database)?,
+            lake: LakeFolds::of(plan, &database)?,
             plan,
             database,
             workers,
@@ -65,6 +70,7 @@ impl<'a> Runner<'a> {
             plan: self.plan,
             database: &self.database,
             workers: self.workers,
+            lake: self.lake.as_ref(),
             capture: self.capture,
         };
         PayloadTask::new(path, self.archive.as_ref()).run(ingestion, payload)

@@ -298,6 +298,16 @@ impl Task for PayloadTask<'_> {
         archival.end(&mut open.upload, result)
     }
 
+    fn forget(&mut self, work: &mut PayloadWork) {
+        work.archival = Archival::default();
+        work.reuse = Reuse::default();
+        work.here.clear();
+        self.result.sums = RunSums::default();
+        self.result.row_accounting.clear();
+        self.result.bytes_read = 0;
+        self.result.ignored_columns.clear();
+    }
+
     fn sums(&self) -> RunSums {
         self.result.sums
     }

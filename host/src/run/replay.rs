@@ -376,6 +376,10 @@ impl Task for ReplayTask<'_> {
         Ok(End::Counted(changed))
     }
 
+    fn forget(&mut self, _work: &mut ReplayWork) {
+        self.sums = RunSums::default();
+    }
+
     fn sums(&self) -> RunSums {
         self.sums
     }

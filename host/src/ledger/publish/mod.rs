@@ -391,6 +391,10 @@ impl Upload {
         database.wait(self.take_back(&[]))
     }
 
+    pub fn cluster_id(&self) -> &str {
+        &self.source.cluster_id
+    }
+
     /// The choice of an engine that its source has of its own.
     pub fn engine(&self) -> Option<EngineName> {
         EngineName::named(self.source.engine.as_deref()?)

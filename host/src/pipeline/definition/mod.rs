@@ -8,6 +8,7 @@ mod json_schema;
 mod merge;
 mod quantity;
 mod retention;
+mod servers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use toml::Spanned;
 pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
 pub use self::retention::RetentionSection;
+pub use self::servers::{LakeSection, SecretSource, TrinoSection};
 use crate::diagnostics::problem::{Problem, Sources};
 use crate::rows::column::ColumnType;
 
@@ -54,6 +56,10 @@ pub struct Definition {
     /// How summaries are made.
     #[serde(default)]
     pub summarize: Summarize,
+    /// Object storage, in which hours wait to be folded by Trino. The engine `trino` needs it.
+    pub lake: Option<LakeSection>,
+    /// The Trino that folds hours into days. The engine `trino` needs it.
+    pub trino: Option<TrinoSection>,
     /// The clusters that payloads come from.
     #[serde(default)]
     pub sources: SourcesSection,
@@ -259,8 +265,21 @@ pub struct Summarize {
     /// set --engine` overrides it for a source, `OCP_POSTGRES_PIPELINE` for all.
     #[schemars(with = "Option<EngineName>", extend("default" = "postgres"))]
     pub engine: Option<Spanned<EngineName>>,
+    /// What becomes of a payload when Trino, or the lake, is away after all that was tried.
+    pub when_unreachable: WhenUnreachable,
     /// What engine `auto` goes by.
     pub auto: AutoSection,
+}
+
+/// What becomes of a payload whose engine is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnreachable {
+    /// It fails.
+    #[default]
+    Fail,
+    /// The host folds it, and says so.
+    Embedded,
 }
 
 /// An engine, or how one is chosen.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::resolve::Resolver;
 use crate::diagnostics::problem::{Problem, Span};
+pub use crate::pipeline::definition::WhenUnreachable;
 use crate::pipeline::definition::{AutoBelow, EngineName};
 
 /// The engine that folds the hours of pods and volumes into days.
@@ -43,6 +44,7 @@ pub struct EnginePlan {
     pub pipeline: EngineName,
     /// What engine `auto` goes by.
     pub by_size: EngineBySize,
+    pub when_unreachable: WhenUnreachable,
 }
 
 impl AggregationEngine {
@@ -131,15 +133,22 @@ impl Resolver<'_> {
             None => "OCP_POSTGRES_PIPELINE=false",
         };
         let environment = asked.or(environment);
-        if environment == Some(AggregationEngine::Trino) {
-            self.add(needs_trino(None, what));
-        }
         let auto = &summarize.auto;
-        if let Some(engine) = &summarize.engine
-            && *engine.get_ref() == EngineName::Trino
-            && environment.is_none()
-        {
-            self.add(needs_trino(Some(engine.span()), "engine `trino`"));
+        if self.definition.trino.is_none() || self.definition.lake.is_none() {
+            let declared = summarize.engine.as_ref();
+            let by_file = declared.filter(|engine| *engine.get_ref() == EngineName::Trino);
+            match (environment, by_file, &auto.trino_from) {
+                (Some(AggregationEngine::Trino), ..) => {
+                    self.add(needs_trino(None, what));
+                }
+                (None, Some(engine), _) => {
+                    self.add(needs_trino(Some(engine.span()), "engine `trino`"));
+                }
+                (None, None, Some(from)) => {
+                    self.add(needs_trino(Some(from.span()), "`trino-from`"));
+                }
+                _ => {}
+            }
         }
         let name = summarize.engine.as_ref().map(|engine| *engine.get_ref());
         Some(EnginePlan {
@@ -152,6 +161,7 @@ impl Resolver<'_> {
                     AutoBelow::Embedded => AggregationEngine::Embedded,
                 },
             },
+            when_unreachable: summarize.when_unreachable,
         })
     }
 }
@@ -204,6 +214,7 @@ mod tests {
                 environment,
                 pipeline,
                 by_size: AUTO,
+                when_unreachable: WhenUnreachable::default(),
             };
             assert_eq!(plan(None).choice(None), of_pipeline);
             for (source, of_source) in names {

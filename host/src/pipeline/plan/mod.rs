@@ -10,9 +10,11 @@ mod defaults;
 mod engine;
 mod fingerprint;
 mod load_version;
+mod location;
 mod patience;
 mod resolve;
 mod retention;
+mod servers;
 mod stages;
 
 use std::path::PathBuf;
@@ -20,11 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
-pub use self::engine::{AggregationEngine, EngineBySize, EngineChoice, EnginePlan};
+pub use self::engine::{
+    AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable,
+};
 pub use self::load_version::LOAD_VERSION;
+pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
+pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
@@ -36,6 +42,9 @@ pub struct Plan {
     pub name: String,
     pub path: PathBuf,
     pub engines: EnginePlan,
+    /// Object storage and Trino, where the definition has them.
+    pub lake: Option<LakePlan>,
+    pub trino: Option<TrinoPlan>,
     /// The report kind whose distinct hours decide who wins a day.
     pub coverage: String,
     /// The share of a payload's rows that may go to quarantine.

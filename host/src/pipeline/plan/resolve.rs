@@ -89,6 +89,8 @@ impl<'a> Resolver<'a> {
         let definition = self.definition;
         let limits = &definition.limits;
         let engines = self.engines();
+        let lake = self.lake();
+        let trino = self.trino();
         let stages: BTreeMap<&str, Option<StagePlan>> = definition
             .stages
             .iter()
@@ -113,6 +115,8 @@ impl<'a> Resolver<'a> {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
             engines: engines?,
+            lake,
+            trino,
             coverage: coverage?,
             rejected_rows_max: limits
                 .rejected_rows
