@@ -141,7 +141,7 @@ rust-tests:
 
 skipped:
 	@if [ -s $(SKIPPED) ]; then \
-		echo "$$(sort --unique $(SKIPPED) | wc --lines) tests were skipped, since there is no Trino or no S3 server here; the first lines say what is missing:"; \
+		echo "tests skipped for want of Trino or an S3 server, as the first lines say: $$(sort --unique $(SKIPPED) | wc --lines)"; \
 		sort --unique $(SKIPPED); \
 	fi
 

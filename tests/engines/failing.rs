@@ -12,6 +12,7 @@ use gristmill::fold::{FOLDS, TableFold};
 use gristmill::lake::{FilesWritten, Lake, Place};
 use gristmill::pipeline::plan::{LakePlan, TrinoPlan};
 use gristmill::trino::Trino;
+use rustix::process::Signal;
 
 use super::corner::{Corner, secret};
 use super::folding::write;
@@ -362,6 +363,13 @@ fn servers_that_are_lost_and_come_back() {
     own.s3.revive();
     assert_eq!(fold(&trino, &place, table).ok(), Some(written.rows));
 
+    // A coordinator that hangs, and goes on.
+    own.trino.coordinator.signal(Signal::STOP);
+    let hanging = fold(&trino, &place, table);
+    own.trino.coordinator.signal(Signal::CONT);
+    fails(hanging, EngineFault::Unreachable, &["does not answer"]);
+    assert_eq!(fold(&trino, &place, table).ok(), Some(written.rows));
+
     // A worker: what is left does it, as soon as it is missed.
     own.trino.worker.kill();
     let begun = Instant::now();
@@ -391,6 +399,13 @@ fn servers_that_are_lost_and_come_back() {
         "{:?}",
         begun.elapsed()
     );
+
+    // All of them are there again, and nothing was lost.
+    own.trino.revive();
+    assert_eq!(fold(&trino, &place, table).ok(), Some(written.rows));
+    trino
+        .drop_table(&place)
+        .unwrap_or_else(|error| panic!("{error}"));
     lake.remove(&place)
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(corner.files(), [] as [PathBuf; 0]);

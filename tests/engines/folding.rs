@@ -1,5 +1,7 @@
 //! Files, a table, folds, and nothing left: what a run does, against real servers.
 
+use std::thread;
+
 use gristmill::fold::{FOLDS, TableFold};
 use gristmill::lake::{FilesWritten, Lake, Place};
 use gristmill::trino::Trino;
@@ -124,6 +126,28 @@ fn a_folder_does_as_well_and_may_have_odd_characters() {
         if engines.own.is_some() {
             assert_eq!(corner.litter(), [] as [String; 0], "{}", corner.name());
         }
+    }
+}
+
+/// The first tables of a schema that is not there yet.
+#[test]
+fn generations_at_once_do_not_stand_in_each_others_way() {
+    let Some(engines) = engines::shared() else {
+        return;
+    };
+    let corner = engines.corner();
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            let corner = &corner;
+            scope.spawn(move || {
+                let fold = &FOLDS[seed as usize % 2];
+                let rows = Rows::by_chance(fold, 300, 1, 20 + seed);
+                folds_as_in_memory(corner, fold, &rows);
+            });
+        }
+    });
+    if engines.own.is_some() {
+        assert_eq!(corner.litter(), [] as [String; 0]);
     }
 }
 

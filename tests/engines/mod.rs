@@ -63,6 +63,19 @@ pub(crate) struct Own {
     pub(crate) files: PathBuf,
 }
 
+/// Holds servers up for `make bench BENCH=--engines`, until the file is removed that
+/// `GRISTMILL_TEST_SERVERS` names and that has the sections of a pipeline for them.
+#[test]
+#[ignore = "it waits for a benchmark"]
+fn held_up_for_a_benchmark() {
+    let path = PathBuf::from(env::var_os("GRISTMILL_TEST_SERVERS").expect("a path"));
+    let engines = shared().expect("servers");
+    std::fs::write(&path, engines.corner().sections()).expect("a file");
+    while path.exists() {
+        thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
 /// The servers that all tests of a process share. `None` says that the test is skipped.
 #[track_caller]
 pub(crate) fn shared() -> Option<&'static Engines> {

@@ -77,6 +77,10 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_some())
+    }
+
     /// Stops it, as a machine that hangs, or lets it go on.
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process");

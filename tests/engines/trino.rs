@@ -36,8 +36,7 @@ const CATALOG_SETTINGS: &str = "iceberg.metadata-cache.enabled=false\n";
 pub(crate) struct Trino {
     pub(crate) coordinator: Process,
     pub(crate) worker: Process,
-    port: u16,
-    _catalog: Catalog,
+    site: Site,
 }
 
 impl Trino {
@@ -50,48 +49,77 @@ impl Trino {
         files: &Path,
     ) -> Result<Trino, String> {
         let site = Site {
-            installed,
-            folder,
-            bucket,
-            files,
+            java: installed.java.clone(),
+            program: installed.trino.clone(),
+            folder: folder.to_path_buf(),
+            bucket: bucket.clone(),
+            files: files.to_path_buf(),
             port: free_port(),
             catalog: Catalog::start(folder)?,
         };
-        let mut coordinator = site.node("coordinator", "2g")?;
-        let mut worker = site.node("worker", "1g")?;
-        coordinator.until(START_MAX, || {
-            let ask = |path| ask(site.port, path);
-            ask("/v1/info").is_some_and(|said| said.contains("\"starting\":false"))
-        })?;
-        worker.until(START_MAX, || knows_a_worker(site.port))?;
-        Ok(Trino {
-            coordinator,
-            worker,
-            port: site.port,
-            _catalog: site.catalog,
-        })
+        let mut trino = Trino {
+            coordinator: site.coordinator()?,
+            worker: site.worker()?,
+            site,
+        };
+        trino.wait()?;
+        Ok(trino)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.site.port)
+    }
+
+    /// Starts the nodes anew that were killed, as an operator does.
+    #[track_caller]
+    pub(crate) fn revive(&mut self) {
+        let revived = self.revived();
+        revived.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn revived(&mut self) -> Result<(), String> {
+        if self.coordinator.has_ended() {
+            self.coordinator = self.site.coordinator()?;
+        }
+        if self.worker.has_ended() {
+            self.worker = self.site.worker()?;
+        }
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<(), String> {
+        let port = self.site.port;
+        self.coordinator.until(START_MAX, || {
+            ask(port, "/v1/info").is_some_and(|said| said.contains("\"starting\":false"))
+        })?;
+        self.worker.until(START_MAX, || knows_a_worker(port))
     }
 }
 
-struct Site<'a> {
-    installed: &'a Installed,
-    folder: &'a Path,
-    bucket: &'a Bucket,
-    files: &'a Path,
+struct Site {
+    java: PathBuf,
+    program: PathBuf,
+    folder: PathBuf,
+    bucket: Bucket,
+    files: PathBuf,
     port: u16,
     catalog: Catalog,
 }
 
-impl Site<'_> {
+impl Site {
+    fn coordinator(&self) -> Result<Process, String> {
+        self.node("coordinator", "2g")
+    }
+
+    fn worker(&self) -> Result<Process, String> {
+        self.node("worker", "1g")
+    }
+
     fn node(&self, name: &'static str, heap: &str) -> Result<Process, String> {
         let folder = self.folder.join(name);
         self.configure(name, &folder)
             .map_err(|error| format!("cannot configure Trino: {error}"))?;
-        let mut server = command(&self.installed.java);
+        let mut server = command(&self.java);
         server
             .arg(format!("-Xmx{heap}"))
             .args(JAVA_OPTIONS)
@@ -107,7 +135,7 @@ impl Site<'_> {
                 folder.join("etc/config.properties").display()
             ))
             .arg("-cp")
-            .arg(self.installed.trino.join("lib/*"))
+            .arg(self.program.join("lib/*"))
             .arg("io.trino.server.TrinoServer")
             .current_dir(&folder)
             .env("LAKE_CATALOG_URL", self.catalog.jdbc_url())
@@ -137,7 +165,7 @@ impl Site<'_> {
             if coordinator { self.port } else { free_port() },
             self.port,
             if coordinator { "700MB" } else { "300MB" },
-            self.installed.trino.join("plugin").display(),
+            self.program.join("plugin").display(),
             catalogs.display(),
         );
         config.push_str(NODE_SETTINGS);

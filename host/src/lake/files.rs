@@ -240,6 +240,8 @@ impl Lake {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use arrow_array::{ArrayRef, Date32Array, Int64Array};
     use arrow_schema::{DataType, Field, Schema};
     use tokio::runtime::Runtime;
@@ -247,13 +249,15 @@ mod tests {
     use super::*;
     use crate::pipeline::plan::{LakeLocation, LakePlan};
 
-    /// Rows of these days, one each, with as many columns of noise.
+    /// Rows of these days, one each, with as many columns of noise, which is never the same.
     fn rows(days: &[i32], noise: usize) -> RecordBatch {
+        static BATCHES: AtomicU64 = AtomicU64::new(0);
+        let begin = BATCHES.fetch_add(1, Ordering::Relaxed) << 32;
         let mut fields = vec![Field::new(DAY_COLUMN, DataType::Date32, false)];
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(Date32Array::from(days.to_vec()))];
         for column in 0..noise {
             let value = |row: usize| {
-                let seed = (row * noise + column) as u64 + 1;
+                let seed = begin + (row * noise + column) as u64;
                 (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (seed << 29)) as i64
             };
             fields.push(Field::new(format!("noise_{column}"), DataType::Int64, true));

@@ -94,6 +94,16 @@ pub fn due(database: &Database, source_uuid: Uuid) -> Result<Vec<LakeRecord>> {
     })
 }
 
+/// How many places have a record.
+///
+/// # Errors
+/// The database fails.
+pub fn count(database: &Database) -> Result<i64> {
+    let counted = sqlx::query_scalar(include_str!("../../../sql/gristmill_lake.count.sql"))
+        .fetch_one(database.pool());
+    database.wait(counted).map_err(failed)
+}
+
 /// Calls with the places of each source that are no longer needed, while no run is at work
 /// on it; returns the clusters that runs are at work on.
 ///

@@ -9,7 +9,7 @@ use crate::lake::{Lake, Place};
 use crate::ledger::lake_record::{self, LakeRecord};
 use crate::ledger::publish::Upload;
 use crate::load::Loader;
-use crate::pipeline::plan::{LakePlan, Plan};
+use crate::pipeline::plan::{LakePlan, Plan, TrinoPlan};
 use crate::terminal;
 use crate::trino::Trino;
 
@@ -27,15 +27,49 @@ impl LakeFolds {
     /// # Errors
     /// A secret or a certificate is not where the definition says.
     pub fn of(plan: &Plan, database: &Database) -> Result<Option<Self>> {
-        let (Some(lake), Some(trino)) = (&plan.lake, &plan.trino) else {
-            return Ok(None);
-        };
+        let servers = plan.lake.as_ref().zip(plan.trino.as_ref());
+        let opened = servers.map(|(lake, trino)| Self::open(lake, trino, database));
+        opened.transpose()
+    }
+
+    /// Opens both.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub fn open(lake: &LakePlan, trino: &TrinoPlan, database: &Database) -> Result<Self> {
         let runtime = database.runtime().clone();
-        Ok(Some(Self {
+        Ok(Self {
             lake: Lake::open(lake, runtime.clone()).map_err(|error| error.failure)?,
             trino: Trino::open(trino, runtime).map_err(|error| error.failure)?,
             plan: lake.clone(),
-        }))
+        })
+    }
+
+    /// Removes what no run needs of all sources that none is at work on; returns the places,
+    /// and what could not be removed.
+    ///
+    /// # Errors
+    /// The database is a copy of another one, whose lake it is, or it fails.
+    pub fn clean(&self, database: &Database, dry_run: bool) -> Result<(Vec<String>, Vec<String>)> {
+        let (mut places, mut left) = (Vec::new(), Vec::new());
+        lake_record::for_each_idle_source(database, |records| {
+            for record in records {
+                let removed = match dry_run {
+                    true => Ok(record.location == self.lake.location()),
+                    false => self.remove(database, record),
+                };
+                match removed {
+                    Ok(true) => places.push(record.place.clone()),
+                    Ok(false) => left.push(format!(
+                        "`{}` is below `{}`, which is another lake than the pipeline's",
+                        record.place, record.location
+                    )),
+                    Err(failure) => left.push(failure.to_string()),
+                }
+            }
+            Ok(())
+        })?;
+        Ok((places, left))
     }
 
     /// The same, but that no hours are kept in the lake once they are folded.

@@ -17,6 +17,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, RequestBuilder, StatusCode};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::answer::{Page, Stats};
 use super::errors;
@@ -70,6 +71,8 @@ pub(super) struct Statement {
     what: &'static str,
     number: u64,
     next: Option<String>,
+    /// The next page, on its way while somebody has the one before it.
+    ahead: Option<JoinHandle<EngineResult<Page>>>,
     begun: Instant,
     /// How far it is.
     pub(super) stats: Stats,
@@ -127,6 +130,7 @@ impl Client {
             what,
             number: 0,
             next: None,
+            ahead: None,
             begun: Instant::now(),
             stats: Stats::default(),
             id: String::new(),
@@ -288,10 +292,27 @@ impl Statement {
                 .hint("see what else Trino has to do, or raise `time-per-statement` in `[trino]`")
                 .into());
         }
-        let request = || self.client.http.get(&address);
-        let asked = self.client.ask(self.what, request, true);
-        let page = self.runtime.block_on(asked)?;
-        self.follow(page).map(Some)
+        let ahead = self.ahead.take();
+        let asked = ahead.unwrap_or_else(|| self.ask_for(address));
+        let page = self.runtime.block_on(asked).map_err(|error| {
+            EngineError::from(Failure::bug("a page of Trino's got lost").because(error))
+        })?;
+        self.follow(page?).map(Some)
+    }
+
+    /// Has Trino send the next page, if there is one, while this one is used.
+    pub(super) fn look_ahead(&mut self) {
+        if let Some(address) = self.next.clone() {
+            self.ahead = Some(self.ask_for(address));
+        }
+    }
+
+    fn ask_for(&self, address: String) -> JoinHandle<EngineResult<Page>> {
+        let (client, what) = (Arc::clone(&self.client), self.what);
+        self.runtime.spawn(async move {
+            let request = || client.http.get(&address);
+            client.ask(what, request, true).await
+        })
     }
 
     fn follow(&mut self, mut page: Page) -> Result<Page, Refusal> {
@@ -326,6 +347,9 @@ impl Statement {
 impl Drop for Statement {
     fn drop(&mut self) {
         self.client.running().remove(&self.number);
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abort();
+        }
         let Some(address) = self.next.take() else {
             return;
         };

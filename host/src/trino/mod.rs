@@ -94,8 +94,11 @@ impl Trino {
             // No other has its name: this was done, and the answer was lost.
             Err(refusal) if refusal.name == "TABLE_ALREADY_EXISTS" => Ok(()),
             Err(refusal) if refusal.is_of_a_missing_schema() => {
-                self.run("make a schema", &statements::create_schema(&name))?;
-                self.run("make a table", &create).map(drop)
+                // Others may make it at the same time.
+                let schema = self.run("make a schema", &statements::create_schema(&name));
+                let made = self.run("make a table", &create);
+                made.map_err(|refusal| schema.err().unwrap_or(refusal))
+                    .map(drop)
             }
             made => made.map(drop),
         })?;
@@ -277,6 +280,7 @@ impl Trino {
                 return Ok(());
             };
             if !page.data.is_empty() {
+                statement.look_ahead();
                 take(page.data).map_err(EngineError::from)?;
             }
         }

@@ -169,7 +169,6 @@ mod tests {
             "file:///a/./b",
             "file:///a/b*",
             "file:///a/ b",
-            "s3://usage//",
             "file:////a",
         ] {
             assert!(LakeLocation::parse(text, None).is_err(), "{text}");

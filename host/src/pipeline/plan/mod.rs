@@ -28,7 +28,7 @@ pub use self::engine::{
 pub use self::load_version::LOAD_VERSION;
 pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
-pub use self::resolve::{Surroundings, resolve};
+pub use self::resolve::{Surroundings, resolve, resolve_servers};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
 pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 use crate::pipeline::definition::{BoundSet, LearnedSet};

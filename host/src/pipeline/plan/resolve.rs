@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::stages::CHUNK_BYTES_RANGE;
 use super::{
-    AggregationEngine, ArchivePlan, LoadPlan, MonthLimits, Plan, ReportAction, ReportPlan,
-    StagePlan, Target, TransformPlan,
+    AggregationEngine, ArchivePlan, LakePlan, LoadPlan, MonthLimits, Plan, ReportAction,
+    ReportPlan, StagePlan, Target, TransformPlan, TrinoPlan,
 };
 use crate::diagnostics::problem::{Problem, Sources, Span};
 use crate::pipeline::definition::{self, Definition, SourcedDefinition};
@@ -69,6 +69,28 @@ pub fn resolve(
             problems.dedup();
             Err(problems)
         }
+    }
+}
+
+/// The servers of engine `trino`, where a definition has them, for those who need no plan.
+///
+/// # Errors
+/// Every problem of their sections.
+pub fn resolve_servers(
+    loaded: &SourcedDefinition,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<(LakePlan, TrinoPlan)>, Vec<Problem>> {
+    let mut resolver = Resolver {
+        definition: &loaded.definition,
+        sources: &loaded.sources,
+        path: &loaded.path,
+        surroundings,
+        problems: Vec::new(),
+    };
+    let servers = resolver.lake().zip(resolver.trino());
+    match resolver.problems.is_empty() {
+        true => Ok(servers),
+        false => Err(resolver.problems),
     }
 }
 

@@ -171,7 +171,10 @@ impl Resolver<'_> {
                 if section.location.get_ref().contains('@') {
                     self.add_unshown(&span, &error.message);
                 } else {
-                    let hint = "as in `s3://bucket/prefix` or `file:///folder`";
+                    let hint = match error.is_trinos_name {
+                        true => "as in `local:///prefix`",
+                        false => "as in `s3://bucket/prefix` or `file:///folder`",
+                    };
                     self.add(Problem::new(span, error.message).hint(hint));
                 }
                 None
