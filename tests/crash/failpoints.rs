@@ -255,7 +255,7 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Failpoint]; 15] = [
+    let scenes: [&[Failpoint]; 16] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
