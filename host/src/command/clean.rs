@@ -88,6 +88,7 @@ fn of_pipeline(
         engine: &engine()?,
         stage_folders: &[],
         postgres_pipeline: None,
+        asked_engine: None,
         lock: None,
     };
     let servers = resolve_servers(&loaded, &surroundings)
