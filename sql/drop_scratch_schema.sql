@@ -3,8 +3,8 @@
 --
 -- Reads   scratch_schemas()  what may be dropped: nothing else is
 -- Reads   pg_class           the tables that are left
--- Writes  gristmill_lake     places that are still on record there are so here from now on
 -- Reads   pg_locks           sessions of ours that use them still; they are ended
+-- Writes  gristmill_lake     the places in the lake that it has on record: they outlive it
 --
 -- scratch     text     the schema
 -- tables_max  integer  how many tables go at a time
@@ -43,10 +43,18 @@ BEGIN
             WHERE held.pid = activity.pid
         );
 
-    -- Who drops the record of a place leaves its files to nobody.
+    -- Before the first table goes: what is at these places goes with the next run of the
+    -- source, or with `clean`.
     IF to_regclass(format('%I.gristmill_lake', scratch)) IS NOT NULL THEN
         EXECUTE format(
-            'INSERT INTO gristmill_lake SELECT * FROM %I.gristmill_lake ON CONFLICT (place) DO NOTHING',
+            'WITH places AS (
+                DELETE FROM %I.gristmill_lake AS place
+                RETURNING place.*
+            )
+            INSERT INTO gristmill_lake (place, location, source_uuid, run_id, begun_at, keep_until)
+            SELECT place.place, place.location, place.source_uuid, place.run_id, place.begun_at, now()
+            FROM places AS place
+            ON CONFLICT DO NOTHING',
             scratch
         );
     END IF;

@@ -14,5 +14,7 @@ FROM pg_namespace AS namespace
 WHERE
     namespace.nspname LIKE 'gristmill\_scratch\_%'
     AND obj_description(namespace.oid, 'pg_namespace') = scratch_mark()
+    -- What another role made, it alone may drop.
+    AND pg_has_role(namespace.nspowner, 'USAGE')
 ORDER BY namespace.nspname;
 $$;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use gristmill::ledger::comparison::Scope;
 
+use crate::engines;
 use crate::support::command::{Ended, Gristmill, run};
 use crate::support::contents::compare;
 use crate::support::engine::{self, HERE};
@@ -13,16 +14,27 @@ use crate::support::site::Site;
 
 const BASE: &str = "pipelines/ocp.toml";
 
+/// No servers.
+const NONE: (&str, &str) = ("none", "");
+
 /// Those that are compared with Postgres.
 fn others() -> impl Iterator<Item = &'static str> {
     HERE.into_iter().filter(|engine| *engine != "postgres")
 }
 
 fn load(site: &Site, engine: &str, payload: PathBuf) -> Gristmill {
+    load_with(site, engine, NONE, payload)
+}
+
+/// `servers` are the sections of those of `trino`, and the name of the corner that they are of.
+fn load_with(site: &Site, engine: &str, servers: (&str, &str), payload: PathBuf) -> Gristmill {
+    let (corner, sections) = servers;
     let pipeline = engine::with(
         BASE,
-        &format!("cases-{engine}"),
-        &format!("[limits]\nchunk = \"64 KiB\"\n\n[summarize]\nengine = \"{engine}\"\n"),
+        &format!("cases-{engine}-{corner}"),
+        &format!(
+            "[limits]\nchunk = \"64 KiB\"\n\n[summarize]\nengine = \"{engine}\"\n\n{sections}"
+        ),
     );
     run(&site.database, pipeline, &[payload]).env("GRISTMILL_DATA", site.folder())
 }
@@ -30,9 +42,14 @@ fn load(site: &Site, engine: &str, payload: PathBuf) -> Gristmill {
 /// A site that loaded the payloads one by one, each by the engine that is its turn.
 #[track_caller]
 fn loaded(payloads: &[Payload], engines: &[&str]) -> Site {
+    loaded_with(payloads, engines, NONE)
+}
+
+#[track_caller]
+fn loaded_with(payloads: &[Payload], engines: &[&str], servers: (&str, &str)) -> Site {
     let site = Site::new();
     for (number, path) in site.write(payloads).into_iter().enumerate() {
-        load(&site, engines[number % engines.len()], path).succeeds();
+        load_with(&site, engines[number % engines.len()], servers, path).succeeds();
     }
     site
 }
@@ -305,7 +322,7 @@ fn a_day_of_everything_peculiar_is_the_same_by_every_engine() {
     says(&expected, names, "2");
     let roles = "SELECT string_agg(node || ' ' || coalesce(node_role, '–'), ', ' ORDER BY node)
         FROM reporting_ocp_nodes WHERE node IN ('n1', 'n2', 'n3')";
-    says(&expected, roles, "n1 worker, n2 –, n3 infra");
+    says(&expected, roles, "n1 worker, n2 worker, n3 infra");
     let machines = "SELECT string_agg(DISTINCT vm_name || ' ' || persistentvolumeclaim, ', ')
         FROM reporting_ocp_vm_summary_p WHERE persistentvolumeclaim IS NOT NULL";
     says(&expected, machines, "vm1 vmdisk");
@@ -324,6 +341,29 @@ fn a_day_that_is_split_anywhere_is_the_same_by_every_engine() {
         let split = same_by_all(&peculiar(parts));
         are_equal(&whole, &split, &format!("in {parts} parts"));
     }
+}
+
+#[test]
+fn trino_makes_the_same_of_peculiar_days() {
+    let Some(servers) = engines::shared() else {
+        return;
+    };
+    let corner = servers.corner();
+    let sections = corner.sections();
+    let servers = (corner.name(), sections.as_str());
+    for parts in [1, 2] {
+        let payloads = peculiar(parts);
+        let expected = loaded(&payloads, &["postgres"]);
+        for engines in [
+            &["trino"][..],
+            &["trino", "postgres"],
+            &["embedded", "trino"],
+        ] {
+            let found = loaded_with(&payloads, engines, servers);
+            are_equal(&expected, &found, &format!("{parts} by {engines:?}"));
+        }
+    }
+    assert_eq!(corner.litter(), Vec::<String>::new());
 }
 
 /// Another engine replays one day of what one has made, and `summarize` makes it once more.

@@ -4,7 +4,9 @@ use std::fs;
 
 use rustix::process::Signal;
 
+use crate::engines;
 use crate::support::command::{Ended, Gristmill, Running, run};
+use crate::support::engine;
 use crate::support::payload::{CLUSTER, DAY, Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
@@ -344,4 +346,61 @@ fn what_is_verified_is_what_the_engine_folds() {
     says(&ended, "engine `embedded` had nothing to fold");
     // What is compared with itself tells whether a replay makes the same at all.
     verify(&site, "postgres").succeeds();
+}
+
+/// What a killed one left in Trino and in the lake is on record in a schema that goes: the
+/// record goes over to the site's, and the next payload of the cluster has it removed.
+#[test]
+fn trino_is_verified_and_leaves_nothing_there_either() {
+    let Some(engines) = engines::shared() else {
+        return;
+    };
+    let corner = engines.corner();
+    let pipeline = engine::with(
+        "pipelines/ocp.toml",
+        &format!("verify-{}", corner.name()),
+        &corner.sections(),
+    );
+    let site = small_site();
+    let verify = || {
+        site.command(&["verify", "--engine", "trino", "--source", CLUSTER])
+            .arguments(["--from", DAY, "--json"])
+            .argument(&pipeline)
+            .with_stages()
+    };
+    let found = verify().succeeds().json();
+    assert_eq!(found["equal"], true, "{found:#}");
+    assert_eq!(found["engines"][1]["engine"], "trino", "{found:#}");
+    assert_eq!(found["engines"][1]["rows_folded"], 10, "{found:#}");
+    has_scratch(&site.database, "0");
+    assert_eq!(corner.litter(), Vec::<String>::new());
+
+    let killed = verify()
+        .env("GRISTMILL_TEST_KILL_AT", "trino-table-made")
+        .ends();
+    assert_eq!(killed.code, None, "{killed}");
+    assert_ne!(corner.litter(), Vec::<String>::new());
+    site.command(&["clean"]).succeeds();
+    has_scratch(&site.database, "0");
+    let places = "SELECT count(*) > 0 FROM gristmill_lake";
+    assert_eq!(site.database.query_value(places).as_deref(), Some("t"));
+    let more = Payload::numbered(2).file("more.csv", Report::pods().hours(0..7).text());
+    set_trino(&site);
+    run(&site.database, &pipeline, &site.write(&[more]))
+        .env("GRISTMILL_DATA", site.folder())
+        .succeeds();
+    assert_eq!(corner.litter(), Vec::<String>::new());
+    assert_eq!(site.database.query_value(places).as_deref(), Some("f"));
+}
+
+fn set_trino(site: &Site) {
+    site.command(&[
+        "sources",
+        "set",
+        "--cluster-id",
+        CLUSTER,
+        "--engine",
+        "trino",
+    ])
+    .succeeds();
 }

@@ -15,7 +15,8 @@ use crate::ledger::scratch::{Removal, Scratch};
 use crate::ledger::source;
 use crate::pipeline::plan::AggregationEngine;
 use crate::run::{
-    Ingestion, Replay, ScratchAccess, Verification, VerificationResult, VerifiedEngine, archives_of,
+    Ingestion, LakeFolds, Replay, ScratchAccess, Verification, VerificationResult, VerifiedEngine,
+    archives_of,
 };
 use crate::terminal::{self, grouped};
 
@@ -47,6 +48,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
         connections,
     };
     let database = open_target(runtime, &access.target, 1)?;
+    let lake = LakeFolds::of(&plan, &database)?.map(LakeFolds::keeping_nothing);
     let site = Replay {
         archives: archives_of(&plan, &database)?,
         source: source::named(&database, &arguments.source)?,
@@ -65,16 +67,18 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
             VerifiedEngine {
                 engine: postgres,
                 plan: &measure,
+                lake: None,
             },
             VerifiedEngine {
                 engine: verified,
                 plan: &plan,
+                lake: lake.as_ref(),
             },
         ],
         access: &access,
     };
     let mut scratch = Scratch::make(&database, verification.engines.len())?;
-    drop_on_signals(runtime, scratch.removal())?;
+    drop_on_signals(runtime, scratch.removal(), lake.as_ref())?;
     let result = verification.run(&site, &payloads, days, &mut scratch);
     let result = match (result, scratch.remove()) {
         (Err(failure), Err(also)) => return Err(failure.followed_by(&also)),
@@ -103,18 +107,24 @@ fn connections(arguments: &VerifyArguments) -> Result<Option<u32>> {
 }
 
 /// Drops the scratch schemas when a signal ends the program, and ends it.
-fn drop_on_signals(runtime: &Runtime, removal: Removal) -> Result<()> {
+fn drop_on_signals(runtime: &Runtime, removal: Removal, lake: Option<&LakeFolds>) -> Result<()> {
     let _guard = runtime.enter();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let mut signals = signal(kind)
             .map_err(|error| Failure::environment("cannot wait for signals").because(error))?;
         let removal = removal.clone();
+        let lake = lake.cloned();
         runtime.spawn(async move {
             signals.recv().await;
             let code = ENDED_BY_SIGNAL + kind.as_raw_value();
             terminal::say("dropping the scratch schemas; a second signal ends the program at once");
             let removed = tokio::select! {
-                removed = removal.remove() => removed.map(Some),
+                removed = async {
+                    if let Some(lake) = &lake {
+                        lake.cancel().await;
+                    }
+                    removal.remove().await
+                } => removed.map(Some),
                 _ = signals.recv() => Ok(None),
             };
             match &removed {

@@ -48,8 +48,10 @@ pub fn record(
 }
 
 /// What engines folded, in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow)]
 pub struct FoldSums {
+    /// Those that folded something.
+    pub engines: Vec<String>,
     /// The hourly rows.
     pub rows: i64,
     /// `None` when nothing was folded.

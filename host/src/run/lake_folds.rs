@@ -72,6 +72,18 @@ impl LakeFolds {
         Ok((places, left))
     }
 
+    /// The same, but that no hours are kept in the lake once they are folded.
+    #[must_use]
+    pub fn keeping_nothing(mut self) -> Self {
+        self.plan.keep_days = 0;
+        self
+    }
+
+    /// Cancels what Trino is at, before the process ends.
+    pub async fn cancel(&self) {
+        self.trino.cancel_running().await;
+    }
+
     /// The loader that writes to the lake, at places of this run.
     ///
     /// # Errors
