@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test torture bench loops build install place clean quick dist stages setup languages format lint rust-tests deny fuzz
+.PHONY: help run test torture bench loops build install place clean quick dist stages setup languages engines format lint rust-tests skipped deny fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := wasm32-wasip2
@@ -37,6 +37,13 @@ BENCH :=
 # `make deny DENY=required` installs cargo-deny where it is missing, and so does not go without.
 DENY :=
 
+# `make test ENGINES=required` fails where a test of the engine `trino` would be skipped, for
+# want of Java, Maven or Go.
+ENGINES :=
+
+# The names of the tests that were skipped, for the last lines of `make test`.
+SKIPPED := $(abspath $(TARGET))/tests-skipped
+
 # `make loops LOOPS=--test` runs each loop once; Criterion's other options go there, too.
 LOOPS :=
 
@@ -56,12 +63,13 @@ run: build     ## Build, then load the shipped payload and show its daily summar
 	$(TARGET)/quick/gristmill run $(PIPELINE) $(PAYLOADS) $(OPTIONS)
 
 # One at a time: every step has both processors, and the first failure stops.
-test: languages ## Run every check that CI runs
+test: languages engines ## Run every check that CI runs
 	@$(MAKE) format
 	@$(MAKE) lint
 	@$(MAKE) stages
 	@$(MAKE) rust-tests
 	@$(MAKE) deny
+	@$(MAKE) skipped
 
 # In one go: libraries are built once for all that is built together.
 bench: setup   ## Measure against Postgres's own COPY; some minutes, on a quiet machine
@@ -92,11 +100,11 @@ place:
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
-torture: languages ## Kill, cut off, crowd and deceive the program for some eleven minutes
+torture: languages engines ## Kill, cut off, crowd and deceive the program for some eleven minutes
 	@$(MAKE) stages
 	@rm -f $(TARGET)/torture-figures
 	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \
-		cargo test --package gristmill --test main -- $(TORTURE)
+		GRISTMILL_TEST_ENGINES=$(ENGINES) cargo test --package gristmill --test main -- $(TORTURE)
 	@awk '{ count = $$1; $$1 = ""; sums[$$0] += count } \
 		END { for (name in sums) print sums[name] name }' \
 		$(TARGET)/torture-figures | sort --key 2
@@ -128,7 +136,14 @@ lint:
 	cargo clippy --workspace --all-targets -- --deny warnings
 
 rust-tests:
-	cargo test --workspace
+	@rm -f $(SKIPPED)
+	GRISTMILL_TEST_ENGINES=$(ENGINES) GRISTMILL_TEST_SKIPPED=$(SKIPPED) cargo test --workspace
+
+skipped:
+	@if [ -s $(SKIPPED) ]; then \
+		echo "tests skipped for want of Trino or an S3 server, as the first lines say: $$(sort --unique $(SKIPPED) | wc --lines)"; \
+		sort --unique $(SKIPPED); \
+	fi
 
 # CI requires cargo-deny, and installs it. Advisories come from the network; where it cannot be
 # reached, all else is checked.
@@ -158,6 +173,9 @@ fuzz:          ## Run each fuzz target for FUZZ_SECONDS; needs nightly and cargo
 
 setup:
 	@./.ci/setup
+
+engines:
+	@ENGINES=$(ENGINES) ./.ci/setup engines
 
 languages:
 	@./.ci/setup languages

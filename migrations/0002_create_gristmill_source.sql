@@ -7,7 +7,9 @@ CREATE TABLE gristmill_source (
     source_uuid uuid PRIMARY KEY REFERENCES reporting_tenant_api_provider (uuid),
     cluster_id text NOT NULL UNIQUE,
     cluster_alias text NOT NULL,
-    registered_at timestamptz NOT NULL DEFAULT now()
+    registered_at timestamptz NOT NULL DEFAULT now(),
+    engine text CHECK (engine IN ('postgres', 'embedded', 'trino', 'auto'))
 );
 
 COMMENT ON COLUMN gristmill_source.cluster_id IS 'As in the manifest of its payloads';
+COMMENT ON COLUMN gristmill_source.engine IS 'Goes before the engine of the pipeline; null for that';

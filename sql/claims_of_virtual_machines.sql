@@ -4,6 +4,8 @@
 -- Reads  reporting_ocpusagelineitem_vm_staging       one row per generation, hour, namespace and machine
 -- Reads  reporting_ocpusagelineitem_pod_staging      one row per generation, hour, namespace and pod
 -- Reads  reporting_ocpusagelineitem_storage_staging  one row per generation, hour and volume
+-- Reads  reporting_ocpusagelineitem_pod_day_staging  what engines have folded of the hours of pods
+-- Reads  reporting_ocpusagelineitem_volume_day_staging  what they have of those of volumes
 -- Reads  gristmill_label_set                         one row per label set
 -- Reads  gristmill_name                              one row per name
 --
@@ -65,20 +67,53 @@ BEGIN
             AND staged.interval_start >= day_start
             AND staged.interval_start < day_end
             AND staged.pod_labels_id = ANY (machine_labels)
+        UNION
+        SELECT
+            part.namespace_name_id,
+            part.pod,
+            label_set.labels ->> 'vm_kubevirt_io_name'
+        FROM reporting_ocpusagelineitem_pod_day_staging AS part
+        JOIN gristmill_label_set AS label_set
+            ON label_set.id = part.pod_labels_id
+        WHERE
+            part.generation = ANY (generations)
+            AND part.interval_start >= day_start
+            AND part.interval_start < day_end
+            AND part.pod_labels_id = ANY (machine_labels)
+    ),
+    named_pods AS (
+        SELECT
+            namespace.name,
+            machine_pod.pod,
+            machine_pod.vm_name
+        FROM machine_pods AS machine_pod
+        JOIN gristmill_name AS namespace
+            ON namespace.id = machine_pod.namespace_name_id
     )
     SELECT DISTINCT
         staged.namespace,
-        machine_pod.vm_name,
+        named_pod.vm_name,
         staged.persistentvolumeclaim
-    FROM machine_pods AS machine_pod
-    JOIN gristmill_name AS namespace
-        ON namespace.id = machine_pod.namespace_name_id
+    FROM named_pods AS named_pod
     JOIN reporting_ocpusagelineitem_storage_staging AS staged
-        ON staged.namespace = namespace.name
-        AND staged.pod = machine_pod.pod
+        ON staged.namespace = named_pod.name
+        AND staged.pod = named_pod.pod
     WHERE
         staged.generation = ANY (generations)
         AND staged.interval_start >= day_start
-        AND staged.interval_start < day_end;
+        AND staged.interval_start < day_end
+    UNION
+    SELECT
+        part.namespace,
+        named_pod.vm_name,
+        part.persistentvolumeclaim
+    FROM named_pods AS named_pod
+    JOIN reporting_ocpusagelineitem_volume_day_staging AS part
+        ON part.namespace = named_pod.name
+        AND part.pod = named_pod.pod
+    WHERE
+        part.generation = ANY (generations)
+        AND part.interval_start >= day_start
+        AND part.interval_start < day_end;
 END
 $$;

@@ -2,6 +2,7 @@
 --
 -- Reads   gristmill_archive          one row per manifest and archived tarball
 -- Reads   gristmill_archive_pending  one row per file that is written or is to be removed
+-- Reads   gristmill_lake             one row per place in the lake
 -- Writes  gristmill_archive_owner    one row
 --
 -- $1  adopts  boolean  also where there are records of an archive, which is the original's
@@ -16,6 +17,7 @@ WHERE
     $1
     OR NOT EXISTS (SELECT FROM gristmill_archive)
     AND NOT EXISTS (SELECT FROM gristmill_archive_pending)
+    AND NOT EXISTS (SELECT FROM gristmill_lake)
 ON CONFLICT (is_owner) DO UPDATE
     SET
         identity = excluded.identity,

@@ -9,7 +9,8 @@ SELECT
     source_uuid,
     cluster_id,
     cluster_alias,
-    registered_at
+    registered_at,
+    engine
 FROM gristmill_source
 WHERE
     ($1::text IS NULL OR cluster_id = $1)

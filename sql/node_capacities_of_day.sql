@@ -1,8 +1,9 @@
 -- What a day's pods say of the nodes that they ran on: what each could have given,
 -- which is the capacity of the hours in which it was seen, and its role.
 --
--- Reads  reporting_ocpusagelineitem_pod_staging  one row per generation, hour, namespace and pod
--- Reads  gristmill_name                          one row per name
+-- Reads  reporting_ocpusagelineitem_pod_staging        one row per generation, hour, namespace and pod
+-- Reads  reporting_ocpusagelineitem_node_hour_staging  one row or several per generation, hour and node
+-- Reads  gristmill_name                                one row per name
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
@@ -46,6 +47,18 @@ BEGIN
             staged.interval_start,
             staged.node_name_id,
             staged.node_role
+        UNION ALL
+        SELECT
+            part.interval_start,
+            part.node_name_id,
+            part.node_role,
+            part.node_capacity_cpu_core_hours_e12,
+            part.node_capacity_memory_gigabyte_hours_e12
+        FROM reporting_ocpusagelineitem_node_hour_staging AS part
+        WHERE
+            part.generation = ANY (generations)
+            AND part.interval_start >= day_start
+            AND part.interval_start < day_end
     ),
     node_hours AS (
         -- One value an hour.

@@ -6,6 +6,7 @@
 -- Reads   reporting_ocp_nodes                        one row per cluster, node and machine
 -- Reads   held_days                                  one row per day that can be summarised
 -- Reads   reporting_ocpusagelineitem_storage_staging one row per generation, hour and volume
+-- Reads   reporting_ocpusagelineitem_volume_day_staging one row or several per generation, day and volume
 -- Writes  gristmill_cloud_hint                       one row per source
 --
 -- days    date[]  the UTC days
@@ -47,6 +48,18 @@ BEGIN
             AND staged.interval_start >= range_start
             AND staged.interval_start < range_end
         WHERE staged.csi_driver <> ''
+        UNION
+        SELECT
+            part.csi_driver,
+            part.persistentvolume
+        FROM held_days(days, source) AS held
+        JOIN reporting_ocpusagelineitem_volume_day_staging AS part
+            ON part.generation = ANY (held.generations)
+            AND part.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
+            AND part.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
+            AND part.interval_start >= range_start
+            AND part.interval_start < range_end
+        WHERE part.csi_driver <> ''
     ),
     drivers AS (
         SELECT

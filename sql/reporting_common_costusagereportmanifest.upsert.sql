@@ -16,7 +16,7 @@
 -- $12  daily_reports      boolean
 -- $13  is_additive        boolean      it adds to its days
 --
--- Returns the manifest's id.
+-- Returns the manifest's id, and whether it adds to its days: its first tarball said so.
 
 INSERT INTO reporting_common_costusagereportmanifest AS manifest (
     assembly_id,
@@ -38,4 +38,6 @@ VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 -- The update changes nothing; it is there so that the id comes back.
 ON CONFLICT (provider_id, assembly_id) DO UPDATE
     SET assembly_id = manifest.assembly_id
-RETURNING manifest.id;
+RETURNING
+    manifest.id,
+    manifest.is_additive;

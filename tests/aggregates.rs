@@ -16,6 +16,8 @@ const OTHERS: &[&str] = &[
     "claim_days",
     "days_of_manifest",
     "forget_generation",
+    // Day parts and their accounting: `engine_parity`.
+    "rows_of_day_part",
     "held_days",
     "remove_repeated_rows",
     "replace_days",

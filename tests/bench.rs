@@ -33,6 +33,22 @@ fn every_figure_is_measured() {
     }
 }
 
+#[test]
+fn the_engines_are_measured_alone() {
+    let options = Options {
+        engines_only: true,
+        ..smoke()
+    };
+    let lines = gristmill_bench::run(&options, &|_| ()).expect("it runs");
+    // Two engines at three sizes, and the load with its fold.
+    assert_eq!(figures(&lines), "8888888");
+    let embedded: Vec<&Line> = lines
+        .iter()
+        .filter(|line| line.what.contains("embedded"))
+        .collect();
+    assert_eq!(embedded.len(), 3);
+}
+
 /// Nothing is told of a server then, because there is none.
 #[test]
 fn the_chain_is_measured_alone() {

@@ -129,7 +129,7 @@ fn what_pages_show_of_files_is_there() {
 fn not_in(passage: &[String], text: &str) -> Option<String> {
     let text: Vec<&str> = text.lines().map(str::trim).collect();
     let mut from = 0;
-    for part in passage.split(|line| ["…", "# …", "// …"].contains(&line.trim())) {
+    for part in passage.split(|line| ["…", "# …", "// …", "-- …"].contains(&line.trim())) {
         let part: Vec<&str> = part.iter().map(|line| line.trim()).collect();
         let Some(first) = part.first() else {
             continue;

@@ -76,6 +76,13 @@ definitions! {
     unknown_coverage => 2,
     engine_trino => 2,
     engine_unknown => 2,
+    servers => 0,
+    servers_wrong => 2,
+    location_odd => 2,
+    location_in_trino_odd => 2,
+    secret_written => 2,
+    password_in_the_clear => 2,
+    password_and_token => 2,
     several_problems => 2,
 }
 
@@ -110,9 +117,8 @@ fn the_environment_chooses_the_engine() {
             "false",
             "site",
             2,
-            "error: the aggregation engine `trino` (OCP_POSTGRES_PIPELINE=false) does not exist yet; \
-            only `postgres` does\n\
-            hint: use `engine = \"postgres\"`, or OCP_POSTGRES_PIPELINE=true\n\n\
+            "error: OCP_POSTGRES_PIPELINE=false needs `[trino]` and `[lake]`, which the pipeline does not have\n\
+            hint: say where Trino and its object storage are, or use `engine = \"postgres\"` or `\"embedded\"`\n\n\
             error: pipeline `tests/definitions/site.toml` has a problem",
         ),
         (
@@ -262,5 +268,21 @@ fn a_pipeline_that_runs_is_a_pipeline_that_checks() {
         assert_eq!(reports.len(), 6, "{pipeline}");
         assert_eq!(reports[0]["stages"][1]["name"], "effective-usage");
         assert_eq!(reports[0]["into"], "reporting_ocpusagelineitem_pod_staging");
+    }
+}
+
+/// The place is said, and the line is not shown.
+#[test]
+fn a_secret_in_a_file_is_not_repeated() {
+    let said = fs::read_to_string(file(FOLDER).join("secret_written.err")).expect("a golden file");
+    assert!(
+        !said.contains("hunter2") && !said.contains("AKIAsecret"),
+        "{said}"
+    );
+    for line in [4, 5, 8, 9] {
+        assert!(
+            said.contains(&format!("secret_written.toml:{line}:")),
+            "{said}"
+        );
     }
 }

@@ -34,6 +34,10 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// The engines that fold hours into days, beside each other.
+mod engine_parity;
+/// The servers of the engine `trino`, and what is asked of them.
+mod engines;
 /// Rows that are rejected again, among equals.
 mod equal_rejects;
 /// The example sites, with a stage in each language.
@@ -172,6 +176,8 @@ mod support {
     pub(crate) mod cost;
     /// Rows of a table that another one lacks, kept in files.
     pub(crate) mod difference;
+    /// Pipelines with another engine.
+    pub(crate) mod engine;
     /// Tables against goldens.
     pub(crate) mod golden;
     /// Servers that are unlike the shared one.

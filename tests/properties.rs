@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use crate::support::command::run;
 use crate::support::contents::{self, Compared};
+use crate::support::engine;
 use crate::support::payload::{Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
@@ -45,6 +46,8 @@ struct History {
     uploads: Vec<Upload>,
     /// Arrivals, each an index into the uploads.
     orders: [Vec<usize>; 2],
+    /// The engine of each upload, in the second order; the first one has Postgres alone.
+    engines: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -155,10 +158,11 @@ fn histories() -> impl Strategy<Value = History> {
             let repeats = prop::collection::vec(any::<(Index, Index)>(), 0..3);
             (
                 Just(all.clone()).prop_shuffle(),
-                Just(all).prop_shuffle(),
+                Just(all.clone()).prop_shuffle(),
                 repeats,
+                prop::collection::vec(prop::sample::select(&engine::HERE), all.len()),
             )
-                .prop_map(move |(mut first, second, repeats)| {
+                .prop_map(move |(mut first, second, repeats, engines)| {
                     for (upload, place) in repeats {
                         let upload = first[upload.index(first.len())];
                         first.insert(place.index(first.len()), upload);
@@ -168,6 +172,7 @@ fn histories() -> impl Strategy<Value = History> {
                         cores,
                         uploads: uploads.clone(),
                         orders: [first, second],
+                        engines,
                     }
                 })
         })
@@ -552,8 +557,8 @@ fn contents(database: &TestDatabase, left_out: &[&str]) -> Vec<Vec<Option<String
     database.query_rows(&(rows.join(" UNION ALL ") + " ORDER BY 1, 2"))
 }
 
-/// Loads the history in one of its orders.
-fn loaded(history: &History, order: &[usize]) -> TestDatabase {
+/// Loads the history in one of its orders, each upload with the engine that it has.
+fn loaded(history: &History, order: &[usize], engines: &[&str]) -> TestDatabase {
     let database = TestDatabase::migrated();
     database.execute(
         "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type)
@@ -568,17 +573,28 @@ fn loaded(history: &History, order: &[usize]) -> TestDatabase {
             payload.write(folder.path(), &format!("{place}.tar.gz"))
         })
         .collect();
-    run(&database, "pipelines/ocp.toml", &payloads)
-        .env("GRISTMILL_DATA", folder.path())
-        .succeeds();
+    // Neighbours with one engine are one command, as a site would have it.
+    let turns: Vec<(&str, _)> = order
+        .iter()
+        .map(|upload| engines.get(*upload).copied().unwrap_or("postgres"))
+        .zip(payloads)
+        .collect();
+    for turn in turns.chunk_by(|(one, _), (next, _)| one == next) {
+        let payloads: Vec<_> = turn.iter().map(|(_, payload)| payload.clone()).collect();
+        let pipeline = engine::pipeline("pipelines/ocp.toml", turn[0].0);
+        run(&database, pipeline, &payloads)
+            .env("GRISTMILL_DATA", folder.path())
+            .succeeds();
+    }
     database
 }
 
 fn check(history: &History) -> Result<(), TestCaseError> {
-    let databases = history
-        .orders
-        .each_ref()
-        .map(|order| loaded(history, order));
+    let [first, second] = &history.orders;
+    let databases = [
+        loaded(history, first, &[]),
+        loaded(history, second, &history.engines),
+    ];
     for database in &databases {
         let found: Vec<String> = database
             .query_rows(FOUND)

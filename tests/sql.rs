@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use gristmill::fold::{FOLDS, Part, TableFold};
 use gristmill::payload::cluster_name::{ALIAS_CHARACTERS_MAX, ID_CHARACTERS_MAX};
 use gristmill::pipeline::staging::{Counts, NAME_CHARACTERS_MAX, SYSTEM_COLUMNS, Storage, TABLES};
 
@@ -85,30 +86,14 @@ fn the_staging_tables_are_as_the_host_says() {
         .into_iter()
         .flatten()
         .collect();
-    assert_eq!(
-        actual,
-        TABLES.map(|table| Some(table.name.to_owned())),
-        "by name"
-    );
+    let hourly = TABLES.iter().map(|table| table.name);
+    let mut said: Vec<&str> = hourly.chain(parts().map(|(_, part)| part.table)).collect();
+    said.sort_unstable();
+    let said: Vec<Option<String>> = said.into_iter().map(|name| Some(name.into())).collect();
+    assert_eq!(actual, said, "by name");
     for table in TABLES {
         let name = table.name;
-        let actual: Vec<(String, String, bool)> = database
-            .query_rows(&format!(
-                "SELECT
-                    column_name,
-                    data_type || coalesce('(' || character_maximum_length || ')', ''),
-                    is_nullable = 'NO' AND column_default IS NULL
-                FROM information_schema.columns
-                WHERE table_schema = 'gristmill' AND table_name = '{name}'
-                ORDER BY ordinal_position"
-            ))
-            .into_iter()
-            .map(|row| {
-                let text = |index: usize| row[index].clone().expect("a value");
-                (text(0), text(1), text(2) == "t")
-            })
-            .filter(|(column, ..)| !SYSTEM_COLUMNS.contains(&column.as_str()))
-            .collect();
+        let actual = columns(&database, name);
         let said: Vec<(String, String, bool)> = table
             .columns
             .iter()
@@ -119,6 +104,60 @@ fn the_staging_tables_are_as_the_host_says() {
             .collect();
         assert_eq!(said, actual, "{name}");
     }
+}
+
+/// The tables of day parts follow from the fold: the same types but for sums, which have no
+/// bounds; a key that an hour must have, a part must have, too.
+#[test]
+fn the_day_parts_are_as_the_fold_says() {
+    let database = TestDatabase::migrated();
+    let mut compared = 0;
+    for (fold, part) in parts() {
+        let hours = columns(&database, fold.table);
+        let said: Vec<(String, String, bool)> = part
+            .columns()
+            .into_iter()
+            .map(|name| {
+                let hour = hours.iter().find(|(column, ..)| column == name);
+                let (data_type, required) = match hour {
+                    None => ("bigint".into(), true),
+                    Some(_) if part.sums.contains(&name) => ("numeric".into(), false),
+                    Some((_, data_type, required)) => (data_type.clone(), *required),
+                };
+                (name.to_owned(), data_type, required)
+            })
+            .collect();
+        assert_eq!(said, columns(&database, part.table), "{}", part.table);
+        compared += said.len();
+    }
+    assert!(compared > 30, "{compared} columns");
+}
+
+/// Every table of day parts, with the fold that makes it.
+fn parts() -> impl Iterator<Item = (&'static TableFold, &'static Part)> {
+    let folds = FOLDS.iter();
+    folds.flat_map(|fold| fold.parts.iter().map(move |part| (fold, part)))
+}
+
+/// The columns of a table but the system columns: name, type, and whether a row must say it.
+fn columns(database: &TestDatabase, table: &str) -> Vec<(String, String, bool)> {
+    database
+        .query_rows(&format!(
+            "SELECT
+                column_name,
+                data_type || coalesce('(' || character_maximum_length || ')', ''),
+                is_nullable = 'NO' AND column_default IS NULL
+            FROM information_schema.columns
+            WHERE table_schema = 'gristmill' AND table_name = '{table}'
+            ORDER BY ordinal_position"
+        ))
+        .into_iter()
+        .map(|row| {
+            let text = |index: usize| row[index].clone().expect("a value");
+            (text(0), text(1), text(2) == "t")
+        })
+        .filter(|(column, ..)| !SYSTEM_COLUMNS.contains(&column.as_str()))
+        .collect()
 }
 
 /// A limit that the host does not know would fail the COPY of all rows.

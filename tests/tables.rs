@@ -33,9 +33,12 @@ pub(crate) fn folder(set: &str) -> PathBuf {
     file("tests/data").join(set)
 }
 
-/// A database with the payloads of a set in it.
+/// The traps have more rows that are wrong than a sane payload.
+pub(crate) const PATIENCE: &str = "[limits]\nrejected-rows = \"5 %\"\n";
+
+/// A database for the payloads of a set, and these in the order in which they arrived.
 #[track_caller]
-pub(crate) fn loaded(set: &'static str) -> TestDatabase {
+pub(crate) fn prepared(set: &'static str) -> (TestDatabase, Vec<PathBuf>) {
     let database = DataSet(set).database();
     let config = fs::read_to_string(folder(set).join("config.json")).expect("a configuration");
     let config: Value = serde_json::from_str(&config).expect("JSON");
@@ -66,11 +69,16 @@ pub(crate) fn loaded(set: &'static str) -> TestDatabase {
         arrived, all,
         "`{set}` says in which order all of its payloads arrived"
     );
+    (database, payloads)
+}
 
+/// A database with the payloads of a set in it.
+#[track_caller]
+pub(crate) fn loaded(set: &'static str) -> TestDatabase {
+    let (database, payloads) = prepared(set);
     let scratch = tempfile::tempdir().expect("a folder");
-    // The traps have more rows that are wrong than a sane payload.
     let base = file("pipelines/ocp-max.toml");
-    let text = format!("extends = {base:?}\n[limits]\nrejected-rows = \"5 %\"\n");
+    let text = format!("extends = {base:?}\n{PATIENCE}");
     let patient = write(scratch.path(), "patient.toml", text.as_bytes());
     run(
         &database,

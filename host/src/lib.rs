@@ -9,9 +9,11 @@ pub mod cli;
 pub mod command;
 pub mod database;
 pub mod diagnostics;
+pub mod fold;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ingest;
+pub mod lake;
 pub mod ledger;
 pub mod load;
 pub mod payload;
@@ -20,3 +22,4 @@ pub mod rows;
 pub mod run;
 pub mod stage;
 pub mod terminal;
+pub mod trino;

@@ -67,7 +67,7 @@ fn compile(arguments: &[OsString]) -> ExitCode {
 fn execute(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, &runtime()?),
-        Command::Check(arguments) => check::execute(arguments),
+        Command::Check(arguments) => check::execute(arguments, runtime),
         Command::Lock(arguments) => lock::execute(arguments),
         Command::Schema => schema::execute(),
         Command::Watch(arguments) => watch::execute(arguments, &runtime()?),

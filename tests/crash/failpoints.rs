@@ -8,9 +8,11 @@ use std::time::Duration;
 use gristmill::diagnostics::failpoint::Failpoint::{self, *};
 
 use super::{DAYS, around_a_month, parts, payload};
+use crate::engines;
 use crate::local_server::wait_until;
 use crate::support::command::Gristmill;
 use crate::support::contents::{self, ALL, Compared};
+use crate::support::engine;
 use crate::support::payload::{CLUSTER, Payload, Report};
 use crate::support::server::TestDatabase;
 use crate::support::site::Site;
@@ -82,6 +84,17 @@ const REFUSING: [Failpoint; 8] = [
     RunClosed,
 ];
 
+/// Those that `run` passes besides when Trino folds, each for pods and for volumes.
+const FOLDING_BY_TRINO: [Failpoint; 7] = [
+    LakeRecorded,
+    LakeFilesWritten,
+    TrinoTableMade,
+    TrinoFolded,
+    TrinoTableDropped,
+    LakeFilesRemoved,
+    LakeForgotten,
+];
+
 /// Those that `run` passes besides when an earlier upload is reused.
 const REUSING: [Failpoint; 1] = [GenerationsReused];
 
@@ -132,6 +145,10 @@ struct Scene<'s> {
     /// How it ends when nobody kills it.
     code: i32,
     compared: Compared,
+    /// The failpoints at which it is killed; at all of them when there are none.
+    killed_at: &'s [Failpoint],
+    /// Looks for what is left elsewhere than on the site.
+    elsewhere: &'s dyn Fn(&str),
 }
 
 impl<'s> Scene<'s> {
@@ -141,6 +158,8 @@ impl<'s> Scene<'s> {
             command,
             code: 0,
             compared: ALL,
+            killed_at: &[],
+            elsewhere: &|_| (),
         }
     }
 
@@ -167,6 +186,9 @@ impl<'s> Scene<'s> {
             named.collect(),
             "the failpoints of this command"
         );
+        let killed_at: Vec<&str> = self.killed_at.iter().map(|point| point.name()).collect();
+        passed
+            .retain(|failpoint, _| killed_at.is_empty() || killed_at.contains(&failpoint.as_str()));
         // The first time and the last.
         for (failpoint, times) in &passed {
             for time in BTreeSet::from([1, *times]) {
@@ -212,12 +234,13 @@ impl<'s> Scene<'s> {
         let after = format!("a kill at {failpoint}:{time}");
         contents::are_same(&site.database, &expected.database, self.compared, &after);
         site.is_in_order(&after);
+        (self.elsewhere)(&after);
     }
 }
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Failpoint]; 14] = [
+    let scenes: [&[Failpoint]; 15] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
@@ -226,6 +249,7 @@ fn every_step_is_one_of_a_scene() {
         &LOADING,
         &NAMING,
         &PUBLISHING,
+        &FOLDING_BY_TRINO,
         &REUSING,
         &REPLAYING,
         &REFUSING,
@@ -259,6 +283,34 @@ fn the_first_payload_of_a_cluster() {
         &LOADING,
         &NAMING,
         &PUBLISHING,
+    ]);
+}
+
+#[test]
+fn a_payload_that_trino_folds() {
+    let Some(engines) = engines::shared() else {
+        return;
+    };
+    let corner = engines.corner();
+    let text = format!("[summarize]\nengine = \"trino\"\n{}", corner.sections());
+    let pipeline = engine::with("pipelines/ocp.toml", corner.name(), &text);
+    let site = Site::new();
+    let payloads = site.write(&[payload(1, &DAYS, 2)]);
+    let run = |site: &Site| site.run_by(&pipeline, &payloads);
+    let mut scene = Scene::new(site, &run);
+    scene.killed_at = &FOLDING_BY_TRINO;
+    let nothing_is_left = |after: &str| {
+        assert_eq!(corner.litter(), Vec::<String>::new(), "left after {after}");
+    };
+    scene.elsewhere = &nothing_is_left;
+    scene.survives(&[
+        &[SourceRegistered],
+        &OWNING,
+        &ARCHIVING,
+        &LOADING,
+        &NAMING,
+        &PUBLISHING,
+        &FOLDING_BY_TRINO,
     ]);
 }
 
@@ -355,6 +407,7 @@ fn a_payload_that_is_refused() {
         "gristmill_run",
         "gristmill_row_account",
         "gristmill_run_stage",
+        "gristmill_fold",
         "gristmill_quarantine",
         "gristmill_generation",
         "gristmill_archive_owner",

@@ -24,6 +24,7 @@ pub(crate) const ALL: Compared = Compared {
         "gristmill_run",
         "gristmill_row_account",
         "gristmill_run_stage",
+        "gristmill_fold",
         "gristmill_generation",
         "gristmill_hour_read",
         "gristmill_archive_owner",

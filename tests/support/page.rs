@@ -148,7 +148,7 @@ impl Block {
     /// The file that the first line names in a comment, and the lines below it.
     pub(crate) fn named(&self) -> Option<(&str, &[String])> {
         let (first, rest) = self.lines.split_first()?;
-        let name = ["# ", "// "]
+        let name = ["# ", "// ", "-- "]
             .iter()
             .find_map(|mark| first.strip_prefix(mark))?;
         let is_file = !name.contains(' ') && Path::new(name).extension().is_some();

@@ -88,6 +88,11 @@ impl Site {
         self.at_home(run(&self.database, "pipelines/ocp.toml", payloads))
     }
 
+    /// The same, by another pipeline.
+    pub(crate) fn run_by(&self, pipeline: &Path, payloads: &[PathBuf]) -> Gristmill {
+        self.at_home(run(&self.database, pipeline, payloads))
+    }
+
     /// Another command on the database and the archive.
     pub(crate) fn command(&self, arguments: &[&str]) -> Gristmill {
         self.at_home(gristmill(arguments).database(&self.database))
@@ -173,12 +178,21 @@ const LEFTOVERS: &str = "
         SELECT tableoid, generation FROM reporting_ocpusagelineitem_vm_staging
         UNION ALL
         SELECT tableoid, generation FROM reporting_ocpusagelineitem_gpu_staging
+        UNION ALL
+        SELECT tableoid, generation FROM reporting_ocpusagelineitem_pod_day_staging
+        UNION ALL
+        SELECT tableoid, generation FROM reporting_ocpusagelineitem_node_hour_staging
+        UNION ALL
+        SELECT tableoid, generation FROM reporting_ocpusagelineitem_volume_day_staging
     ) AS staged
     WHERE NOT EXISTS (
         SELECT
         FROM gristmill_generation AS generation
         WHERE generation.id = staged.generation
     )
+    UNION ALL
+    SELECT 'place in the lake', place
+    FROM gristmill_lake
     UNION ALL
     SELECT DISTINCT 'name that is not stored', named.id::text
     FROM reporting_ocpusagelineitem_pod_staging AS staged
@@ -209,6 +223,16 @@ const LEFTOVERS: &str = "
             + (SELECT count(*) FROM reporting_ocpusagelineitem_namespace_labels_staging AS s WHERE s.generation = generation.id)
             + (SELECT count(*) FROM reporting_ocpusagelineitem_vm_staging AS s WHERE s.generation = generation.id)
             + (SELECT count(*) FROM reporting_ocpusagelineitem_gpu_staging AS s WHERE s.generation = generation.id)
+            + (
+                SELECT coalesce(sum(s.rows), 0)
+                FROM reporting_ocpusagelineitem_pod_day_staging AS s
+                WHERE s.generation = generation.id
+            )
+            + (
+                SELECT coalesce(sum(s.rows), 0)
+                FROM reporting_ocpusagelineitem_volume_day_staging AS s
+                WHERE s.generation = generation.id
+            )
         )
     ORDER BY 1, 2";
 

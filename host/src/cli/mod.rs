@@ -206,6 +206,10 @@ pub struct RunArguments {
 pub struct CheckArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
+    /// Ask Trino and the object storage of the pipeline, too: a row is written, folded and
+    /// removed there
+    #[arg(long)]
+    pub connect: bool,
     /// Print the plan as JSON
     #[arg(long)]
     pub json: bool,
@@ -298,6 +302,21 @@ pub enum SourcesCommand {
         /// The new name
         #[arg(long, value_name = "NAME")]
         alias: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Change how a source is treated
+    #[command(
+        after_help = "Example:\n  gristmill sources set --cluster-id other-cluster --engine postgres"
+    )]
+    Set {
+        /// The cluster's id
+        #[arg(long, value_name = "ID")]
+        cluster_id: String,
+        /// The engine that folds its hours into days, before that of the pipeline; `pipeline`
+        /// for the pipeline's
+        #[arg(long, value_parser = ["postgres", "embedded", "trino", "auto", "pipeline"])]
+        engine: String,
         #[command(flatten)]
         database: DatabaseArguments,
     },

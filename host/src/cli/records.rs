@@ -8,7 +8,8 @@ use crate::pipeline::plan::{RETENTION_DAYS_RANGE, RecordRetention};
 
 #[derive(Debug, Args)]
 pub struct RecordArguments {
-    /// The pipeline file whose `[retention]` says how long records are kept
+    /// The pipeline file whose `[retention]` says how long records are kept, and whose lake is
+    /// cleaned too
     #[arg(long, value_name = "PIPELINE")]
     pub pipeline: Option<PathBuf>,
     /// Keep rows in quarantine, with their raw text, for this many days; 90 by default

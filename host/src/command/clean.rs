@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
-use super::{open, refuse};
+use super::{engine, open, refuse};
 use crate::cli::{CleanArguments, RecordArguments};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::lake_record;
 use crate::ledger::retention::{self, CleanSummary, OldRecords, Retention};
 use crate::pipeline::definition;
-use crate::pipeline::plan::RecordRetention;
+use crate::pipeline::plan::{LakePlan, RecordRetention, Surroundings, TrinoPlan, resolve_servers};
+use crate::run::LakeFolds;
 use crate::terminal::{self, grouped};
 
 /// # Errors
 /// The pipeline has problems, the database cannot be reached, a statement fails, what
 /// would leave the archive is another database's, or a file of it cannot be removed.
 pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
-    let records = records(&arguments.records)?;
+    let (records, servers) = of_pipeline(&arguments.records)?;
     let database = open(runtime, &arguments.database, 1)?;
     let retention = Retention {
         days: i32::from(arguments.retention_days),
@@ -24,7 +26,23 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
         records,
         dry_run: arguments.dry_run,
     };
-    let cleaned = retention::clean(&database, retention)?;
+    let mut cleaned = retention::clean(&database, retention)?;
+    match servers {
+        Some((lake, trino)) => {
+            let lake = LakeFolds::open(&lake, &trino, &database)?;
+            let (places, left) = lake.clean(&database, arguments.dry_run)?;
+            cleaned.lake_places = places;
+            cleaned.files_left.extend(left);
+        }
+        None => {
+            let places = lake_record::count(&database)?;
+            if places > 0 {
+                terminal::say(&format!(
+                    "{places} places in the lake are on record: `--pipeline` with the pipeline that has the lake removes those that no run needs"
+                ));
+            }
+        }
+    }
     if arguments.json {
         terminal::json(&cleaned);
     } else {
@@ -53,17 +71,28 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     Err(failure)
 }
 
-/// How long records are kept.
-fn records(arguments: &RecordArguments) -> Result<RecordRetention> {
+/// How long records are kept, and the servers of engine `trino`, as the pipeline says.
+fn of_pipeline(
+    arguments: &RecordArguments,
+) -> Result<(RecordRetention, Option<(LakePlan, TrinoPlan)>)> {
     let Some(pipeline) = &arguments.pipeline else {
-        return Ok(arguments.over(RecordRetention::default()));
+        return Ok((arguments.over(RecordRetention::default()), None));
     };
     let shown = pipeline.display().to_string();
     let loaded = definition::load(pipeline)
         .map_err(|unreadable| refuse(&unreadable.sources, &[unreadable.problem], &shown))?;
-    RecordRetention::of(&loaded.definition.retention)
+    let records = RecordRetention::of(&loaded.definition.retention)
         .map(|said| arguments.over(said))
-        .map_err(|problem| refuse(&loaded.sources, &[problem], &shown))
+        .map_err(|problem| refuse(&loaded.sources, &[problem], &shown))?;
+    let surroundings = Surroundings {
+        engine: &engine()?,
+        stage_folders: &[],
+        postgres_pipeline: None,
+        lock: None,
+    };
+    let servers = resolve_servers(&loaded, &surroundings)
+        .map_err(|problems| refuse(&loaded.sources, &problems, &shown))?;
+    Ok((records, servers))
 }
 
 fn show(cleaned: &CleanSummary) {
@@ -111,6 +140,13 @@ fn show(cleaned: &CleanSummary) {
         rows.push(vec![
             "partitions, empty".to_string(),
             format!("{} partitions", cleaned.empty_partitions.len()),
+            String::new(),
+        ]);
+    }
+    if !cleaned.lake_places.is_empty() {
+        rows.push(vec![
+            "lake, of no run".to_string(),
+            format!("{} places", cleaned.lake_places.len()),
             String::new(),
         ]);
     }

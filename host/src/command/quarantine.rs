@@ -13,7 +13,7 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::quarantine::{self, Filter, QuarantinedRow};
 use crate::ledger::source;
 use crate::pipeline::plan::Plan;
-use crate::run::{Ingestion, QuarantineReplay, ReplayedRows, archives_of};
+use crate::run::{Ingestion, LakeFolds, QuarantineReplay, ReplayedRows, archives_of};
 use crate::terminal::{self, Table, grouped};
 
 /// # Errors
@@ -222,12 +222,14 @@ fn replay(
     let engine = engine()?;
     let plan = plan(pipeline, &engine)?;
     let (database, workers) = opened(&plan)?;
+    let lake = LakeFolds::of(&plan, &database)?;
     let replay = QuarantineReplay {
         archives: archives_of(&plan, &database)?,
         ingestion: Ingestion {
             plan: &plan,
             database: &database,
             workers,
+            lake: lake.as_ref(),
             capture: None,
             turn: None,
         },

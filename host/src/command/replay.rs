@@ -8,7 +8,7 @@ use crate::cli::ReplayArguments;
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::Result;
 use crate::ledger::source;
-use crate::run::{Ingestion, Replay, archives_of};
+use crate::run::{Ingestion, LakeFolds, Replay, archives_of};
 use crate::terminal;
 
 /// # Errors
@@ -25,6 +25,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
         arguments.connections,
         1,
     )?;
+    let lake = LakeFolds::of(&plan, &database)?;
     let replay = Replay {
         archives: archives_of(&plan, &database)?,
         source: source::named(&database, &arguments.source)?,
@@ -32,6 +33,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             plan: &plan,
             database: &database,
             workers,
+            lake: lake.as_ref(),
             capture: None,
             turn: None,
         },

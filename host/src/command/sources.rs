@@ -7,6 +7,7 @@ use crate::cli::SourcesCommand;
 use crate::diagnostics::failure::Result;
 use crate::ledger::source;
 use crate::payload::cluster_name;
+use crate::pipeline::definition::EngineName;
 use crate::terminal::{self, Table};
 
 /// # Errors
@@ -28,12 +29,12 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                         source.cluster_id.clone(),
                         source.source_uuid.to_string(),
                         source.registered_at.format("%Y-%m-%d %H:%M").to_string(),
+                        source.engine.clone().unwrap_or_default(),
                     ]
                 })
                 .collect();
-            Table::new(&["alias", "cluster", "uuid", "registered (UTC)"], &[])
-                .sparing(&[3, 2])
-                .show(&rows);
+            let header = ["alias", "cluster", "uuid", "registered (UTC)", "engine"];
+            Table::new(&header, &[]).sparing(&[3, 2]).show(&rows);
         }
         SourcesCommand::Add {
             cluster_id,
@@ -58,6 +59,19 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             source::rename(&database, cluster_id, alias)?;
             terminal::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
+        }
+        SourcesCommand::Set {
+            cluster_id,
+            engine,
+            database,
+        } => {
+            let database = open(runtime, database, 1)?;
+            let name = EngineName::named(engine);
+            source::set_engine(&database, cluster_id, name)?;
+            terminal::say(&match name {
+                Some(_) => format!("cluster `{cluster_id}` has engine `{engine}` now"),
+                None => format!("cluster `{cluster_id}` has the engine of its pipeline now"),
+            });
         }
     }
     Ok(())

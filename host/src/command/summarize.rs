@@ -14,7 +14,6 @@ use crate::ledger::difference::DayDifference;
 use crate::ledger::publish::replace::{self, DayReclassification};
 use crate::ledger::source;
 use crate::ledger::source::Source;
-use crate::pipeline::plan::AggregationEngine;
 use crate::terminal;
 use crate::terminal::grouped;
 
@@ -78,7 +77,7 @@ pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> 
     if arguments.reclassify {
         return reclassify(arguments, &database, &source, days);
     }
-    let again = replace::summarize_again(&database, &source, days, AggregationEngine::Postgres)?;
+    let again = replace::summarize_again(&database, &source, days)?;
     if again.days.is_empty() {
         let failure = Failure::run(format!(
             "no staged rows of cluster `{}` are of {days}",

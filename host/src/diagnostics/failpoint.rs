@@ -53,6 +53,15 @@ failpoints! {
     /// All rows are in, the generation is held, and nothing is committed.
     CopyHeld = "copy-held",
     CopyEnded = "copy-ended",
+    /// A place in the lake has a record, and nothing is there yet.
+    LakeRecorded = "lake-recorded",
+    LakeFilesWritten = "lake-files-written",
+    TrinoTableMade = "trino-table-made",
+    /// A part of a generation is folded, and in Postgres.
+    TrinoFolded = "trino-folded",
+    TrinoTableDropped = "trino-table-dropped",
+    LakeFilesRemoved = "lake-files-removed",
+    LakeForgotten = "lake-forgotten",
     /// Some rejected rows are in the database; nobody sees them yet.
     RejectsWritten = "rejects-written",
     RejectsKept = "rejects-kept",

@@ -3,6 +3,7 @@
 
 pub mod counters;
 pub mod days;
+pub mod engine_error;
 pub mod failpoint;
 pub mod failure;
 pub mod file_kind;
@@ -10,3 +11,4 @@ pub mod hindrance;
 pub mod log_line;
 pub mod printable;
 pub mod problem;
+pub mod secret;

@@ -14,6 +14,7 @@ mod rejects;
 mod report;
 pub mod row_accounting;
 mod sink;
+pub mod sizes;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, sync_channel};

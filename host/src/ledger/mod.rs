@@ -4,6 +4,8 @@
 pub mod archive;
 pub mod comparison;
 pub mod difference;
+pub mod fold_record;
+pub mod lake_record;
 pub mod publish;
 pub mod quarantine;
 pub mod retention;

@@ -1,5 +1,4 @@
-//! Makes the summaries of the days that a publish changed. The plan names the engine;
-//! Postgres is the only one.
+//! Makes the summaries of the days that a publish changed, from hours and day parts alike.
 
 use chrono::{Datelike, NaiveDate};
 use sqlx::postgres::PgRow;
@@ -9,7 +8,6 @@ use uuid::Uuid;
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
-use crate::pipeline::plan::AggregationEngine;
 
 /// The rows that the summaries of some days gained and lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,13 +23,27 @@ pub struct SummaryCounts {
 /// A statement fails.
 pub async fn days(
     connection: &mut PgConnection,
-    engine: AggregationEngine,
     source_uuid: Uuid,
     days: &[NaiveDate],
 ) -> Result<SummaryCounts> {
-    match engine {
-        AggregationEngine::Postgres => postgres(connection, source_uuid, days).await,
+    let mut summarized = SummaryCounts::default();
+    for range in days.chunk_by(|day, next| is_next(*day, *next)) {
+        let (first, last) = (range[0], range[range.len() - 1]);
+        let row = sqlx::query(include_str!("../../../sql/gristmill_day.summarize.sql"))
+            .bind(first)
+            .bind(last)
+            .bind(source_uuid)
+            .fetch_one(&mut *connection)
+            .await
+            .and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)))
+            .map_err(|error| {
+                SqlError(error).failure(format!("cannot summarize {first} to {last}"))
+            })?;
+        failpoint::passed(Failpoint::DaysSummarized);
+        summarized.rows_inserted += row.0 as u64;
+        summarized.rows_deleted += row.1 as u64;
     }
+    Ok(summarized)
 }
 
 /// Makes the values of all tags anew, of all label summaries: who asks for summaries
@@ -121,31 +133,6 @@ pub fn by_namespace(
         .wait(rows)
         .and_then(|rows| rows.iter().map(total).collect())
         .map_err(|error| SqlError(error).failure("cannot read the daily summary"))
-}
-
-async fn postgres(
-    connection: &mut PgConnection,
-    source_uuid: Uuid,
-    days: &[NaiveDate],
-) -> Result<SummaryCounts> {
-    let mut summarized = SummaryCounts::default();
-    for range in days.chunk_by(|day, next| is_next(*day, *next)) {
-        let (first, last) = (range[0], range[range.len() - 1]);
-        let row = sqlx::query(include_str!("../../../sql/gristmill_day.summarize.sql"))
-            .bind(first)
-            .bind(last)
-            .bind(source_uuid)
-            .fetch_one(&mut *connection)
-            .await
-            .and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)))
-            .map_err(|error| {
-                SqlError(error).failure(format!("cannot summarize {first} to {last}"))
-            })?;
-        failpoint::passed(Failpoint::DaysSummarized);
-        summarized.rows_inserted += row.0 as u64;
-        summarized.rows_deleted += row.1 as u64;
-    }
-    Ok(summarized)
 }
 
 /// Whether two days are made in one call: neighbours of one month.

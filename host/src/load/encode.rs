@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::month_of;
 use super::stored_texts::{Kind, TextIds};
 use super::validate::{power_of_ten, scaled};
+use crate::fold::{StoredColumn, StoredValues};
 use crate::ingest::hours::hour_of;
 use crate::pipeline::plan::LoadPlan;
 use crate::pipeline::staging::{PARTITION_COLUMN, SYSTEM_COLUMNS, Storage};
 use crate::rows::batch::{Batch, Values};
 
-const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 
 /// The bytes that are handed to a COPY at a time. A batch of 1 MiB of a report makes one
@@ -26,7 +27,7 @@ pub(super) const TRAILER: [u8; 2] = [0xff, 0xff];
 const PIECE_BYTES: usize = 4 << 20;
 
 /// Postgres counts time from 2000-01-01.
-const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
+pub(super) const POSTGRES_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
 /// A batch about to be encoded.
 pub(super) struct Encoder<'b> {
@@ -90,6 +91,35 @@ impl<'b> Encoder<'b> {
             .flat_map(|texts| texts.iter().flatten())
     }
 
+    /// The start of each row's interval, in microseconds since the epoch.
+    pub(super) fn interval_starts(&self) -> &[i64] {
+        &self.interval_starts
+    }
+
+    /// The batch, which must have passed `validate::check`, as its table would hold it: by
+    /// column those that a fold can read.
+    pub(super) fn stored_columns<'p>(
+        &self,
+        plan: &'p LoadPlan,
+        text_ids: &TextIds,
+    ) -> HashMap<&'p str, StoredColumn<'b>> {
+        let mut label_sets = text_ids.label_sets.iter().copied();
+        let mut names = text_ids.names.iter().copied();
+        let columns = self.columns.iter().zip(&plan.targets);
+        columns
+            .filter_map(|((values, storage), target)| {
+                let ids: &mut dyn Iterator<Item = i64> = match Kind::of(*storage) {
+                    Some(Kind::LabelSet) => &mut label_sets,
+                    Some(Kind::Name) | None => &mut names,
+                };
+                Some((
+                    target.column.as_str(),
+                    stored_column(*values, *storage, ids)?,
+                ))
+            })
+            .collect()
+    }
+
     /// The batch, which must have passed `validate::check`, as tuples, piece by piece; after
     /// the header when it is the first of its COPY. Ends where `send` does not want more.
     pub(super) fn encode(
@@ -146,6 +176,42 @@ impl<'b> Encoder<'b> {
         }
         buffer.is_empty() || send(buffer)
     }
+}
+
+/// A column as its table would hold it. Takes the ids of its texts, if those are stored
+/// once; `None` for a type that no fold reads.
+fn stored_column<'b>(
+    values: Values<'b>,
+    storage: Storage,
+    ids: &mut dyn Iterator<Item = i64>,
+) -> Option<StoredColumn<'b>> {
+    let is_stored_once = Kind::of(storage).is_some();
+    let mut ids_of = |texts: &StringArray| {
+        let ids = texts.iter().map(|text| text.and_then(|_| ids.next()));
+        ids.map(Option::unwrap_or_default).collect::<Vec<i64>>()
+    };
+    let stored = match values {
+        Values::Float64(numbers) => {
+            let Storage::FixedPoint { scale, .. } = storage else {
+                return None;
+            };
+            let factor = power_of_ten(scale);
+            let fixed = |number: &f64| scaled(*number, factor).unwrap_or_default();
+            StoredValues::Int64(numbers.values().iter().map(fixed).collect())
+        }
+        Values::Int64(numbers) => StoredValues::Int64(numbers.values().to_vec()),
+        Values::Dictionary(keys, texts) if is_stored_once => {
+            StoredValues::KeyedInt64(keys.keys().values(), ids_of(texts))
+        }
+        Values::Utf8(texts) if is_stored_once => StoredValues::Int64(ids_of(texts)),
+        Values::Dictionary(keys, texts) => StoredValues::KeyedText(keys, texts),
+        Values::Utf8(texts) => StoredValues::Text(texts),
+        Values::Boolean(_) | Values::Timestamp(_) => return None,
+    };
+    Some(StoredColumn {
+        nulls: values.nulls(),
+        values: stored,
+    })
 }
 
 /// A column ready to be written row by row.
@@ -233,7 +299,7 @@ impl<'b> ColumnBytes<'b> {
     }
 }
 
-fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
     buffer.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
     buffer.extend_from_slice(bytes);
 }

@@ -2,38 +2,45 @@
 //! of its own.
 //!
 //! A row that a table cannot hold is rejected here, before it is sent. Loaded rows carry
-//! their generation and stay invisible until `ledger/publish` makes it count.
+//! their generation and stay invisible until `ledger/publish` makes it count. Of what is
+//! folded on its way, the day parts are loaded in the same way.
 
 mod clash;
 mod copy;
 mod encode;
+mod folding;
+mod lake_folding;
 mod months;
+mod parts;
 mod stored_texts;
+mod stream;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use self::copy::{CopyError, CopyOf, ensure_partition};
+use self::copy::ensure_partition;
 use self::encode::Encoder;
+pub use self::folding::FoldTally;
+use self::folding::Folding;
+use self::lake_folding::LakeFolding;
 pub use self::months::LoadableMonths;
 use self::stored_texts::{Kind, MemoIds, StoredTexts, TextIds};
+use self::stream::{CopyStream, doing};
 use crate::database::{Database, SqlError};
+use crate::diagnostics::engine_error::EngineFault;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::fold::{FOLDS, TableFold};
 use crate::ingest::{LoadTally, Sink, SinkWriter};
+use crate::lake::{FileWriters, Lake, Place};
 use crate::pipeline::plan::LoadPlan;
-use crate::pipeline::staging::SYSTEM_COLUMNS;
 use crate::rows::batch::{Batch, RejectedRow};
-
-/// Buffers on their way to Postgres per COPY; with more, memory grows and nothing
-/// is faster, since the chain or Postgres waits anyway.
-const BUFFERS_MAX: usize = 2;
+use crate::trino::{Progress, Trino};
 
 /// Rows that belong to no report at all when they are further away than this.
 const MONTHS_MAX: usize = 36;
@@ -48,6 +55,14 @@ pub struct Loader {
     names: Arc<StoredTexts>,
     loadable: LoadableMonths,
     months: Arc<Mutex<MonthsMade>>,
+    /// What folds rows in place of storing them.
+    foldings: Arc<Vec<AnyFolding>>,
+}
+
+/// What folds the rows of a staging table.
+enum AnyFolding {
+    InProcess(Folding),
+    InLake(LakeFolding),
 }
 
 /// The partitions and report periods of the months that rows were of, by their first
@@ -74,7 +89,84 @@ impl Loader {
             source_uuid,
             loadable,
             months: Arc::default(),
+            foldings: Arc::default(),
         }
+    }
+
+    /// The same, but that what can be folded is folded while it is loaded. All of it counts
+    /// when `fold` has ended.
+    pub fn embedded(&self) -> Self {
+        let foldings = FOLDS.iter().map(|fold| Folding::new(self, fold));
+        Self {
+            foldings: Arc::new(foldings.map(AnyFolding::InProcess).collect()),
+            ..self.clone()
+        }
+    }
+
+    /// The same, but that what can be folded is written to the lake, and folded by Trino.
+    /// `place` is called for the place of each fold, which has a record then.
+    ///
+    /// # Errors
+    /// `place` fails.
+    pub fn in_lake(
+        &self,
+        lake: &Lake,
+        trino: &Trino,
+        mut place: impl FnMut(&'static TableFold) -> Result<Place>,
+    ) -> Result<Self> {
+        let foldings = FOLDS.iter().map(|fold| {
+            let folding = LakeFolding::new(self, fold, lake, trino, place(fold)?);
+            Ok(AnyFolding::InLake(folding))
+        });
+        Ok(Self {
+            foldings: Arc::new(foldings.collect::<Result<_>>()?),
+            ..self.clone()
+        })
+    }
+
+    /// Ends the folds of what was loaded, and checks that they have every row; of each that
+    /// had one, what came of it.
+    ///
+    /// # Errors
+    /// The lake or Trino fails, the database refuses a part, or rows are missing in one.
+    pub fn fold(&self, progress: &dyn Fn(&Progress)) -> Result<Vec<FoldTally>> {
+        let ended = self.foldings.iter().map(|folding| match folding {
+            AnyFolding::InProcess(folding) => folding.end(),
+            AnyFolding::InLake(folding) => folding.end(progress),
+        });
+        ended.filter_map(Result::transpose).collect()
+    }
+
+    /// What was wrong with the lake or Trino, if anything was.
+    pub fn engine_fault(&self) -> Option<EngineFault> {
+        self.foldings.iter().find_map(|folding| match folding {
+            AnyFolding::InProcess(_) => None,
+            AnyFolding::InLake(folding) => folding.fault(),
+        })
+    }
+
+    /// The fold that takes the rows of a table; `None` when they are stored.
+    fn folding(&self, table: &str) -> Option<&AnyFolding> {
+        self.foldings.iter().find(|folding| match folding {
+            AnyFolding::InProcess(folding) => folding.takes(table),
+            AnyFolding::InLake(folding) => folding.takes(table),
+        })
+    }
+
+    /// The report periods of months, with the table's partitions for them.
+    fn periods(
+        &self,
+        table: &str,
+        months: &BTreeSet<NaiveDate>,
+    ) -> Result<HashMap<NaiveDate, i32>> {
+        let prepared = self.database.wait(async {
+            let mut periods = HashMap::new();
+            for month in months {
+                periods.insert(*month, self.period(table, *month).await?);
+            }
+            Ok(periods)
+        });
+        prepared.map_err(|error| SqlError(error).failure(doing(table)))
     }
 
     /// The months of a table that have a partition.
@@ -123,6 +215,7 @@ impl Sink for Loader {
             loader: self.clone(),
             plan,
             copy: None,
+            files: None,
             rows: 0,
             hours: BTreeMap::new(),
         })
@@ -133,19 +226,11 @@ impl Sink for Loader {
 struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
-    copy: Option<Copy>,
+    copy: Option<CopyStream>,
+    /// The files of the lake, where rows go there.
+    files: Option<FileWriters>,
     rows: u64,
     hours: BTreeMap<i64, u64>,
-}
-
-/// A COPY under way.
-struct Copy {
-    buffers: mpsc::Sender<Vec<u8>>,
-    task: JoinHandle<Result<u64, CopyError>>,
-    sent: u64,
-    /// The months that have a partition as this COPY sees it: it sees those that
-    /// were there when it began.
-    months: BTreeSet<NaiveDate>,
 }
 
 impl SinkWriter for ReportLoad<'_> {
@@ -187,6 +272,11 @@ impl SinkWriter for ReportLoad<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<LoadTally> {
         self.end_copy()?;
+        if let Some(AnyFolding::InLake(folding)) = self.loader.folding(&self.plan.table)
+            && let Some(files) = self.files.take()
+        {
+            folding.finish(files)?;
+        }
         Ok(LoadTally {
             rows: self.rows,
             hours: std::mem::take(&mut self.hours),
@@ -251,20 +341,22 @@ impl ReportLoad<'_> {
             .complete()
             .ok_or_else(|| self.unlike("a text of it is not stored"))?;
         let months = encoder.months();
-        let loader = self.loader.clone();
-        let prepared = self.loader.database.wait(async {
-            let mut periods = HashMap::new();
-            for month in &months {
-                periods.insert(*month, loader.period(&self.plan.table, *month).await?);
+        for (hour, rows) in encoder.hours() {
+            *self.hours.entry(hour).or_default() += rows;
+        }
+        if let Some(folding) = self.loader.folding(&self.plan.table) {
+            match folding {
+                AnyFolding::InProcess(folding) => folding.add(encoder, self.plan, &text_ids)?,
+                AnyFolding::InLake(folding) => {
+                    let files = self.files.get_or_insert_with(|| folding.files());
+                    folding.add(files, encoder, self.plan, &text_ids)?;
+                }
             }
-            Ok(periods)
-        });
-        let periods = prepared.map_err(|error| self.database_failure(error))?;
-        if self
-            .copy
-            .as_ref()
-            .is_some_and(|copy| !months.is_subset(&copy.months))
-        {
+            self.rows += rows as u64;
+            return Ok(());
+        }
+        let periods = self.loader.periods(&self.plan.table, &months)?;
+        if self.copy.as_ref().is_some_and(|copy| !copy.sees(&months)) {
             self.end_copy()?;
         }
         let first = self.copy.is_none();
@@ -273,25 +365,20 @@ impl ReportLoad<'_> {
             None => self.begin_copy(months),
         };
         let copy = self.copy.insert(copy);
-        for (hour, rows) in encoder.hours() {
-            *self.hours.entry(hour).or_default() += rows;
-        }
-        copy.sent += rows as u64;
+        copy.count(rows as u64);
         let sent = encoder.encode(
             self.loader.generation,
             self.loader.source_uuid,
             &periods,
             &text_ids,
             first,
-            &mut |piece| copy.buffers.blocking_send(piece).is_ok(),
+            &mut |piece| copy.send(piece),
         );
         if !sent {
-            // The COPY ended early, and its result says why.
-            self.end_copy()?;
-            return Err(Failure::bug(format!(
-                "the load into `{}` ended before its rows, and does not say why",
-                self.plan.table
-            )));
+            return Err(match self.copy.take() {
+                Some(copy) => copy.broken(),
+                None => Failure::bug(doing(&self.plan.table)),
+            });
         }
         match self.loader.database.connections().ends_copies_early() {
             true => self.end_copy(),
@@ -299,49 +386,22 @@ impl ReportLoad<'_> {
         }
     }
 
-    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> Copy {
-        let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
+    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> CopyStream {
         let mut months = batch_months;
         months.extend(
             self.loader
                 .database
                 .wait(self.loader.months_of(&self.plan.table)),
         );
-        let copy = CopyOf {
-            database: self.loader.database.clone(),
-            generation: self.loader.generation,
-            table: self.plan.table.clone(),
-            statement: copy_statement(self.plan),
-            months: months.clone(),
-        };
-        Copy {
-            buffers,
-            task: self.loader.database.runtime().spawn(copy.run(receiver)),
-            sent: 0,
-            months,
-        }
+        let targets = self.plan.targets.iter();
+        let columns = targets.map(|target| target.column.as_str());
+        CopyStream::begin(&self.loader, &self.plan.table, columns, months)
     }
 
     fn end_copy(&mut self) -> Result<()> {
-        let Some(copy) = self.copy.take() else {
-            return Ok(());
-        };
-        // When the COPY is gone already, its result says so.
-        let _ = copy.buffers.blocking_send(encode::TRAILER.to_vec());
-        drop(copy.buffers);
-        let rows = self
-            .loader
-            .database
-            .wait(copy.task)
-            .map_err(|error| Failure::bug(self.doing()).because(error))?
-            .map_err(|error| error.failure(self.doing()))?;
-        if rows != copy.sent {
-            return Err(Failure::run(format!(
-                "sent {} rows to `{}`, but Postgres counted {rows}",
-                copy.sent, self.plan.table
-            )));
+        if let Some(copy) = self.copy.take() {
+            self.rows += copy.end()?;
         }
-        self.rows += rows;
         Ok(())
     }
 
@@ -351,11 +411,7 @@ impl ReportLoad<'_> {
     }
 
     fn database_failure(&self, error: sqlx::Error) -> Failure {
-        SqlError(error).failure(self.doing())
-    }
-
-    fn doing(&self) -> String {
-        format!("cannot load into `{}`", self.plan.table)
+        SqlError(error).failure(doing(&self.plan.table))
     }
 }
 
@@ -390,20 +446,4 @@ fn month_of(microseconds: i64) -> Option<NaiveDate> {
     // A month needs a next one for its partition.
     month.checked_add_months(Months::new(1))?;
     (2000..2100).contains(&month.year()).then_some(month)
-}
-
-/// Identifiers come from `staging::TABLES`, by way of the plan, and are quoted.
-fn copy_statement(plan: &LoadPlan) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns: Vec<String> = SYSTEM_COLUMNS
-        .iter()
-        .copied()
-        .chain(plan.targets.iter().map(|target| target.column.as_str()))
-        .map(quoted)
-        .collect();
-    format!(
-        "COPY {} ({}) FROM STDIN (FORMAT binary)",
-        quoted(&plan.table),
-        columns.join(", ")
-    )
 }

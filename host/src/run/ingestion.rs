@@ -19,6 +19,7 @@ use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
 use crate::pipeline::plan::Plan;
+use crate::run::lake_folds::LakeFolds;
 use crate::terminal::{self, Live, Turn, grouped};
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
@@ -34,6 +35,8 @@ pub struct Ingestion<'a> {
     pub plan: &'a Plan,
     pub database: &'a Database,
     pub workers: usize,
+    /// The servers of engine `trino`, where the pipeline has them.
+    pub lake: Option<&'a LakeFolds>,
     /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
     /// Which of the command's payloads is at work, where that is known.

@@ -2,7 +2,9 @@
 //! quarantine. Each is a [`task`] that goes through one skeleton.
 
 mod archival;
+mod engine;
 mod ingestion;
+mod lake_folds;
 mod payload;
 mod quarantine;
 mod replay;
@@ -12,6 +14,7 @@ mod task;
 use std::path::Path;
 
 pub use self::ingestion::{Ingestion, workers};
+pub use self::lake_folds::LakeFolds;
 use self::payload::PayloadTask;
 pub use self::payload::{Day, PayloadResult};
 pub use self::quarantine::{QuarantineReplay, ReplayedRows};
@@ -30,6 +33,8 @@ pub struct Runner<'a> {
     /// Workers of each payload.
     workers: usize,
     archive: Option<Archive>,
+    /// The servers of engine `trino`, where the pipeline has them.
+    lake: Option<LakeFolds>,
     /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
 }
@@ -40,6 +45,7 @@ impl<'a> Runner<'a> {
     pub fn new(plan: &'a Plan, database: Database, workers: usize) -> Result<Self> {
         Ok(Self {
             archive: archive_of(plan, &database)?,
+            lake: LakeFolds::of(plan, &database)?,
             plan,
             database,
             workers,
@@ -68,6 +74,7 @@ impl<'a> Runner<'a> {
             plan: self.plan,
             database: &self.database,
             workers: self.workers,
+            lake: self.lake.as_ref(),
             capture: self.capture,
             turn,
         };

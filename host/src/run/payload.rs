@@ -266,7 +266,6 @@ impl Task for PayloadTask<'_> {
             return Ok(End::Unchanged(RunState::Unchanged));
         }
         let terms = CompletionTerms {
-            engine: ingestion.plan.engine,
             sums: self.result.sums,
             quarantine_time: ingestion.plan.budget.quarantine_time,
             fingerprint: &work.fingerprint,
@@ -289,6 +288,16 @@ impl Task for PayloadTask<'_> {
         archival.end(&mut open.upload, result)
     }
 
+    fn forget(&mut self, work: &mut PayloadWork) {
+        work.archival = Archival::default();
+        work.reuse = Reuse::default();
+        work.here.clear();
+        self.result.sums = RunSums::default();
+        self.result.row_accounting.clear();
+        self.result.bytes_read = 0;
+        self.result.ignored_columns.clear();
+    }
+
     fn sums(&self) -> RunSums {
         self.result.sums
     }
@@ -304,10 +313,10 @@ impl PayloadTask<'_> {
         &mut self,
         payload: &Payload,
         words: &Words,
-        open: &OpenUpload<'_>,
+        open: &mut OpenUpload<'_>,
     ) -> Result<IngestOutput> {
         let ingestion = open.ingestion;
-        let loader = open.loader();
+        let loader = open.loader([payload])?;
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {

@@ -294,7 +294,7 @@ impl Task for ReplayTask<'_> {
         open: &mut OpenUpload<'_>,
     ) -> Result<Vec<IngestedFile>> {
         let ingestion = open.ingestion;
-        let loader = open.loader();
+        let loader = open.loader(&work.payloads)?;
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         // The tarballs are one payload together.
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
@@ -349,6 +349,10 @@ impl Task for ReplayTask<'_> {
             }
         };
         Ok(End::Counted(changed))
+    }
+
+    fn forget(&mut self, _work: &mut ReplayWork) {
+        self.sums = RunSums::default();
     }
 
     fn sums(&self) -> RunSums {

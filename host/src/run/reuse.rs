@@ -39,7 +39,7 @@ pub(super) fn ingest(
 ) -> Result<Option<IngestOutput>> {
     let ingestion = open.ingestion;
     while !reuse.is_empty() {
-        let loader = open.loader();
+        let loader = open.loader([payload])?;
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {

@@ -1,16 +1,21 @@
 //! The skeleton of every run: its record, its upload, what is ingested, the threshold for
-//! rejected rows, and the end, at which all of it counts or nothing does.
+//! rejected rows, the fold, and the end, at which all of it counts or nothing does.
 
-use crate::diagnostics::failure::Result;
+use crate::diagnostics::engine_error::EngineFault;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
+use crate::lake::Place;
+use crate::ledger::fold_record::{self, FoldRecord};
 use crate::ledger::publish::Upload;
 use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::ledger::run_record::{self, RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
-use crate::payload::Manifest;
+use crate::payload::{Manifest, Payload};
+use crate::pipeline::plan::{AggregationEngine, WhenUnreachable};
+use crate::run::engine;
 use crate::run::ingestion::Ingestion;
-use crate::terminal::Live;
+use crate::terminal::{self, Live, Step};
 
 /// A kind of run: the steps in which runs differ.
 pub(super) trait Task {
@@ -69,6 +74,9 @@ pub(super) trait Task {
         result
     }
 
+    /// Forgets what an attempt came to that is taken back.
+    fn forget(&mut self, work: &mut Self::Work);
+
     /// The rows so far, for the record of a run that changed nothing.
     fn sums(&self) -> RunSums;
 
@@ -106,16 +114,115 @@ pub(super) struct OpenUpload<'a> {
     pub(super) months: LoadableMonths,
     /// The name of the input for people.
     pub(super) name: String,
+    /// The engine that folds what is loaded, once it is chosen.
+    engine: Option<AggregationEngine>,
+    /// What loads into the generation as it is now.
+    loader: Option<Loader>,
+    /// Its places in the lake.
+    places: Vec<Place>,
 }
 
 impl OpenUpload<'_> {
-    /// Loads into the generation as it is now.
-    pub(super) fn loader(&self) -> Loader {
-        Loader::new(
+    /// Loads these payloads into the generation as it is now.
+    ///
+    /// # Errors
+    /// No engine can be chosen.
+    pub(super) fn loader<'p>(
+        &mut self,
+        payloads: impl IntoIterator<Item = &'p Payload>,
+    ) -> Result<Loader> {
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => engine::choose(self.ingestion.plan, &self.upload, payloads)?,
+        };
+        self.engine = Some(engine);
+        let loader = Loader::new(
             self.ingestion.database.clone(),
             self.upload.generation,
             self.upload.source_uuid(),
             self.months,
+        );
+        let loader = match (engine, self.ingestion.lake) {
+            (AggregationEngine::Postgres, _) => loader,
+            (AggregationEngine::Trino, Some(lake)) => {
+                // An attempt before this one may have left some.
+                self.leave_lake(false);
+                lake.clear(self.ingestion.database, &self.upload)?;
+                let database = self.ingestion.database;
+                let (loader, places) = lake.loader(database, &loader, &self.upload, self.run_id)?;
+                self.places = places;
+                loader
+            }
+            (AggregationEngine::Embedded | AggregationEngine::Trino, _) => loader.embedded(),
+        };
+        self.loader = Some(loader.clone());
+        Ok(loader)
+    }
+
+    /// Lets the places go that were filled in the lake.
+    fn leave_lake(&mut self, succeeded: bool) {
+        let places = std::mem::take(&mut self.places);
+        if let Some(lake) = self.ingestion.lake {
+            lake.end(self.ingestion.database, &places, succeeded);
+        }
+    }
+
+    /// Whether the engine's servers failed, and the pipeline wants the host to fold then.
+    fn falls_back(&self) -> bool {
+        let faulted = self.loader.as_ref().and_then(Loader::engine_fault);
+        let away = matches!(
+            faulted,
+            Some(EngineFault::Unreachable | EngineFault::Passing)
+        );
+        away && self.ingestion.plan.engines.when_unreachable == WhenUnreachable::Embedded
+    }
+
+    /// Takes back what was loaded for Trino, for the host to fold it.
+    ///
+    /// # Errors
+    /// The database fails.
+    fn fall_back(&mut self, failure: &Failure) -> Result<()> {
+        self.leave_lake(false);
+        terminal::say(&format!(
+            "cluster `{}`: the host folds this upload, since Trino does not: {failure}",
+            self.upload.cluster_id()
+        ));
+        self.engine = Some(AggregationEngine::Embedded);
+        self.loader = None;
+        self.upload.begin_again()
+    }
+
+    /// Folds what was loaded, where that is not left to Postgres, and records it.
+    fn fold(&mut self) -> Result<()> {
+        let (Some(loader), Some(engine)) = (&self.loader, self.engine) else {
+            return Ok(());
+        };
+        let step = Step::begin(&format!("cluster `{}`", self.upload.cluster_id()));
+        let folds = loader.fold(&|progress| {
+            step.show(&format!(
+                "Trino: {}, {} of {} splits",
+                progress.state.to_lowercase(),
+                progress.splits_done,
+                progress.splits
+            ));
+        })?;
+        drop(step);
+        let folds: Vec<FoldRecord> = folds
+            .into_iter()
+            .map(|fold| FoldRecord {
+                staging_table: fold.staging_table,
+                engine,
+                days: fold.days,
+                rows: fold.rows,
+                part_rows: fold.part_rows,
+                seconds: fold.time.as_secs_f64(),
+            })
+            .collect();
+        fold_record::record(
+            self.ingestion.database,
+            self.run_id,
+            self.upload.generation,
+            &folds,
         )
     }
 
@@ -200,9 +307,22 @@ fn recorded<T: Task>(
         run_id,
         months,
         name: name.to_string(),
+        engine: None,
+        loader: None,
+        places: Vec::new(),
     };
-    let result = load(task, &mut work, &mut open);
-    let result = task.end(&mut work, &mut open, result);
+    let mut result = load(task, &mut work, &mut open);
+    result = task.end(&mut work, &mut open, result);
+    if let Err(failure) = &result
+        && open.falls_back()
+    {
+        result = open.fall_back(failure).and_then(|()| {
+            task.forget(&mut work);
+            load(task, &mut work, &mut open)
+        });
+        result = task.end(&mut work, &mut open, result);
+    }
+    open.leave_lake(result.is_ok());
     let upload = open.upload;
     match result {
         Ok(End::Counted(outcome)) => {
@@ -221,6 +341,7 @@ fn load<T: Task>(
 ) -> Result<End<T::Outcome>> {
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
+    open.fold()?;
     let _live = Live::publishing(&open.name, open.ingestion.turn);
     task.complete(work, open, &files)
 }

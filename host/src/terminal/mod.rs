@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 pub use self::failure::words_of;
-pub use self::live::{Live, Turn};
+pub use self::live::{Live, Step, Turn};
 pub use self::log::{log, show_log};
 pub use self::table::{Table, table};
 use crate::diagnostics::failure::{Exit, Failure};

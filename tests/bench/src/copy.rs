@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use gristmill::database::{Database, Target};
 use gristmill::diagnostics::failure::Failure;
+use gristmill::fold::FOLDS;
 use gristmill::ingest::hours::ReusedHours;
 use gristmill::ingest::{
     FoundReject, Ingest, Progress, RejectSink, Rejects, connections, describe,
@@ -123,6 +124,19 @@ impl<'a> Copies<'a> {
 
     /// Loads the tarball into empty tables.
     pub(crate) fn ingest(&self) -> Result<f64> {
+        self.ingest_by(false)
+    }
+
+    /// Loads the tarball, and folds it meanwhile.
+    pub(crate) fn ingest_folded(&self) -> Result<f64> {
+        let parts = FOLDS.iter().flat_map(|fold| fold.parts);
+        let parts: Vec<&str> = parts.map(|part| part.table).collect();
+        let truncate = format!("TRUNCATE {}", parts.join(", "));
+        self.server.psql(&self.schemas[0], &[&truncate])?;
+        self.ingest_by(true)
+    }
+
+    fn ingest_by(&self, folds: bool) -> Result<f64> {
         self.empty(&self.schemas[0])?;
         let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
         let progress = Progress::default();
@@ -130,6 +144,7 @@ impl<'a> Copies<'a> {
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let seconds = time(|| {
             let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
+            let loader = if folds { loader.embedded() } else { loader };
             let payload = Payload::open(self.payload, None)
                 .map_err(|failure| anyhow::anyhow!("{failure}"))?;
             let files = Ingest {
@@ -143,6 +158,9 @@ impl<'a> Copies<'a> {
             }
             .run(&payload, &|_| true)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            loader
+                .fold(&|_| ())
+                .map_err(|failure| anyhow::anyhow!("{failure}"))?;
             match files
                 .iter()
                 .find_map(|file| file.rejected.first(None).pop())

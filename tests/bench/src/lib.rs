@@ -8,6 +8,7 @@
 
 mod chain;
 mod copy;
+mod engines;
 mod native;
 mod program;
 mod server;
@@ -48,6 +49,9 @@ pub struct Options {
     pub workers: usize,
     /// The first figure alone, which needs no server.
     pub chain_only: bool,
+    /// The engines alone, by the nodes of the payloads.
+    pub engines_only: bool,
+    pub engine_nodes: [u32; 3],
 }
 
 impl Options {
@@ -61,6 +65,8 @@ impl Options {
             repetitions: 4,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             chain_only: false,
+            engines_only: false,
+            engine_nodes: [84, 1_000, 5_000],
         }
     }
 
@@ -69,6 +75,7 @@ impl Options {
         Self {
             largest: Cluster::of_nodes(10, 5),
             repetitions: 2,
+            engine_nodes: [2, 10, 20],
             ..Self::full(program, stages, root)
         }
     }
@@ -94,6 +101,10 @@ pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
         return chain::compare(options, &plan(&options.root, &options.stages)?);
     }
     let server = Server::start()?;
+    if options.engines_only {
+        let program = Program::new(options, &server);
+        return engines::lines(options, &server, &program, say);
+    }
     let payloads = Payloads::write(options, &server, say)?;
     let plan = plan(&options.root, &options.stages)?;
     let mut lines = Vec::new();

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     terminal::show_log();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [program, stages, rest @ ..] = &arguments[..] else {
-        terminal::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain]");
+        terminal::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain] [--engines]");
         return ExitCode::from(2);
     };
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let is_given = |option: &str| rest.iter().any(|argument| argument == option);
     let options = Options {
         chain_only: is_given("--chain"),
+        engines_only: is_given("--engines"),
         ..match is_given("--smoke") {
             true => Options::smoke(program, stages, root),
             false => Options::full(program, stages, root),

@@ -136,15 +136,29 @@ impl<'a> Program<'a> {
 
     /// Runs a payload; returns the seconds and the most memory that it took.
     pub(crate) fn run(&self, payload: &Path, schema: &str, cache: &Path) -> Result<(f64, u64)> {
+        let pipeline = self.options.root.join("pipelines/ocp.toml");
+        let (seconds, peak_bytes, _) = self.run_by(&pipeline, payload, schema, cache)?;
+        Ok((seconds, peak_bytes))
+    }
+
+    /// The same by a pipeline; returns the seconds of processor time besides.
+    pub(crate) fn run_by(
+        &self,
+        pipeline: &Path,
+        payload: &Path,
+        schema: &str,
+        cache: &Path,
+    ) -> Result<(f64, u64, f64)> {
         let mut command = self.command(cache);
         command
             .arg("run")
-            .arg(self.options.root.join("pipelines/ocp.toml"))
+            .arg(pipeline)
             .arg(payload)
             .arg("--stages")
             .arg(&self.options.stages)
             .args(["--schema", schema, "--json"]);
         let started = Instant::now();
+        let before = children_seconds();
         let mut child = command.spawn().context("the program cannot be run")?;
         let status_file = format!("/proc/{}/status", child.id());
         let mut peak_bytes = 0;
@@ -157,7 +171,7 @@ impl<'a> Program<'a> {
         };
         let seconds = started.elapsed().as_secs_f64();
         ensure!(status.success(), "`gristmill run` failed");
-        Ok((seconds, peak_bytes))
+        Ok((seconds, peak_bytes, children_seconds() - before))
     }
 
     fn command(&self, cache: &Path) -> Command {
@@ -173,6 +187,17 @@ impl<'a> Program<'a> {
             .stderr(Stdio::null());
         command
     }
+}
+
+/// The processor time of our children that have ended, in seconds.
+fn children_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = fields.split(' ').skip(13).take(2);
+    ticks
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
 
 /// The most memory that a process has held so far; 0 when it is gone.

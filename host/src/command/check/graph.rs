@@ -170,7 +170,7 @@ fn of_the_pipeline(plan: &Plan) -> Vec<String> {
     };
     vec![
         format!("days     are won by {}", plan.coverage),
-        format!("summary  is made by {}", plan.engine),
+        format!("summary  is made by {}", plan.engines.choice(None)),
         format!(
             "rows     at most {} % of a payload's may be rejected",
             plan.rejected_rows_max * 100.0

@@ -1,8 +1,10 @@
 //! `gristmill check`: type-checks a whole pipeline and shows its graph.
 
+mod connect;
 mod graph;
 
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::{engine, plan};
 use crate::cli::CheckArguments;
@@ -13,15 +15,36 @@ use crate::stage::{CONTRACT_VERSION, RowEffect, WantedColumn};
 use crate::terminal;
 
 /// # Errors
-/// The pipeline has problems; they have been printed.
-pub fn execute(arguments: &CheckArguments) -> Result<()> {
+/// The pipeline has problems; they have been printed. Or its servers cannot do what they are
+/// asked.
+pub fn execute(
+    arguments: &CheckArguments,
+    runtime: impl FnOnce() -> Result<Runtime>,
+) -> Result<()> {
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
+    let connected = match arguments.connect {
+        true => Some(connect::probe(&plan, &runtime()?)?),
+        false => None,
+    };
     if arguments.json {
-        terminal::json(&as_json(&plan));
+        let mut plan = as_json(&plan);
+        if let Some(report) = connected {
+            plan["servers"] = json!({
+                "trino_version": report.version,
+                "catalog": report.catalog,
+                "connector": report.connector,
+                "schema": report.schema,
+                "location": report.location,
+            });
+        }
+        terminal::json(&plan);
     } else {
         // Stages name columns.
         terminal::text(&graph::text(&plan));
+        if let Some(report) = connected {
+            terminal::text(&connect::text(&report));
+        }
     }
     Ok(())
 }
@@ -51,7 +74,7 @@ fn as_json(plan: &Plan) -> Value {
         "path": plan.path,
         "contract": CONTRACT_VERSION,
         "coverage": plan.coverage,
-        "engine": plan.engine.to_string(),
+        "engine": plan.engines.choice(None).to_string(),
         "rejected_rows_max": plan.rejected_rows_max,
         "chunk_bytes": plan.chunk_bytes,
         "months_back": plan.months.back,

@@ -58,6 +58,17 @@ impl Owner {
         Ok(owner)
     }
 
+    /// The identity of this database, which gets one if it lacks it.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub async fn identity(database: &Database) -> Result<Uuid> {
+        let owner = Self::of(database).await?;
+        let mut connection = database.pool().acquire().await.map_err(failed)?;
+        let row = owner.identified(&mut connection, false).await?;
+        Ok(row.identity)
+    }
+
     /// Whether the database has an identity yet; a copy gets one with its first payload.
     pub(super) fn is_known(&self) -> bool {
         self.identity.is_some()

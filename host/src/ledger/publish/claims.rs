@@ -9,7 +9,6 @@ use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::source::Source;
 use crate::ledger::summarize::{self, SummaryCounts};
-use crate::pipeline::plan::AggregationEngine;
 
 /// The result of a claim on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,6 @@ pub(super) async fn publish(
     connection: &mut PgConnection,
     source: &Source,
     upload: &UploadIds,
-    engine: AggregationEngine,
 ) -> Result<(Vec<DayOutcome>, SummaryCounts)> {
     let days = claim(connection, upload).await?;
     let won: Vec<NaiveDate> = days
@@ -100,7 +98,7 @@ pub(super) async fn publish(
         .filter(|day| day.outcome == Outcome::Won)
         .map(|day| day.day)
         .collect();
-    let summarized = summarize::days(connection, engine, source.source_uuid, &won).await?;
+    let summarized = summarize::days(connection, source.source_uuid, &won).await?;
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportmanifest.complete.sql"
     ))

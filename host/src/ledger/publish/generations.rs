@@ -9,13 +9,13 @@ use crate::ledger::staged_rows;
 use crate::payload::Manifest;
 use crate::pipeline::plan::Plan;
 
-/// Writes down a manifest and its files; returns its id.
+/// Writes down a manifest and its files; returns its id, and whether it adds to its days.
 pub(super) async fn insert_manifest(
     connection: &mut PgConnection,
     plan: &Plan,
     source: &Source,
     manifest: &Manifest,
-) -> Result<i32, sqlx::Error> {
+) -> Result<(i32, bool), sqlx::Error> {
     let month = manifest.start.unwrap_or(manifest.date);
     let month = month
         .date_naive()
@@ -25,7 +25,7 @@ pub(super) async fn insert_manifest(
     // The generator writes the text "True" where the operator writes true.
     let uploads = uploads.map(|value| *value != false && *value != "False");
     let channel = manifest.operator_says(&["clusterVersion"]);
-    let manifest_id = sqlx::query_scalar(include_str!(
+    let recorded: (i32, bool) = sqlx::query_as(include_str!(
         "../../../../sql/reporting_common_costusagereportmanifest.upsert.sql"
     ))
     .bind(manifest.uuid.to_string())
@@ -47,12 +47,12 @@ pub(super) async fn insert_manifest(
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportstatus.insert.sql"
     ))
-    .bind(manifest_id)
+    .bind(recorded.0)
     .bind(&manifest.files)
     .execute(connection)
     .await?;
     failpoint::passed(Failpoint::FilesListed);
-    Ok(manifest_id)
+    Ok(recorded)
 }
 
 /// Opens a generation of a manifest.

@@ -34,7 +34,8 @@ use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::ledger::summarize::SummaryCounts;
 use crate::payload::Manifest;
-use crate::pipeline::plan::{AggregationEngine, Plan};
+use crate::pipeline::definition::EngineName;
+use crate::pipeline::plan::Plan;
 
 /// A payload being loaded, with its source locked against other runs.
 pub struct Upload {
@@ -47,6 +48,8 @@ pub struct Upload {
     /// The uuid of the manifest.
     uuid: Uuid,
     pub manifest_id: i32,
+    /// Whether the ledger holds the manifest as one that adds to its days.
+    pub is_additive: bool,
     pub generation: i64,
     run_id: i64,
     /// Files of the manifest that are not loaded yet.
@@ -58,7 +61,6 @@ pub struct Upload {
 /// The terms on which a generation is completed, besides its files.
 #[derive(Clone, Copy, Debug)]
 pub struct CompletionTerms<'a> {
-    pub engine: AggregationEngine,
     /// The sums of the run, for its record.
     pub sums: RunSums,
     /// The time that putting its rejected rows into quarantine may take.
@@ -133,7 +135,8 @@ impl Upload {
         for generation in dead {
             forget(&mut lock, generation).await?;
         }
-        let manifest_id = insert_manifest(&mut lock, plan, &source, manifest).await?;
+        let (manifest_id, is_additive) =
+            insert_manifest(&mut lock, plan, &source, manifest).await?;
         let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
             "../../../../sql/reporting_common_costusagereportstatus.select.sql"
         ))
@@ -148,6 +151,7 @@ impl Upload {
             source,
             uuid: manifest.uuid,
             manifest_id,
+            is_additive,
             generation,
             run_id,
             open_files: files
@@ -259,7 +263,6 @@ impl Upload {
         archived: Option<&ArchiveEntry<'_>>,
     ) -> Result<Completion> {
         let CompletionTerms {
-            engine,
             sums,
             quarantine_time,
             fingerprint,
@@ -287,7 +290,7 @@ impl Upload {
             );
         }
         let completed = if missing.is_empty() {
-            let published = claims::publish(&mut transaction, &self.source, &ids, engine);
+            let published = claims::publish(&mut transaction, &self.source, &ids);
             let (days, summarized) = published.await?;
             Completion::Published { days, summarized }
         } else {
@@ -386,6 +389,15 @@ impl Upload {
     pub fn abandon(self) -> Result<()> {
         let database = self.database.clone();
         database.wait(self.take_back(&[]))
+    }
+
+    pub fn cluster_id(&self) -> &str {
+        &self.source.cluster_id
+    }
+
+    /// The choice of an engine that its source has of its own.
+    pub fn engine(&self) -> Option<EngineName> {
+        EngineName::named(self.source.engine.as_deref()?)
     }
 
     pub fn source_uuid(&self) -> Uuid {

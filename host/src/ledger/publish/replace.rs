@@ -25,7 +25,7 @@ use crate::ledger::difference::{self, DayDifference};
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::ledger::summarize;
-use crate::pipeline::plan::{AggregationEngine, Plan};
+use crate::pipeline::plan::Plan;
 
 /// A manifest and days that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Upload {
         let time = plan.budget.quarantine_time;
         recording::generation(&mut transaction, &ids, files, all_of_it, time, None).await?;
         replace_days(&mut transaction, &ids, days, days, plan).await?;
-        summarize::days(&mut transaction, plan.engine, source_uuid, days).await?;
+        summarize::days(&mut transaction, source_uuid, days).await?;
         let after = difference::totals(&mut transaction, source_uuid, days).await?;
         ids.close_run(&mut transaction, RunState::Published, sums)
             .await
@@ -231,7 +231,7 @@ impl Upload {
             .filter(|day| day.outcome == Outcome::Won || held.contains(&day.day))
             .map(|day| day.day)
             .collect();
-        summarize::days(&mut transaction, plan.engine, source_uuid, &won).await?;
+        summarize::days(&mut transaction, source_uuid, &won).await?;
         let after = difference::totals(&mut transaction, source_uuid, &won).await?;
         ids.close_run(&mut transaction, RunState::Published, sums)
             .await
@@ -281,17 +281,12 @@ pub struct Resummary {
 ///
 /// # Errors
 /// A statement fails; then nothing has changed.
-pub fn summarize_again(
-    database: &Database,
-    source: &Source,
-    days: Days,
-    engine: AggregationEngine,
-) -> Result<Resummary> {
+pub fn summarize_again(database: &Database, source: &Source, days: Days) -> Result<Resummary> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         source_lock::take(database, &mut lock, source).await?;
         let process = waiting::process(&mut lock).await.map_err(failed)?;
-        let again = summarize_locked(&mut lock, source, days, engine);
+        let again = summarize_locked(&mut lock, source, days);
         let again = database.telling(process, again).await;
         let _ = lock.close().await;
         again.map_err(|failure| source_lock::in_its_session(source, failure))
@@ -303,7 +298,6 @@ async fn summarize_locked(
     lock: &mut PgConnection,
     source: &Source,
     days: Days,
-    engine: AggregationEngine,
 ) -> Result<Resummary> {
     let source_uuid = source.source_uuid;
     let held = held_days(lock, source_uuid, days, None).await?;
@@ -326,7 +320,7 @@ async fn summarize_locked(
     }
     let mut tries = Tries::new();
     let days = loop {
-        match try_summarize(lock, source_uuid, &staged, engine).await {
+        match try_summarize(lock, source_uuid, &staged).await {
             Err(failure) if tries.again(&failure).await => {}
             days => break days?,
         }
@@ -345,11 +339,10 @@ async fn try_summarize(
     connection: &mut PgConnection,
     source_uuid: Uuid,
     days: &[NaiveDate],
-    engine: AggregationEngine,
 ) -> Result<Vec<DayDifference>> {
     let mut transaction = connection.begin().await.map_err(failed)?;
     let before = difference::totals(&mut transaction, source_uuid, days).await?;
-    summarize::days(&mut transaction, engine, source_uuid, days).await?;
+    summarize::days(&mut transaction, source_uuid, days).await?;
     let after = difference::totals(&mut transaction, source_uuid, days).await?;
     summarize::restore_tags_values(&mut transaction).await?;
     transaction.commit().await.map_err(failed)?;

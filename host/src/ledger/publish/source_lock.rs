@@ -130,6 +130,7 @@ mod tests {
             cluster_id: "c".into(),
             cluster_alias: "c".into(),
             registered_at: chrono::DateTime::UNIX_EPOCH,
+            engine: None,
         }
     }
 

@@ -55,6 +55,8 @@ pub struct CleanSummary {
     pub stray_files: Vec<String>,
     /// Archived files that could not be removed, and why.
     pub files_left: Vec<String>,
+    /// Places in the lake that no run needs, with their tables in Trino.
+    pub lake_places: Vec<String>,
 }
 
 #[derive(Debug, FromRow, Serialize)]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::pipeline::definition::EngineName;
 
 /// Under this name a cluster's uuid is derived from its id, so that every site and
 /// every run derives the same.
@@ -23,6 +24,8 @@ pub struct Source {
     pub cluster_id: String,
     pub cluster_alias: String,
     pub registered_at: DateTime<Utc>,
+    /// The engine that goes before the pipeline's.
+    pub engine: Option<String>,
 }
 
 /// The uuid of a source that nobody gave one.
@@ -105,17 +108,23 @@ pub fn register(
     })
 }
 
+/// The source of a cluster.
+///
+/// # Errors
+/// There is none, or the database fails.
+fn known(database: &Database, cluster_id: &str) -> Result<Source> {
+    find(database, cluster_id)?.ok_or_else(|| {
+        Failure::run(format!("there is no source for cluster `{cluster_id}`"))
+            .hint("`gristmill sources list` shows the sources")
+    })
+}
+
 /// Gives a source another alias.
 ///
 /// # Errors
 /// There is no such source, or the database fails.
 pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<()> {
-    let Some(source) = find(database, cluster_id)? else {
-        return Err(
-            Failure::run(format!("there is no source for cluster `{cluster_id}`"))
-                .hint("`gristmill sources list` shows the sources"),
-        );
-    };
+    let source = known(database, cluster_id)?;
     let renamed = sqlx::query("SELECT rename_source($1, $2)")
         .bind(source.source_uuid)
         .bind(cluster_alias)
@@ -124,6 +133,23 @@ pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Res
         .wait(renamed)
         .map(drop)
         .map_err(|error| SqlError(error).failure(format!("cannot rename cluster `{cluster_id}`")))
+}
+
+/// Gives a source an engine that goes before the pipeline's; `None` for the pipeline's.
+///
+/// # Errors
+/// The database fails.
+pub fn set_engine(database: &Database, cluster_id: &str, engine: Option<EngineName>) -> Result<()> {
+    let source = known(database, cluster_id)?;
+    let set = sqlx::query(include_str!(
+        "../../../../sql/gristmill_source.set_engine.sql"
+    ))
+    .bind(source.source_uuid)
+    .bind(engine.map(EngineName::as_str))
+    .execute(database.pool());
+    database.wait(set).map(drop).map_err(|error| {
+        SqlError(error).failure(format!("cannot set the engine of cluster `{cluster_id}`"))
+    })
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ mod tests {
             cluster_id: cluster_id.into(),
             cluster_alias: cluster_alias.into(),
             registered_at: DateTime::UNIX_EPOCH,
+            engine: None,
         }
     }
 

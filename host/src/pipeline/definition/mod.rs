@@ -9,6 +9,7 @@ mod json_schema;
 mod merge;
 mod quantity;
 mod retention;
+mod servers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use toml::Spanned;
 pub use self::json_schema::json_schema;
 pub use self::quantity::{Bytes, Share, Time};
 pub use self::retention::RetentionSection;
+pub use self::servers::{LakeSection, SecretSource, TrinoSection};
 use crate::diagnostics::problem::{Problem, Sources};
 use crate::rows::column::ColumnType;
 
@@ -55,6 +57,10 @@ pub struct Definition {
     /// How summaries are made.
     #[serde(default)]
     pub summarize: Summarize,
+    /// Object storage, in which hours wait to be folded by Trino. The engine `trino` needs it.
+    pub lake: Option<LakeSection>,
+    /// The Trino that folds hours into days. The engine `trino` needs it.
+    pub trino: Option<TrinoSection>,
     /// The clusters that payloads come from.
     #[serde(default)]
     pub sources: SourcesSection,
@@ -254,11 +260,80 @@ pub struct Publish {
 
 /// How summaries are made.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Summarize {
-    /// The engine that makes the summaries; `OCP_POSTGRES_PIPELINE` overrides it.
-    #[schemars(with = "Option<String>", extend("default" = "postgres"))]
-    pub engine: Option<Spanned<String>>,
+    /// The engine that folds the hours of pods and volumes into days. `gristmill sources
+    /// set --engine` overrides it for a source, `OCP_POSTGRES_PIPELINE` for all.
+    #[schemars(with = "Option<EngineName>", extend("default" = "postgres"))]
+    pub engine: Option<Spanned<EngineName>>,
+    /// What becomes of a payload when Trino, or the lake, is away after all that was tried.
+    pub when_unreachable: WhenUnreachable,
+    /// What engine `auto` goes by.
+    pub auto: AutoSection,
+}
+
+/// What becomes of a payload whose engine is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnreachable {
+    /// It fails.
+    #[default]
+    Fail,
+    /// The host folds it, and says so.
+    Embedded,
+}
+
+/// An engine, or how one is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineName {
+    /// Postgres stores the hours, and folds them whenever it summarizes a day.
+    Postgres,
+    /// The host folds while it loads; the hours of pods and volumes are not stored.
+    Embedded,
+    /// Trino folds, over files in the lake.
+    Trino,
+    /// By the size of a payload, as `[summarize.auto]` says.
+    Auto,
+}
+
+impl EngineName {
+    const ALL: [Self; 4] = [Self::Postgres, Self::Embedded, Self::Trino, Self::Auto];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Embedded => "embedded",
+            Self::Trino => "trino",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// The engine of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == name)
+    }
+}
+
+/// What engine `auto` goes by.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct AutoSection {
+    /// The unpacked bytes of a payload's reports of pods and volumes from which on Trino
+    /// folds them. Never when absent.
+    #[schemars(with = "Option<Bytes>")]
+    pub trino_from: Option<Spanned<Bytes>>,
+    /// The engine of smaller payloads.
+    pub below: AutoBelow,
+}
+
+/// The engine of payloads that are too small for Trino.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AutoBelow {
+    #[default]
+    Postgres,
+    Embedded,
 }
 
 /// The clusters that payloads come from.

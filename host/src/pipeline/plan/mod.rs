@@ -7,23 +7,30 @@
 mod budget;
 #[cfg(test)]
 mod defaults;
+mod engine;
 mod fingerprint;
 mod load_version;
+mod location;
 mod patience;
 mod resolve;
 mod retention;
+mod servers;
 mod stages;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::budget::PayloadBudget;
+pub use self::engine::{
+    AggregationEngine, EngineBySize, EngineChoice, EnginePlan, WhenUnreachable,
+};
 pub use self::load_version::LOAD_VERSION;
+pub use self::location::{LakeLocation, LakeStore, LocationError};
 pub use self::patience::{LOCK_WAIT, WatchPlan};
-pub use self::resolve::{Surroundings, resolve};
+pub use self::resolve::{Surroundings, resolve, resolve_servers};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
+pub use self::servers::{Credentials, LakePlan, TrinoPlan};
 use crate::pipeline::definition::{BoundSet, LearnedSet};
 use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
@@ -34,7 +41,10 @@ use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};
 pub struct Plan {
     pub name: String,
     pub path: PathBuf,
-    pub engine: AggregationEngine,
+    pub engines: EnginePlan,
+    /// Object storage and Trino, where the definition has them.
+    pub lake: Option<LakePlan>,
+    pub trino: Option<TrinoPlan>,
     /// The report kind whose distinct hours decide who wins a day.
     pub coverage: String,
     /// The share of a payload's rows that may go to quarantine.
@@ -66,20 +76,6 @@ pub struct ArchivePlan {
     pub keep: bool,
     /// Where; in the data directory when the definition does not say.
     pub directory: Option<PathBuf>,
-}
-
-/// The engine that runs the SQL of the summaries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AggregationEngine {
-    Postgres,
-}
-
-impl fmt::Display for AggregationEngine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Postgres => "postgres",
-        })
-    }
 }
 
 /// One report kind.

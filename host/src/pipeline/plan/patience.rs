@@ -64,7 +64,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         key: &str,
         time: Option<&Spanned<Time>>,

@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::stages::CHUNK_BYTES_RANGE;
 use super::{
-    AggregationEngine, ArchivePlan, LoadPlan, MonthLimits, Plan, ReportAction, ReportPlan,
-    StagePlan, Target, TransformPlan,
+    ArchivePlan, LakePlan, LoadPlan, MonthLimits, Plan, ReportAction, ReportPlan, StagePlan,
+    Target, TransformPlan, TrinoPlan,
 };
 use crate::diagnostics::problem::{Problem, Sources, Span};
 use crate::pipeline::definition::{self, Definition, SourcedDefinition};
@@ -70,6 +70,28 @@ pub fn resolve(
     }
 }
 
+/// The servers of engine `trino`, where a definition has them, for those who need no plan.
+///
+/// # Errors
+/// Every problem of their sections.
+pub fn resolve_servers(
+    loaded: &SourcedDefinition,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<(LakePlan, TrinoPlan)>, Vec<Problem>> {
+    let mut resolver = Resolver {
+        definition: &loaded.definition,
+        sources: &loaded.sources,
+        path: &loaded.path,
+        surroundings,
+        problems: Vec::new(),
+    };
+    let servers = resolver.lake().zip(resolver.trino());
+    match resolver.problems.is_empty() {
+        true => Ok(servers),
+        false => Err(resolver.problems),
+    }
+}
+
 pub(super) struct Resolver<'a> {
     pub(super) definition: &'a Definition,
     pub(super) sources: &'a Sources,
@@ -86,7 +108,9 @@ impl<'a> Resolver<'a> {
     fn plan(&mut self) -> Option<Plan> {
         let definition = self.definition;
         let limits = &definition.limits;
-        let engine = self.engine();
+        let engines = self.engines();
+        let lake = self.lake();
+        let trino = self.trino();
         let stages: BTreeMap<&str, Option<StagePlan>> = definition
             .stages
             .iter()
@@ -110,7 +134,9 @@ impl<'a> Resolver<'a> {
         Some(Plan {
             name: definition.pipeline.name.get_ref().clone(),
             path: self.path.to_path_buf(),
-            engine: engine?,
+            engines: engines?,
+            lake,
+            trino,
             coverage: coverage?,
             rejected_rows_max: limits
                 .rejected_rows
@@ -150,51 +176,6 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn lock_again(&self) -> String {
         format!("`{}` locks the pipeline as it is", lock::command(self.path))
-    }
-
-    /// The one place where the aggregation engine is chosen.
-    fn engine(&mut self) -> Option<AggregationEngine> {
-        let declared = self.definition.summarize.engine.as_ref();
-        let span = declared.map(Spanned::span);
-        let engine = match self.surroundings.postgres_pipeline {
-            Some("true") => "postgres",
-            Some("false") => "trino",
-            Some(other) => {
-                self.add(Problem::new(
-                    None,
-                    format!("OCP_POSTGRES_PIPELINE is `{other}`; it must be `true` or `false`"),
-                ));
-                return None;
-            }
-            None => declared.map_or("postgres", |engine| engine.get_ref().as_str()),
-        };
-        match engine {
-            "postgres" => Some(AggregationEngine::Postgres),
-            "trino" => {
-                let chosen_by_environment = self.surroundings.postgres_pipeline.is_some();
-                let span = span.filter(|_| !chosen_by_environment);
-                let by = if chosen_by_environment {
-                    " (OCP_POSTGRES_PIPELINE=false)"
-                } else {
-                    ""
-                };
-                self.add(
-                    Problem::new(
-                        span,
-                        format!("the aggregation engine `trino`{by} does not exist yet; only `postgres` does"),
-                    )
-                    .hint("use `engine = \"postgres\"`, or OCP_POSTGRES_PIPELINE=true"),
-                );
-                None
-            }
-            other => {
-                self.add(
-                    Problem::new(span, format!("unknown aggregation engine `{other}`"))
-                        .hint("the engines are `postgres` and, later, `trino`"),
-                );
-                None
-            }
-        }
     }
 
     fn archive(&self) -> ArchivePlan {

@@ -250,9 +250,10 @@ impl<'a> Resolver<'a> {
             return Some(value);
         }
         let unit = match key {
-            "time-per-batch" | "compile-time" | "lock-wait" | "patience" | "quarantine-time" => {
-                "ms"
-            }
+            "time-per-batch" | "compile-time" | "lock-wait" | "patience" | "quarantine-time"
+            | "time-per-statement" => "ms",
+            "keep-days" => "days",
+            "open-files" => "files",
             "log-lines" | "log-lines-of-payload" => "lines",
             "quarantine-rows" => "rows",
             "learned-words" => "words",

@@ -1,0 +1,232 @@
+//! The engines beside each other: whole runs of payloads of three sizes, with the processor
+//! time of all that take part, memory, and what Postgres and the lake were given.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use gristmill_generator::{Cluster, Upload};
+
+use crate::copy::Copies;
+use crate::program::Program;
+use crate::server::Server;
+use crate::timing::{Pair, Samples};
+use crate::{Line, Options};
+
+/// Names a file with the sections `[lake]` and `[trino]` of servers that are there.
+const SERVERS: &str = "GRISTMILL_BENCH_SERVERS";
+
+/// Of Linux on the machines that we know: a clock tick is a hundredth of a second.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A run of one payload with one engine.
+struct EngineRun {
+    seconds: f64,
+    peak_bytes: u64,
+    program_seconds: f64,
+    postgres_seconds: f64,
+    trino_seconds: f64,
+    wal_bytes: f64,
+    staged_bytes: f64,
+    /// The functions that fold or collect the hours of pods.
+    fold_seconds: f64,
+}
+
+/// Measures every engine at every size.
+///
+/// # Errors
+/// Something does not run.
+pub(crate) fn lines(
+    options: &Options,
+    server: &Server,
+    program: &Program<'_>,
+    say: &dyn Fn(&str),
+) -> Result<Vec<Line>> {
+    let sections = match std::env::var_os(SERVERS) {
+        Some(path) => fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?,
+        None => String::new(),
+    };
+    let mut engines = vec!["postgres", "embedded"];
+    if !sections.is_empty() {
+        engines.push("trino");
+    }
+    server.psql(
+        "public",
+        &[
+            "ALTER SYSTEM SET track_functions = 'pl'",
+            "SELECT pg_reload_conf()",
+        ],
+    )?;
+    let mut lines = Vec::new();
+    for nodes in options.engine_nodes {
+        let upload = Upload::of_day(Cluster::of_nodes(nodes, options.largest.pods_of_node));
+        let path = server.folder().join(format!("engines-{nodes}.tar.gz"));
+        let written = upload.write_tarball(&path)?;
+        let rows = written.rows[0];
+        if nodes == options.largest.nodes {
+            lines.push(load_and_fold(options, server, &path, say)?);
+        }
+        let mut whole: Option<(f64, f64)> = None;
+        for engine in &engines {
+            let pipeline = pipeline(options, server.folder(), engine, &sections)?;
+            // The second run: the servers have warmed up.
+            let repetitions = if nodes > options.largest.nodes { 1 } else { 2 };
+            let mut runs = Vec::new();
+            for repetition in 1..=repetitions {
+                say(&format!(
+                    "engine {engine}, {rows} pod rows, {repetition} of {repetitions}"
+                ));
+                runs.push(run(server, program, &pipeline, &path)?);
+            }
+            let best = runs
+                .into_iter()
+                .min_by(|one, other| one.seconds.total_cmp(&other.seconds))
+                .context("no run")?;
+            let (seconds, postgres) = *whole.get_or_insert((best.seconds, best.postgres_seconds));
+            lines.push(Line {
+                what: format!("8 {engine}, {:.1} million pod rows", rows as f64 / 1e6),
+                value: format!("{:.2}", best.seconds / seconds),
+                noise: String::new(),
+                target: "",
+                detail: format!(
+                    "{:.2} s; CPU program {:.1}, Postgres {:.1} ({:.2}), Trino {:.1} s; {:.0} MiB; \
+                     WAL {:.0}, staged {:.0} MB; collecting pods {:.2} s",
+                    best.seconds,
+                    best.program_seconds,
+                    best.postgres_seconds,
+                    best.postgres_seconds / postgres,
+                    best.trino_seconds,
+                    best.peak_bytes as f64 / f64::from(1 << 20),
+                    best.wal_bytes / 1e6,
+                    best.staged_bytes / 1e6,
+                    best.fold_seconds,
+                ),
+            });
+        }
+        fs::remove_file(&path)?;
+    }
+    Ok(lines)
+}
+
+/// Loading and folding in the host against `\copy` of the same hours as text.
+fn load_and_fold(
+    options: &Options,
+    server: &Server,
+    payload: &Path,
+    say: &dyn Fn(&str),
+) -> Result<Line> {
+    let plan = crate::plan(&options.root, &options.stages)?;
+    let copies = Copies::prepare(options, server, &plan, payload)?;
+    let (mut folded, mut text) = (Samples::default(), Samples::default());
+    for repetition in 1..=options.repetitions {
+        say(&format!(
+            "load and fold, {repetition} of {}",
+            options.repetitions
+        ));
+        // Before the copy, which is compared with what was loaded hour by hour.
+        copies.ingest()?;
+        text.push(copies.text()?);
+        folded.push(copies.ingest_folded()?);
+    }
+    let pair = Pair {
+        left: &folded,
+        right: &text,
+    };
+    Ok(Line {
+        what: "8 load and fold / \\copy as text".into(),
+        value: format!("{:.2}", pair.ratio()),
+        noise: format!("{:.2}", pair.noise()),
+        target: "≤ 0.8",
+        detail: format!("{:.2} s against {:.2} s", folded.best(), text.best()),
+    })
+}
+
+fn pipeline(options: &Options, folder: &Path, engine: &str, sections: &str) -> Result<PathBuf> {
+    let path = folder.join(format!("{engine}.toml"));
+    let base = options.root.join("pipelines/ocp.toml");
+    let base = base.canonicalize()?;
+    let text = format!("extends = {base:?}\n\n[summarize]\nengine = \"{engine}\"\n\n{sections}");
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+fn run(
+    server: &Server,
+    program: &Program<'_>,
+    pipeline: &Path,
+    payload: &Path,
+) -> Result<EngineRun> {
+    let schema = server.new_schema();
+    program.migrate(&schema)?;
+    server.enable_tags(&schema)?;
+    server.settle()?;
+    let wal = || -> Result<f64> {
+        let lsn = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')";
+        Ok(server.psql("public", &[lsn])?.parse()?)
+    };
+    let (wal_before, before) = (wal()?, processor_times()?);
+    let ran = program.run_by(pipeline, payload, &schema, &program.cache())?;
+    // Sessions that ended count with the server's own process, once it has noticed.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let after = processor_times()?;
+    let spent = |name: &str| {
+        let at = |times: &BTreeMap<String, f64>| times.get(name).copied().unwrap_or_default();
+        at(&after) - at(&before)
+    };
+    let staged = server.psql(
+        &schema,
+        &["SELECT sum(pg_total_relation_size(tree.relid))
+        FROM monthly_tables() AS monthly
+        CROSS JOIN LATERAL pg_partition_tree(monthly.table_name::regclass) AS tree
+        WHERE monthly.is_staging"],
+    )?;
+    let folding = server.psql(
+        &schema,
+        &[&format!(
+            "SELECT coalesce(sum(total_time), 0) / 1000 FROM pg_stat_user_functions
+            WHERE schemaname = '{schema}' AND funcname IN ('collect_daily_pods', 'node_capacities_of_day')"
+        )],
+    )?;
+    let summary = server.psql(
+        &schema,
+        &["SELECT count(*) FROM reporting_ocpusagelineitem_daily_summary"],
+    )?;
+    ensure!(summary != "0", "nothing was summarized");
+    let run = EngineRun {
+        seconds: ran.0,
+        peak_bytes: ran.1,
+        program_seconds: ran.2,
+        postgres_seconds: spent("postgres"),
+        trino_seconds: spent("java"),
+        wal_bytes: wal()? - wal_before,
+        staged_bytes: staged.parse()?,
+        fold_seconds: folding.parse()?,
+    };
+    server.drop_schema(&schema)?;
+    Ok(run)
+}
+
+/// The processor time, in seconds, of all processes of a name, with that of those of their
+/// children that have ended.
+fn processor_times() -> Result<BTreeMap<String, f64>> {
+    let mut times = BTreeMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let stat = entry?.path().join("stat");
+        let Ok(text) = fs::read_to_string(stat) else {
+            continue;
+        };
+        let Some((head, rest)) = text.rsplit_once(") ") else {
+            continue;
+        };
+        let name = head.split_once('(').map_or("", |(_, name)| name);
+        let fields: Vec<&str> = rest.split(' ').collect();
+        // utime, stime, cutime and cstime.
+        let ticks: f64 = fields[11..15]
+            .iter()
+            .filter_map(|field| field.parse::<f64>().ok())
+            .sum();
+        *times.entry(name.to_owned()).or_default() += ticks / TICKS_PER_SECOND;
+    }
+    Ok(times)
+}
