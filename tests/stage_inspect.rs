@@ -151,12 +151,9 @@ fn what_is_compiled_already_comes_from_the_cache() {
         (&first["cached"], &second["cached"]),
         (&json!(false), &json!(true))
     );
-    // To a microsecond: it is what the first one took.
+    // The second one is loaded and not compiled.
     let time = |inspected: &Value| inspected["compile_seconds"].as_f64().expect("a time");
-    assert!(
-        (time(&first) - time(&second)).abs() < 1e-5,
-        "{first}\n{second}"
-    );
+    assert!(time(&second) < time(&first), "{first}\n{second}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::terminal;
 pub fn execute(arguments: &StageBenchArguments) -> Result<()> {
     let path = &arguments.input.open.component;
     let (engine, metered_engine) = (engine()?, metered_engine()?);
-    let inspection = engine.inspect(path).map_err(unusable)?;
+    let inspection = engine.inspect_anew(path).map_err(unusable)?;
     let compile_time = inspection.compile_time.unwrap_or_default();
     let component = inspection.component.map_err(unusable)?;
     let metered = metered_engine.load(path, None).map_err(unusable)?;

@@ -110,13 +110,13 @@ fn as_text(
     );
     row("sha256", inspection.digest.clone());
     if let Some(time) = inspection.compile_time {
-        let cached = match inspection.cached {
-            true => ", and is in the cache",
-            false => "",
-        };
+        let seconds = time.as_secs_f64();
         row(
             "compiles",
-            format!("in {:.2} s{cached}", time.as_secs_f64()),
+            match inspection.cached {
+                true => format!("not again: it is in the cache, and loads in {seconds:.2} s"),
+                false => format!("in {seconds:.2} s"),
+            },
         );
     }
     match &inspection.component {

@@ -214,7 +214,7 @@ impl Engine {
         limits: LoadLimits,
     ) -> Result<WasmtimeComponent, CompileRefusal> {
         match self.cache.find(&self.engine, digest) {
-            Some((component, _)) => Ok(component),
+            Some(component) => Ok(component),
             None => self
                 .compile_within(bytes, digest, limits)
                 .map(|(component, _)| component),
@@ -232,7 +232,7 @@ impl Engine {
             .compiler
             .compile(&self.engine, self.metered, bytes, limits)?;
         let CompiledCode { code, time } = compiled;
-        self.cache.keep(&self.engine, digest, &code, time);
+        self.cache.keep(&self.engine, digest, &code);
         let component = cache::load(&self.engine, &code)
             .map_err(|error| CompileRefusal::Refused(error.root_cause().to_string()))?;
         Ok((component, time))

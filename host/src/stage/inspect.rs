@@ -2,7 +2,7 @@
 //! and the reason of a refusal.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +18,8 @@ pub struct Inspection {
     pub bytes: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub digest: String,
-    /// Now, or when it was compiled; `None` when it does not compile.
+    /// Until it could run: compiled, or loaded from the cache; `None` when it does not
+    /// compile.
     pub compile_time: Option<Duration>,
     /// Whether the cache had it.
     pub cached: bool,
@@ -62,13 +63,22 @@ impl Engine {
     /// # Errors
     /// The file cannot be read.
     pub fn inspect(&self, path: &Path) -> Result<Inspection, ComponentRefusal> {
-        self.inspect_within(path, LoadLimits::default())
+        self.inspect_within(path, LoadLimits::default(), true)
+    }
+
+    /// As `inspect`, but compiles it anew.
+    ///
+    /// # Errors
+    /// As `inspect`.
+    pub fn inspect_anew(&self, path: &Path) -> Result<Inspection, ComponentRefusal> {
+        self.inspect_within(path, LoadLimits::default(), false)
     }
 
     fn inspect_within(
         &self,
         path: &Path,
         limits: LoadLimits,
+        from_cache: bool,
     ) -> Result<Inspection, ComponentRefusal> {
         let bytes = component::read(path).map_err(|refusal| ComponentRefusal {
             path: path.to_path_buf(),
@@ -94,10 +104,12 @@ impl Engine {
         if !bytes.starts_with(b"\0asm") {
             return Ok(inspection);
         }
-        let found = self.cache.find(&self.engine, &inspection.digest);
+        let begun = Instant::now();
+        let found = from_cache.then(|| self.cache.find(&self.engine, &inspection.digest));
+        let found = found.flatten();
         inspection.cached = found.is_some();
         let compiled = match found {
-            Some(found) => Ok(found),
+            Some(found) => Ok((found, begun.elapsed())),
             None => self.compile_within(bytes, &inspection.digest, limits),
         };
         let (compiled, compile_time) = match compiled {
@@ -168,7 +180,7 @@ mod tests {
         std::fs::write(&path, wat::parse_str("(component)").unwrap()).unwrap();
         let engine = Engine::new(None).unwrap();
         let refused = |limits: LoadLimits| {
-            let inspection = engine.inspect_within(&path, limits).unwrap();
+            let inspection = engine.inspect_within(&path, limits, true).unwrap();
             let words = inspection.component.unwrap_err().message;
             words.replace(&path.display().to_string(), "x.wasm")
         };
