@@ -11,7 +11,7 @@ use crate::support::walk::Reader;
 
 /// The commands in the order in which a reader can follow their examples, and whether one
 /// may also end with 1, because of what it finds.
-const ORDER: [(&str, bool); 31] = [
+const ORDER: [(&str, bool); 32] = [
     ("db migrate", false),
     ("db url", false),
     ("check", false),
@@ -22,6 +22,7 @@ const ORDER: [(&str, bool); 31] = [
     ("sources list", false),
     ("sources add", false),
     ("sources rename", false),
+    ("sources set", false),
     ("tags list", false),
     ("tags enable", false),
     ("tags map", false),

@@ -353,6 +353,9 @@ pub enum SourcesCommand {
     /// again brings it back
     Remove(SourceRemoveArguments),
     /// Change how a source is treated
+    #[command(
+        after_help = "Example:\n  gristmill sources set --cluster-id other-cluster --engine postgres"
+    )]
     Set {
         /// The cluster's id
         #[arg(long, value_name = "ID")]

@@ -173,6 +173,49 @@ impl Drop for Live {
     }
 }
 
+/// What is going on in another program, on a line of a terminal until it is dropped.
+pub struct Step {
+    name: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Step {
+    pub fn begin(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            bar: None,
+        }
+        .on_a_terminal()
+    }
+
+    fn on_a_terminal(mut self) -> Self {
+        if std::io::stderr().is_terminal() {
+            let bar = BARS.add(ProgressBar::no_length());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            self.bar = Some(bar);
+        }
+        self
+    }
+
+    pub fn show(&self, state: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(printable::lines(&format!("{}: {state}", self.name)));
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+            BARS.remove(&bar);
+        }
+    }
+}
+
 /// The database says what it does for the payload that this thread is at.
 pub(super) fn doing(what: &str) {
     let Some(activity) = ACTIVITY.with_borrow(Clone::clone) else {
