@@ -20,11 +20,7 @@ use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
-<<<<<<< HEAD
 use crate::pipeline::plan::{Plan, RejectedRowsThreshold};
-=======
-use crate::pipeline::plan::Plan;
->>>>>>> 5661bd4afc83277a94bb27210ad45027f8109fdf
 use crate::run::lake_folds::LakeFolds;
 use crate::terminal::{self, Live, Turn, grouped};
 

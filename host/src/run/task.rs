@@ -120,7 +120,6 @@ pub(super) struct OpenUpload<'a> {
     loader: Option<Loader>,
     /// Its places in the lake.
     places: Vec<Place>,
-<<<<<<< HEAD
     /// What came of the fold.
     folded: Folded,
 }
@@ -132,8 +131,6 @@ pub(super) struct Folded {
     pub(super) engine: Option<&'static str>,
     /// Time of the fold alone; `None` where it is part of publishing.
     pub(super) seconds: Option<f64>,
-=======
->>>>>>> 5661bd4afc83277a94bb27210ad45027f8109fdf
 }
 
 impl OpenUpload<'_> {
@@ -336,18 +333,11 @@ fn recorded<T: Task>(
         upload,
         run_id,
         months,
-<<<<<<< HEAD
         engine: None,
         loader: None,
         places: Vec::new(),
         folded: Folded::default(),
         name: name.to_string(),
-=======
-        name: name.to_string(),
-        engine: None,
-        loader: None,
-        places: Vec::new(),
->>>>>>> 5661bd4afc83277a94bb27210ad45027f8109fdf
     };
     let mut result = load(task, &mut work, &mut open);
     result = task.end(&mut work, &mut open, result);

@@ -72,44 +72,6 @@ pub struct Live {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// What is going on in another program, on a line of a terminal until it is dropped.
-pub struct Step {
-    name: String,
-    bar: Option<ProgressBar>,
-}
-
-impl Step {
-    pub fn begin(name: &str) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = BARS.add(ProgressBar::no_length());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self {
-            name: name.to_string(),
-            bar,
-        }
-    }
-
-    pub fn show(&self, state: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(printable::lines(&format!("{}: {state}", self.name)));
-            bar.tick();
-        }
-    }
-}
-
-impl Drop for Step {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-            BARS.remove(&bar);
-        }
-    }
-}
-
 impl Live {
     /// A payload is read, of which so many bytes are wanted.
     pub fn reading(name: &str, turn: Option<Turn>, counters: &Arc<Counters>, bytes: u64) -> Self {
