@@ -17,6 +17,8 @@ CREATE TABLE reporting_common_costusagereportmanifest (
     num_total_files integer NOT NULL,
     is_additive boolean NOT NULL DEFAULT false,
     coverage_report text,
+    abandoned_datetime timestamptz,
+    superseded_by text,
     operator_version text,
     cluster_channel text,
     operator_certified boolean,
@@ -43,6 +45,10 @@ COMMENT ON COLUMN reporting_common_costusagereportmanifest.is_additive
     IS 'It holds only what is new since the upload before it, as operators before 3.0 wrote; others hold the day so far';
 COMMENT ON COLUMN reporting_common_costusagereportmanifest.coverage_report
     IS 'The kind of report whose distinct hours say how much of a day the manifest covers, such as pod-usage';
+COMMENT ON COLUMN reporting_common_costusagereportmanifest.abandoned_datetime
+    IS 'When what was loaded of it was taken back, since the rest had not come';
+COMMENT ON COLUMN reporting_common_costusagereportmanifest.superseded_by
+    IS 'The uuid of the later upload that held its days then; null when a person abandoned it';
 COMMENT ON COLUMN reporting_common_costusagereportmanifest.report_tracker
     IS 'Kept for its readers, never written by us';
 COMMENT ON COLUMN reporting_common_costusagereportmanifest.s3_parquet_cleared_tracker

@@ -16,7 +16,10 @@ CREATE TABLE gristmill_run (
     rows_reused bigint NOT NULL DEFAULT 0,
     rows_filtered bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
-    error text
+    error text,
+    discarded_at timestamptz,
+    reason text,
+    CONSTRAINT gristmill_run_reason_check CHECK ((discarded_at IS NULL) = (reason IS NULL))
 );
 
 -- Each payload asks what the runs of its manifest quarantined, and a manifest that goes
@@ -33,3 +36,5 @@ COMMENT ON COLUMN gristmill_run.state
     IS 'loaded: waits for the other parts of a split payload; unchanged: everything in it was known';
 COMMENT ON COLUMN gristmill_run.rows_reused IS 'Rows of hours that an earlier upload had brought, as they were read';
 COMMENT ON COLUMN gristmill_run.error IS 'Why it failed, as the user was told';
+COMMENT ON COLUMN gristmill_run.discarded_at IS 'When a person discarded the failure: status names it no more';
+COMMENT ON COLUMN gristmill_run.reason IS 'Why it was discarded, as the person said';

@@ -13,6 +13,8 @@ CREATE TABLE gristmill_day (
     processed_at timestamptz,
     engines text[],
     fold_seconds double precision,
+    pipelines text[] NOT NULL DEFAULT '{}',
+    run_ids bigint[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (source_uuid, usage_day)
 );
 
@@ -30,3 +32,7 @@ COMMENT ON COLUMN gristmill_day.engines
     IS 'What folded the hours of which the summary was last made: postgres, embedded, trino, or several of them';
 COMMENT ON COLUMN gristmill_day.fold_seconds
     IS 'Time of the folds before that, each with all of its days; null when Postgres folded alone, which is part of summarizing';
+COMMENT ON COLUMN gristmill_day.pipelines
+    IS 'The pipelines that loaded the rows of which the summary was last made; none where that is not known';
+COMMENT ON COLUMN gristmill_day.run_ids
+    IS 'The runs in which they did; they stay named when their records are past retention';

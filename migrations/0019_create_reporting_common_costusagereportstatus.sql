@@ -16,6 +16,7 @@ CREATE TABLE reporting_common_costusagereportstatus (
     rows_loaded bigint NOT NULL DEFAULT 0,
     rows_reused bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
+    unknown_columns text[],
     UNIQUE (manifest_id, report_name)
 );
 
@@ -23,9 +24,19 @@ CREATE TABLE reporting_common_costusagereportstatus (
 CREATE INDEX reporting_common_costusagereportstatus_generation_index
     ON reporting_common_costusagereportstatus (generation);
 
+-- Uploads that wait for files are looked for by the files that have not come.
+CREATE INDEX reporting_common_costusagereportstatus_open_index
+    ON reporting_common_costusagereportstatus (manifest_id)
+    WHERE completed_datetime IS NULL;
+
+-- `status` asks for files of no known kind, which are few.
+CREATE INDEX reporting_common_costusagereportstatus_unknown_index
+    ON reporting_common_costusagereportstatus (manifest_id)
+    WHERE unknown_columns IS NOT NULL;
+
 COMMENT ON COLUMN reporting_common_costusagereportstatus.report_name IS 'The file, as the manifest lists it';
 COMMENT ON COLUMN reporting_common_costusagereportstatus.report
-    IS 'The kind of report, known once the header was read';
+    IS 'The kind of report, known once the header was read; null for a file of no known kind, or without a byte';
 COMMENT ON COLUMN reporting_common_costusagereportstatus.generation IS 'What its rows were loaded as';
 COMMENT ON COLUMN reporting_common_costusagereportstatus.status
     IS '1 done, 2 failed, 3 downloading (not here yet), 4 processing';
@@ -34,3 +45,5 @@ COMMENT ON COLUMN reporting_common_costusagereportstatus.completed_datetime
     IS 'Set when done; a file that has it is not loaded again';
 COMMENT ON COLUMN reporting_common_costusagereportstatus.rows_reused
     IS 'Rows of the file that were not loaded with it, since an earlier upload had brought them';
+COMMENT ON COLUMN reporting_common_costusagereportstatus.unknown_columns
+    IS 'The first columns of a file of no kind that the pipeline knew, which was read past; null for others';

@@ -31,7 +31,7 @@ WITH rules (number, column_pattern, column_type, beside, looked_up, reason) AS (
     VALUES
     (1, 'uuid', NULL, NULL, NULL, 'the database makes it by chance'),
     (2, 'id', NULL, NULL, NULL, 'the database counts, or makes it by chance'),
-    (3, 'run\_id', NULL, NULL, NULL, 'how often something was loaded does not matter'),
+    (3, 'run\_id%', NULL, NULL, NULL, 'how often something was loaded does not matter'),
     (4, 'directory', NULL, NULL, NULL, 'it is where the archive is, and not what is in it'),
     (5, '%\_at', NULL, NULL, NULL, 'it is when something was done'),
     (6, '%\_datetime', NULL, NULL, NULL, 'it is when something was done'),

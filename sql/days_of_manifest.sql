@@ -2,6 +2,7 @@
 -- additive one those of all additive uploads of its source together.
 --
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
+-- Reads  reporting_common_costusagereportstatus    one row per manifest and file
 -- Reads  gristmill_generation                      one row per generation; only complete ones count
 -- Reads  gristmill_coverage                        one row per generation, report kind and hour
 --
@@ -34,6 +35,12 @@ WITH candidates AS (
     WHERE
         asked.id = days_of_manifest.manifest_id
         AND asked.is_additive
+        -- Nor one whose days were removed, while some of its files are back.
+        AND (
+            SELECT count(file.completed_datetime) IN (0, count(*))
+            FROM reporting_common_costusagereportstatus AS file
+            WHERE file.manifest_id = part.id
+        )
 ),
 parts AS (
     -- The manifests that may take part, the latest with the largest rank.

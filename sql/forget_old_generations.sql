@@ -5,6 +5,7 @@
 -- Reads   reporting_common_costusagereportmanifest  one row per source and upload
 -- Reads   gristmill_coverage                        one row per generation, report kind and hour
 -- Writes  gristmill_generation                      one row per generation
+-- Writes  as give_up_uploads does
 --
 -- source_uuid  uuid         the source
 -- before       timestamptz  the end of what goes: what was loaded since stays
@@ -17,8 +18,9 @@
 --
 -- A manifest goes as a whole or not at all: a day made of some of its parts would
 -- be wrong, and a day made of none stays as it is. An additive manifest is never
--- superseded: with others that are yet to come it may win its days. A manifest that waits for files,
--- and a source that is being loaded, are left alone.
+-- superseded by additive ones: with others that are yet to come it may win its days. A
+-- manifest that waits for files is left alone until it is superseded; its files may be
+-- loaded once more then. A source that is being loaded is left alone.
 
 CREATE OR REPLACE FUNCTION forget_old_generations(source_uuid uuid, before timestamptz, dry_run boolean)
 RETURNS TABLE (generation bigint, manifest_id integer, reason text, rows bigint)
@@ -48,7 +50,30 @@ BEGIN
     END IF;
 
     FOR old_generation IN
-        WITH manifests AS (
+        WITH waiting AS MATERIALIZED (
+            SELECT upload.*
+            FROM waiting_uploads(source) AS upload
+        ),
+        superseded_parts AS (
+            -- All of an upload goes at once.
+            SELECT
+                part.id,
+                upload.manifest_id,
+                'superseded' AS reason
+            FROM waiting AS upload
+            JOIN gristmill_generation AS part
+                ON part.id = ANY (upload.generations)
+            WHERE
+                upload.superseded_by IS NOT NULL
+                AND NOT EXISTS (
+                    SELECT
+                    FROM gristmill_generation AS young
+                    WHERE
+                        young.id = ANY (upload.generations)
+                        AND (young.state <> 'complete' OR young.started_at >= before)
+                )
+        ),
+        manifests AS (
             SELECT
                 manifest.id,
                 CASE
@@ -69,6 +94,7 @@ BEGIN
             WHERE
                 manifest.provider_id = source
                 AND manifest.completed_datetime IS NOT NULL
+                AND manifest.id NOT IN (SELECT upload.manifest_id FROM waiting AS upload)
                 AND NOT EXISTS (
                     SELECT
                     FROM gristmill_generation AS part
@@ -89,20 +115,30 @@ BEGIN
                     manifest.last_day < previous_month
                     AND (manifest.last_day + 1)::timestamp AT TIME ZONE 'UTC' <= before
                 )
+        ),
+        old_parts AS (
+            SELECT
+                part.id,
+                old.id AS manifest_id,
+                old.reason
+            FROM old_manifests AS old
+            JOIN gristmill_generation AS part
+                ON part.manifest_id = old.id
+            UNION ALL
+            SELECT *
+            FROM superseded_parts
         )
         SELECT
-            part.id,
-            old.id AS manifest_id,
+            old.id,
+            old.manifest_id,
             old.reason,
             COALESCE(sum(coverage.rows), 0)::bigint AS rows
-        FROM old_manifests AS old
-        JOIN gristmill_generation AS part
-            ON part.manifest_id = old.id
+        FROM old_parts AS old
         LEFT JOIN gristmill_coverage AS coverage
-            ON coverage.generation = part.id
+            ON coverage.generation = old.id
         GROUP BY
-            part.id,
             old.id,
+            old.manifest_id,
             old.reason
         UNION ALL
         -- Nobody is at work on them: we hold the source.
@@ -119,6 +155,11 @@ BEGIN
         ORDER BY 1
     LOOP
         IF NOT dry_run THEN
+            IF old_generation.reason = 'superseded' THEN
+                -- Its other files may come after all, and must not count alone then.
+                PERFORM give_up_uploads(source, ARRAY[old_generation.manifest_id]);
+            END IF;
+
             UPDATE gristmill_generation AS forgotten
             SET state = 'forgotten'
             WHERE forgotten.id = old_generation.id;

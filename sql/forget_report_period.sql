@@ -33,17 +33,7 @@ BEGIN
         SELECT label.key FROM volume_labels AS label
     ) AS forgotten;
 
-    -- One at a time, as in refresh_tags_values, and only from here on.
-    PERFORM pg_advisory_xact_lock(hashtextextended('refresh_tags_values ' || current_schema(), 0));
-
-    INSERT INTO gristmill_tag_key AS known (key, values_state)
-    SELECT
-        forgotten.key,
-        'doubtful'
-    FROM unnest(forgotten_keys) AS forgotten (key)
-    ON CONFLICT (key) DO UPDATE
-        SET values_state = EXCLUDED.values_state
-        WHERE known.values_state = 'complete';
+    PERFORM doubt_tags_values(forgotten_keys);
 
     DELETE FROM reporting_ocpusagereportperiod AS forgotten
     WHERE forgotten.id = period;

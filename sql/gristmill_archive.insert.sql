@@ -2,6 +2,7 @@
 -- the former place is to be removed.
 --
 -- Writes  gristmill_archive          one row per manifest and archived tarball
+-- Writes  gristmill_archive_orphan   one row per archived tarball of a removed source
 -- Writes  gristmill_archive_pending  one row per file that is written or is to be removed
 --
 -- $1  manifest_id  integer  the manifest
@@ -16,6 +17,13 @@
 WITH arrived AS (
     DELETE FROM gristmill_archive_pending
     WHERE id = $8
+),
+adopted AS (
+    -- Its source was removed, and is back.
+    DELETE FROM gristmill_archive_orphan
+    WHERE
+        directory = $7
+        AND digest = $2
 ),
 left_behind AS (
     INSERT INTO gristmill_archive_pending (directory, digest)

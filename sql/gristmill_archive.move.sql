@@ -1,6 +1,7 @@
 -- Says of archived tarballs that they are in another folder.
 --
 -- Writes  gristmill_archive          one row per manifest and archived tarball
+-- Writes  gristmill_archive_orphan   one row per archived tarball of a removed source
 -- Writes  gristmill_archive_pending  one row per file that is written or is to be removed
 --
 -- $1  directories  text[]  where each was said to be
@@ -20,6 +21,14 @@ pending AS (
     WHERE
         pending.directory = moved.directory
         AND coalesce(pending.digest, '') = moved.digest
+),
+orphans AS (
+    UPDATE gristmill_archive_orphan AS orphan
+    SET directory = $3
+    FROM moved
+    WHERE
+        orphan.directory = moved.directory
+        AND orphan.digest = moved.digest
 )
 UPDATE gristmill_archive AS archived
 SET directory = $3

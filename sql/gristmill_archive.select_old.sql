@@ -1,7 +1,9 @@
 -- Lists the archived tarballs that are past retention: of uploads that begin in a
--- month that is, and hold no day of a later one.
+-- month that is, and hold no day of a later one; and those of sources that were removed,
+-- which have no manifest.
 --
 -- Reads  gristmill_archive                         one row per manifest and archived tarball
+-- Reads  gristmill_archive_orphan                  one row per archived tarball of a removed source
 -- Reads  gristmill_day_manifest                    one row per source, day and manifest
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
 --
@@ -32,6 +34,17 @@ WHERE
             holder.manifest_id = archived.manifest_id
             AND holder.usage_day >= bounds.end_of_old
     )
+UNION ALL
+SELECT
+    NULL,
+    orphan.digest,
+    orphan.payload,
+    '{}',
+    orphan.bytes,
+    orphan.directory
+FROM gristmill_archive_orphan AS orphan
+CROSS JOIN bounds
+WHERE orphan.billing_period_start_datetime < bounds.end_of_old AT TIME ZONE 'UTC'
 ORDER BY
-    archived.archived_at,
-    archived.digest;
+    manifest_id,
+    digest;

@@ -1,6 +1,7 @@
 -- Gives a copy of a database an identity of its own, unless it has one by now.
 --
 -- Reads   gristmill_archive          one row per manifest and archived tarball
+-- Reads   gristmill_archive_orphan   one row per archived tarball of a removed source
 -- Reads   gristmill_archive_pending  one row per file that is written or is to be removed
 -- Reads   gristmill_lake             one row per place in the lake
 -- Writes  gristmill_archive_owner    one row
@@ -16,6 +17,7 @@ FROM database_marks() AS marks
 WHERE
     $1
     OR NOT EXISTS (SELECT FROM gristmill_archive)
+    AND NOT EXISTS (SELECT FROM gristmill_archive_orphan)
     AND NOT EXISTS (SELECT FROM gristmill_archive_pending)
     AND NOT EXISTS (SELECT FROM gristmill_lake)
 ON CONFLICT (is_owner) DO UPDATE

@@ -2,6 +2,7 @@
 -- of a file that is to be removed.
 --
 -- Reads  gristmill_archive          one row per manifest and archived tarball
+-- Reads  gristmill_archive_orphan   one row per archived tarball of a removed source
 -- Reads  gristmill_archive_pending  one row per file that is written or is to be removed
 --
 -- $1  id         uuid  the row
@@ -15,6 +16,13 @@ SELECT
         WHERE
             archived.directory = $2
             AND archived.digest = $3
+    )
+    OR EXISTS (
+        SELECT
+        FROM gristmill_archive_orphan AS orphan
+        WHERE
+            orphan.directory = $2
+            AND orphan.digest = $3
     )
     OR EXISTS (
         -- Of two rows of one file the last one removes it.

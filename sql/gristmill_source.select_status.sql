@@ -74,6 +74,7 @@ SELECT
     source.source_uuid,
     source.cluster_id,
     source.cluster_alias,
+    source.is_being_renamed,
     payload.assembly_id AS last_payload,
     payload.manifest_date AS last_payload_made_at,
     payload.creation_datetime AS last_payload_came_at,

@@ -1,5 +1,5 @@
--- Gives a source another alias, everywhere but in summaries, which carry the
--- alias of the time when they were made.
+-- Begins to give a source another alias: everywhere but in the rows of days and the values
+-- of tags, which follow in parts, by rename_day and settle_tag_value.
 --
 -- Writes  gristmill_source                one row per source
 -- Writes  reporting_tenant_api_provider   one row per source
@@ -21,7 +21,9 @@ BEGIN
     END IF;
 
     UPDATE gristmill_source AS source
-    SET cluster_alias = rename_source.cluster_alias
+    SET
+        cluster_alias = rename_source.cluster_alias,
+        is_being_renamed = true
     WHERE source.source_uuid = rename_source.source_uuid;
 
     IF NOT FOUND THEN

@@ -4,12 +4,13 @@
 --
 -- $1  manifest_id    integer      the manifest
 -- $2  report_name    text         the file
--- $3  report         text         its kind; null for a file without a byte
+-- $3  report         text         its kind; null for one of no known kind, or without a byte
 -- $4  generation     bigint       the generation that has its rows
 -- $5  started        timestamptz  when loading began
 -- $6  rows_loaded    bigint
 -- $7  rows_rejected  bigint
 -- $8  reused         bigint       rows of hours that an earlier upload had brought
+-- $9  columns        text[]       those of a file of no known kind; null for others
 
 UPDATE reporting_common_costusagereportstatus
 SET
@@ -21,7 +22,8 @@ SET
     completed_datetime = clock_timestamp(),
     rows_loaded = $6,
     rows_rejected = $7,
-    rows_reused = $8
+    rows_reused = $8,
+    unknown_columns = $9
 WHERE
     manifest_id = $1
     AND report_name = $2;

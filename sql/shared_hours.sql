@@ -2,6 +2,7 @@
 -- both have.
 --
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
+-- Reads  reporting_common_costusagereportstatus    one row per manifest and file
 -- Reads  gristmill_generation                      one row per generation; only complete ones count
 -- Reads  gristmill_coverage                        one row per generation, report kind and hour
 --
@@ -28,7 +29,18 @@ WITH additive_hours AS (
     JOIN reporting_common_costusagereportmanifest AS part
         ON part.provider_id = asked.provider_id
         AND part.is_additive
-        AND (part.id = asked.id OR part.completed_datetime IS NOT NULL)
+        AND (
+            part.id = asked.id
+            OR (
+                part.completed_datetime IS NOT NULL
+                -- As in days_of_manifest.
+                AND (
+                    SELECT count(file.completed_datetime) IN (0, count(*))
+                    FROM reporting_common_costusagereportstatus AS file
+                    WHERE file.manifest_id = part.id
+                )
+            )
+        )
     JOIN gristmill_generation AS loaded
         ON loaded.manifest_id = part.id
         AND loaded.state = 'complete'

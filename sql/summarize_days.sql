@@ -8,10 +8,14 @@
 -- Writes  reporting_ocp_*_summary_p                 as the refresh_… functions do
 -- Writes  reporting_ocp*label_summary, reporting_ocptags_values, gristmill_tag_key
 -- Writes  gristmill_cloud_hint                      one row per source
+-- Writes  as rename_day does                        while the source is being renamed
+-- Writes  gristmill_day                             as record_makers does
 --
 -- start_date   date  the first UTC day, inclusive
 -- end_date     date  the last UTC day, inclusive, of the same month
 -- source_uuid  uuid  the source
+--
+-- Says what it is at, as clients are told whatever they want to hear (`INFO`).
 --
 -- Returns how many rows the daily summary gained and lost. Days that nobody holds,
 -- or whose staged rows are no longer kept, stay as they are in every table.
@@ -34,7 +38,8 @@ DECLARE
 BEGIN
     SELECT
         known.cluster_id,
-        known.cluster_alias
+        known.cluster_alias,
+        known.is_being_renamed
     INTO cluster
     FROM gristmill_source AS known
     WHERE known.source_uuid = source;
@@ -44,6 +49,7 @@ BEGIN
     -- Says so when the source is not registered.
     period := ensure_report_period(source, start_date);
 
+    RAISE INFO 'gristmill: summarizing the rows of % to %', start_date, end_date;
     SELECT
         populated.rows_inserted,
         populated.rows_deleted
@@ -64,6 +70,8 @@ BEGIN
         source
     ) AS held;
 
+    PERFORM record_makers(days, source);
+
     -- One view of them, whoever changes them meanwhile.
     enabled_keys := ARRAY(
         SELECT tag.key
@@ -73,16 +81,24 @@ BEGIN
             AND tag.enabled
     );
 
+    RAISE INFO 'gristmill: summarizing the labels of % to %', start_date, end_date;
     -- Label summaries show keys as they were reported.
     changed_keys := refresh_pod_label_summary(days, period, source, enabled_keys)
         || refresh_volume_label_summary(days, period, source, enabled_keys);
     PERFORM apply_tag_mapping(days, source);
 
+    IF cluster.is_being_renamed THEN
+        -- Rows of cloud bills, which are not made anew, get the alias that the others have.
+        PERFORM rename_day(source, day.usage_day) FROM unnest(days) AS day (usage_day);
+    END IF;
+
+    RAISE INFO 'gristmill: making the tables of reports of % to %', start_date, end_date;
     PERFORM refresh_ui_summaries(days, source);
     PERFORM refresh_gpu_summary(days, source);
 
     PERFORM refresh_cloud_hint(days, source);
 
+    RAISE INFO 'gristmill: making the values of tags';
     -- Last, because other sources wait from here on.
     PERFORM refresh_tags_values(period, changed_keys, enabled_keys);
 

@@ -22,6 +22,10 @@ const OTHERS: &[&str] = &[
     "remove_repeated_rows",
     "replace_days",
     "shared_hours",
+    // Which pipeline made a day: `status`.
+    "record_makers",
+    // Who may read: `readers`.
+    "grant_reader",
     // Partitions and retention: `retention`, `months`.
     "drop_partition",
     "drop_unused_partition",
@@ -43,6 +47,21 @@ const OTHERS: &[&str] = &[
     "remove_orphaned_rows",
     "remove_staged_rows",
     "staging_partitions",
+    // What is taken back: `removal`, `uploads`, `tag_values`.
+    "daily_tables",
+    "delete_days",
+    "doubt_tags_values",
+    "forget_days",
+    "forget_unseen_tags",
+    "give_up_uploads",
+    "remove_days",
+    "remove_source",
+    "uploads_of_days",
+    "waiting_uploads",
+    // Other names for the same: `renaming`.
+    "days_to_rename",
+    "rename_day",
+    "settle_tag_value",
     // Two schemas compared: `comparison`.
     "compared_columns",
     "open_compared_rows",

@@ -143,7 +143,7 @@ fn a_report_that_came_alone_and_the_parts_of_a_split_are_kept() {
 #[test]
 fn nothing_is_kept_of_a_payload_that_fails_or_where_the_pipeline_says_so() {
     let (database, data, here) = (TestDatabase::migrated(), folder(), folder());
-    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let bad = Report::pods().with_too_many_bad();
     let bad = Payload::numbered(1)
         .file("pods.csv", bad.text())
         .write(here.path(), "bad.tar.gz");

@@ -369,7 +369,7 @@ fn a_payload_is_in_the_archive_before_its_publishing_begins() {
 #[test]
 fn a_payload_that_fails_leaves_nothing_in_the_archive() {
     let site = Site::new();
-    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let bad = Report::pods().with_too_many_bad();
     let bad = Payload::numbered(1).file("pods.csv", bad.text());
     let bad = bad.write(site.data.path(), "bad.tar.gz");
     let passed = failpoints(&site, &bad, 1);

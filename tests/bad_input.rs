@@ -167,7 +167,7 @@ fn an_upload_with_two_lists_of_files_is_refused() {
 
 #[test]
 fn a_payload_that_failed_may_come_again() {
-    let scene = Scene::new();
+    let scene = Scene::without_floor("");
     let report = Report::pods().hours(0..8);
     let broken = report.text().replace("3600.000000", "many");
     let upload = |text: &str| Payload::numbered(2).file("pods.csv", text).tarball();
@@ -191,7 +191,7 @@ fn a_payload_that_failed_may_come_again() {
 
 #[test]
 fn a_report_that_cannot_be_read_fails_the_payload() {
-    let scene = Scene::new();
+    let scene = Scene::with_pipeline("publish.unknown-reports = \"refuse\"\n");
     let volumes = Report::volumes().hours(0..3);
     let beside = |number| Payload::numbered(number).file("volumes.csv", volumes.text());
     for (payload, words) in [
@@ -289,7 +289,7 @@ fn few_bad_rows_go_to_quarantine_and_the_rest_counts() {
 
 #[test]
 fn many_bad_rows_fail_the_payload_and_are_kept() {
-    let scene = Scene::new();
+    let scene = Scene::without_floor("");
     let bad: [&[(&str, &str)]; 3] = [
         &[("pod", "bad"), ("pod_usage_cpu_core_seconds", "abc")],
         &[("pod", "bad"), ("interval_start", "yesterday")],
@@ -323,10 +323,83 @@ fn many_bad_rows_fail_the_payload_and_are_kept() {
     scene.has_usage("1.5");
 
     // The site may take them.
-    let patient = Scene::with_pipeline("[limits]\nrejected-rows = \"2 %\"\n");
+    let patient = Scene::without_floor("limits.rejected-rows = \"2 %\"\n");
     let ended = patient.load(&later(&mostly_good(&bad)));
     assert_eq!(ended.code, Some(0), "{ended}");
     patient.has_usage("98.5");
+}
+
+/// One of 48 is 2 %, as many are in a report of a small cluster.
+#[test]
+fn a_few_bad_rows_of_a_small_report_are_borne() {
+    let with_bad = |bad: usize| {
+        let good = (0..48 - bad).fold(Report::pods(), |report, pod| {
+            report.row(pod as u32 % 4, &[("pod", &format!("pod-{pod}"))])
+        });
+        let much = [("pod", "bad"), ("pod_limit_cpu_core_seconds", "1e30")];
+        (0..bad).fold(good, |report, _| report.row(0, &much))
+    };
+    for (bad, usage) in [(1, "23.5"), (10, "19")] {
+        let scene = Scene::new();
+        let ended = scene.load(&later(&with_bad(bad)));
+        assert_eq!(ended.code, Some(0), "{ended}");
+        scene.has_usage(usage);
+        let kept = "SELECT count(*) FROM gristmill_quarantine WHERE state = 'open'";
+        assert_eq!(scene.database.query_value(kept), Some(bad.to_string()));
+    }
+    // More than both.
+    let scene = Scene::new();
+    let ended = scene.load(&later(&with_bad(11)));
+    assert_eq!(ended.code, Some(1), "{ended}");
+    for words in [
+        "error: 11 of 48 rows were rejected, more than 1 % and more than 10 rows\n",
+        "`rejected-rows` and `rejected-rows-floor` in `[limits]` are the threshold",
+    ] {
+        assert!(ended.stderr.contains(words), "{ended}");
+    }
+    scene.has_usage("1.5");
+    // More than the floor alone, and the share alone.
+    for limits in [
+        "limits.rejected-rows = \"25 %\"\n",
+        "limits.rejected-rows-floor = 11\n",
+    ] {
+        let scene = Scene::with_pipeline(limits);
+        let ended = scene.load(&later(&with_bad(11)));
+        assert_eq!(ended.code, Some(0), "{ended}");
+    }
+    // Whoever allows none allows none of a few, unless a floor is said.
+    let none = Scene::with_pipeline("limits.rejected-rows = \"0 %\"\n");
+    assert_eq!(none.load(&later(&with_bad(1))).code, Some(1));
+    let one = "limits = { rejected-rows = \"0 %\", rejected-rows-floor = 1 }\n";
+    assert_eq!(
+        Scene::with_pipeline(one).load(&later(&with_bad(1))).code,
+        Some(0)
+    );
+}
+
+/// Each file is held to the threshold, and all of them together.
+#[test]
+fn bad_rows_of_many_small_reports_add_up() {
+    let scene = Scene::new();
+    let much = [("pod_usage_cpu_core_seconds", "much")];
+    let claim = [("volume_request_storage_byte_seconds", "much")];
+    let pods = (0..6).fold(Report::pods().hours(0..4), |report, _| report.row(0, &much));
+    let volumes = (0..6).fold(Report::volumes().hours(0..4), |report, _| {
+        report.row(0, &claim)
+    });
+    let payload = Payload::numbered(2)
+        .manifest("date", "2026-01-12T00:00:00Z")
+        .file("pods.csv", pods.text());
+    let ended = scene.load(&payload.tarball());
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let payload = Payload::numbered(3)
+        .manifest("date", "2026-01-13T00:00:00Z")
+        .file("pods.csv", pods.text())
+        .file("volumes.csv", volumes.text());
+    let ended = scene.load(&payload.tarball());
+    assert_eq!(ended.code, Some(1), "{ended}");
+    let words = "error: 12 of 20 rows were rejected, more than 1 % and more than 10 rows\n";
+    assert!(ended.stderr.contains(words), "{ended}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use gristmill::cli::Cli;
 
 use crate::support::command::{NO_DATABASE, gristmill, run};
-use crate::support::payload::{CLUSTER, Payload, Report, write};
+use crate::support::payload::{CLUSTER, DAY, Payload, Report, write};
 use crate::support::server::TestDatabase;
 
 /// Derived from `CLUSTER`; rows in the tables of sites carry such ones.
@@ -194,6 +194,15 @@ fn the_summary_is_shown_on_demand() {
     for words in ["2026-01-10", "Worker unallocated", "app", "1.500"] {
         assert!(ended.stdout.contains(words), "{ended}");
     }
+    let left_out = "left out here: requests, limits and the memory used, which are other columns";
+    assert!(ended.stderr.contains(left_out), "{ended}");
+    let bad = write(folder.path(), "bad.tar.gz", b"?");
+    let ended = run(&database, "pipelines/ocp.toml", &[bad])
+        .calling(folder.path(), "[FOLDER]")
+        .argument("--show-summary")
+        .ends_with(1);
+    let none = "left out here: 1 of 1 payloads, which published no day: [FOLDER]/bad.tar.gz\n";
+    assert!(ended.stderr.contains(none), "{ended}");
 }
 
 /// However much was loaded: all of it is in the sum, and a command shows the rows.
@@ -368,6 +377,56 @@ fn a_folder_and_a_single_report_are_payloads_too() {
     }
 }
 
+/// Each by itself would hold the day alone, and volumes and labels would never count.
+#[test]
+fn reports_that_are_given_together_are_one_payload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reports = folder.path().join("reports");
+    fs::create_dir(&reports).expect("a folder");
+    let pods = Report::pods().hours(0..3);
+    let volumes = Report::volumes().hours(0..3);
+    let files = [
+        write(&reports, "pods.csv", pods.text().as_bytes()),
+        write(&reports, "volumes.csv", volumes.text().as_bytes()),
+    ];
+    // What is not a report, or not whole, does not count.
+    write(&reports, "notes.txt", b"of mine");
+    write(&reports, ".pods.csv", b"half of i");
+    let database = TestDatabase::migrated();
+    let load = |payloads: &[PathBuf]| {
+        run(&database, "pipelines/ocp.toml", payloads).calling(folder.path(), "[FOLDER]")
+    };
+    let named = ["--cluster-id", CLUSTER, "--json"];
+    let runs = load(&files).arguments(named).succeeds().json();
+    assert_eq!(runs.as_array().map(Vec::len), Some(1), "{runs:#}");
+    assert_eq!(runs[0]["state"], "published");
+    assert_eq!(runs[0]["row_accounting"].as_array().map(Vec::len), Some(2));
+    let summed = "
+        SELECT string_agg(DISTINCT data_source, ' ' ORDER BY data_source)
+        FROM reporting_ocpusagelineitem_daily_summary
+        WHERE namespace = 'app'";
+    assert_eq!(database.query_value(summed).as_deref(), Some("Pod Storage"));
+
+    // The same ones in another order, or as they lie in their folder, are the same upload.
+    let [pods, volumes] = files;
+    for payloads in [vec![volumes, pods], vec![reports.clone()]] {
+        let runs = load(&payloads).arguments(named).succeeds().json();
+        assert_eq!(runs[0]["state"], "unchanged", "{runs:#}");
+    }
+    let ended = load(std::slice::from_ref(&reports)).ends_with(2);
+    ended.stderr_is(
+        "error: `[FOLDER]/reports` is a folder of reports without a manifest, so its cluster is unknown\n\n\
+        hint: name the cluster with `--cluster-id ID`",
+    );
+    // And they are archived as a payload that can be replayed.
+    gristmill(["replay", "pipelines/ocp.toml"])
+        .with_stages()
+        .arguments(["--source", CLUSTER, "--from", DAY])
+        .database(&database)
+        .succeeds();
+    assert_eq!(database.query_value(summed).as_deref(), Some("Pod Storage"));
+}
+
 #[test]
 fn a_tenant_has_a_schema_of_its_own() {
     let database = TestDatabase::empty();
@@ -379,7 +438,7 @@ fn a_tenant_has_a_schema_of_its_own() {
             "pipelines/ocp.toml",
             std::slice::from_ref(&payload),
         )
-        .arguments(["--schema", tenant])
+        .arguments(["--create-schema", "--schema", tenant])
         .succeeds();
     }
     let rows = "

@@ -72,7 +72,7 @@ fn the_row_that_breaks_a_stage_is_quarantined_and_the_rest_is_loaded() {
         let scene = Scene::with_pipeline(&clumsy(how, ""));
         scene
             .load(&later(&with_bad(120, &[71])))
-            .stderr_is("warning: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine");
+            .stderr_is("warning: bad.tar.gz: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine");
         check_quarantine(
             &scene.database,
             &[&format!(
@@ -246,7 +246,7 @@ fn a_stage_may_have_a_threshold_of_its_own() {
     let bad = later(&with_bad(300, &[7, 8]));
     let scene = Scene::with_pipeline(&clumsy("panics", "").replace(
         "memory = \"16 MiB\"",
-        "memory = \"16 MiB\", rejected-rows = \"0.5 %\"",
+        "memory = \"16 MiB\", rejected-rows = \"0.5 %\", rejected-rows-floor = 0",
     ));
     let ended = scene.load(&bad);
     assert_eq!(ended.code, Some(1), "{ended}");
@@ -296,9 +296,9 @@ fn what_a_stage_logs_is_bounded_over_its_workers() {
         .replace("memory = \"16 MiB\"", "memory = \"16 MiB\", log-lines = 2");
     let scene = Scene::with_pipeline(&talks);
     scene.load(&later(&of_many_pods())).stderr_is(
-        "warning: stage `clumsy`: I am here, with p0\n\
-        warning: stage `clumsy`: I am here, with bad\n\
-        warning: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
+        "warning: bad.tar.gz: stage `clumsy`: I am here, with p0\n\
+        warning: bad.tar.gz: stage `clumsy`: I am here, with bad\n\
+        warning: bad.tar.gz: stage `clumsy`: more than 2 messages (`log-lines`); the rest is dropped",
     );
     contained();
 }

@@ -63,6 +63,7 @@ definitions! {
     digest_in_a_stage => 2,
     refused_config => 2,
     limit_of_the_pipeline => 2,
+    floor_without_share => 2,
     waits_out_of_range => 2,
     misspelt_stage => 2,
     transform_first => 2,

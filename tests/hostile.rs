@@ -94,9 +94,9 @@ fn what_is_no_component_is_refused() {
     let good = component("(core module)");
     let no_component =
         |why: &str| format!("`[FOLDER]/hostile.wasm` is not a WebAssembly component: {why}");
-    let no_wasm = "`[FOLDER]/hostile.wasm` is not WebAssembly";
-    checks.add("an empty file", b"", no_wasm);
-    checks.add("text", b"#!/bin/sh\n", no_wasm);
+    let no_wasm = |kind: &str| format!("`[FOLDER]/hostile.wasm` is not WebAssembly: it is {kind}");
+    checks.add("an empty file", b"", &no_wasm("an empty file"));
+    checks.add("text", b"#!/bin/sh\n", &no_wasm("a script"));
     checks.add(
         "a magic number and nothing else",
         b"\0asm",
@@ -139,15 +139,49 @@ fn what_a_stage_may_not_have_is_refused_by_name() {
         "gristmill:stage/secrets@0.1.0",
         "wasi:http/outgoing-handler@0.2.6",
         "wasi:keyvalue/store@0.2.0",
-        "wasi:sockets/instance-network@0.2.6",
-        "wasi:sockets/ip-name-lookup@0.2.6",
-        "wasi:sockets/tcp-create-socket@0.2.6",
-        "wasi:sockets/udp@0.2.6",
+        "wasi:sockets/instance-network@0.2.0-rc-2023-12-05",
+        "wasi:sockets/tcp@0.3.0",
     ] {
         let expected =
             format!("component `[FOLDER]/hostile.wasm` imports `{import}`, which a stage may not");
         checks.add(import, &importing(import), &expected);
     }
+    checks.are_as_expected();
+}
+
+/// The runtime of Python names them, whatever a stage does.
+#[test]
+fn sockets_may_be_named_and_not_used() {
+    let mut checks = Checks::default();
+    for import in [
+        "wasi:sockets/instance-network@0.2.6",
+        "wasi:sockets/ip-name-lookup@0.2.6",
+        "wasi:sockets/tcp-create-socket@0.2.6",
+        "wasi:sockets/udp@0.2.6",
+    ] {
+        checks.add(import, &importing(import), NO_STAGE);
+    }
+    let calling = component(
+        r#"(import "wasi:sockets/network@0.2.6" (instance $types
+            (export "network" (type (sub resource)))))
+        (alias export $types "network" (type $network))
+        (import "wasi:sockets/instance-network@0.2.6" (instance $sockets
+            (alias outer 1 $network (type $outer))
+            (export "network" (type $network (eq $outer)))
+            (export "instance-network" (func (result (own $network))))))
+        (core func $call (canon lower (func $sockets "instance-network")))
+        (core module $m
+            (import "host" "call" (func $call (result i32)))
+            (func $s (drop (call $call)))
+            (start $s))
+        (core instance (instantiate $m (with "host" (instance (export "call" (func $call))))))"#,
+    );
+    checks.add(
+        "a call",
+        &calling,
+        "trapped: the stage called `wasi:sockets/instance-network@0.2.6 instance-network`, \
+        which a stage may not",
+    );
     checks.are_as_expected();
 }
 

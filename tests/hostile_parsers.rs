@@ -415,12 +415,13 @@ fn what_a_parser_says_is_bounded_and_cannot_control_the_terminal() {
         ended
     };
     load("behaves").stderr_is("");
-    load("says-escapes").stderr_is("warning: stage `hostile`:  [2Jnothing to see here");
+    load("says-escapes").stderr_is("warning: bad.tar.gz: stage `hostile`:  [2Jnothing to see here");
     let ended = load("chatters");
     let lines = ended.stderr.lines();
-    let said = lines.filter(|line| line.starts_with("info: stage `hostile`: user\\u{202e}nimda "));
+    let said = lines
+        .filter(|line| line.starts_with("info: bad.tar.gz: stage `hostile`: user\\u{202e}nimda "));
     assert_eq!(said.count(), 100, "{ended}");
-    let cut = "warning: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
+    let cut = "warning: bad.tar.gz: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
     assert!(ended.stderr.contains(cut), "{ended}");
     for behaviour in ["ignores-without-end", "ignores-escapes"] {
         let ended = load(behaviour);
@@ -470,7 +471,7 @@ fn numbers_of_a_parser_that_no_table_holds_are_quarantined() {
             "column `report_period_start`: 9223372036854775807 is not in the years 2000 to 2099",
         ),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         let row = |line| format!("  report `pods.csv`, line {line}, stage `load`: {words}\n");
         scene.fails(
             &of_two_reports(),

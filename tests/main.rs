@@ -2,6 +2,8 @@
 
 /// Uploads that add to a day instead of replacing it.
 mod additive;
+/// How a database is named: its URL, and the variables of `psql`.
+mod addresses;
 /// Each aggregate of `sql/`, with given and expected rows.
 mod aggregates;
 /// The payloads that are kept.
@@ -48,12 +50,16 @@ mod equal_rejects;
 mod examples;
 /// Values at the ends of what tables can hold, and beyond.
 mod extremes;
+/// The reasons of failures, for people and for programs.
+mod failures;
 /// The test that `docs/your-first-test.md` writes.
 mod first;
 /// Noise in place of what is read from outside.
 mod fuzzing;
 /// The numbers: shipped payloads against those of the existing product.
 mod golden;
+/// The examples of `--help`.
+mod help;
 /// The rows that a publish reads when there are months of history.
 mod history;
 /// Stages and components that want the host's memory.
@@ -74,6 +80,8 @@ mod load_version;
 mod local_server;
 /// The components that `--locked` holds a pipeline to.
 mod lock;
+/// The record of what people did.
+mod log;
 /// How a schema is brought up to date.
 mod migrations;
 /// Reports that go over the end of a month.
@@ -82,6 +90,8 @@ mod months;
 mod museum;
 /// The projects that `gristmill stage new` makes.
 mod new_stage;
+/// Tables, colours and progress on terminals.
+mod on_a_terminal;
 /// Whose an archive is.
 mod owners;
 /// README and the book, followed from command to command.
@@ -100,12 +110,18 @@ mod poolers;
 mod properties;
 /// The rows that were refused, and what people do with them.
 mod quarantine;
+/// What those get who only read: views of days, exports, rights.
+mod readers;
 /// Records of payloads that are past retention.
 mod records;
 /// The references of commands and of the pipeline file.
 mod reference;
 /// Relations between payloads.
 mod relations;
+/// Days and clusters that are taken back.
+mod removal;
+/// Clusters that get another alias.
+mod renaming;
 /// Payloads that come again, in any order.
 mod repeat;
 /// Days that are made once more.
@@ -152,6 +168,10 @@ mod text_ids;
 mod texts;
 /// House rules that no compiler knows.
 mod tidy;
+/// Reports of a kind that the pipeline does not know.
+mod unknown_reports;
+/// Uploads of which files never come.
+mod uploads;
 /// The numbers once more, in a day small enough to check by hand.
 mod vector;
 /// Another engine measured by Postgres, on a site's own archive.

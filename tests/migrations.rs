@@ -9,7 +9,7 @@ use crate::support::site::Site;
 
 fn migrate(database: &TestDatabase, schema: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gristmill"))
-        .args(["db", "migrate", "--schema", schema])
+        .args(["db", "migrate", "--create-schema", "--schema", schema])
         .args(["--database-url", database.url()])
         .output()
         .expect("gristmill runs")
@@ -93,6 +93,173 @@ fn a_changed_migration_is_refused() {
     refused(&database, "migration 1 has changed since it was applied");
 }
 
+/// Another product may have tables of the same names, since ours are those that its
+/// consumers know.
+#[test]
+fn tables_of_another_product_are_found_before_anything_is_made() {
+    let database = TestDatabase::empty();
+    database.execute(
+        "CREATE SCHEMA gristmill;
+        CREATE TABLE gristmill.reporting_ocp_cost_summary_p (id integer);
+        CREATE VIEW gristmill.reporting_ocp_nodes AS SELECT 1 AS id;
+        CREATE FUNCTION gristmill.held_days() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    );
+    let things = "
+        SELECT array_agg(relname::text ORDER BY relname)
+        FROM pg_class
+        WHERE relnamespace = 'gristmill'::regnamespace";
+    let before = database.query_rows(things);
+    for arguments in [
+        &["db", "migrate"][..],
+        &["db", "migrate", "--create-schema"],
+    ] {
+        gristmill(arguments)
+            .database(&database)
+            .ends_with(3)
+            .stderr_is(
+                "error: schema `gristmill` has things of another product that are called as gristmill's: \
+                `held_days`, `reporting_ocp_cost_summary_p` and `reporting_ocp_nodes`\n\n\
+                hint: nothing was changed; give gristmill a schema of its own: `--schema NAME --create-schema`",
+            );
+        assert_eq!(database.query_rows(things), before);
+    }
+}
+
+#[test]
+fn migrations_of_another_program_are_not_taken_for_ours() {
+    let database = TestDatabase::migrated();
+    database.execute(
+        "UPDATE _sqlx_migrations SET checksum = '';
+        COMMENT ON TABLE _sqlx_migrations IS NULL",
+    );
+    refused(&database, "its migrations are of another program");
+    let ended = gristmill(["status"]).database(&database).ends_with(3);
+    assert!(
+        ended.stderr.contains("has no tables of gristmill\n"),
+        "{ended}"
+    );
+}
+
+/// What fails in the middle leaves nothing behind: not a table, not the schema.
+#[test]
+fn migrations_happen_together_or_not_at_all() {
+    let database = TestDatabase::empty();
+    // The last one of them cannot be done.
+    database.execute(
+        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (
+                SELECT
+                FROM pg_event_trigger_ddl_commands()
+                WHERE object_identity = 'gristmill.reporting_ocptags_values'
+            ) THEN
+                RAISE EXCEPTION 'no more tables';
+            END IF;
+        END
+        $$;
+        CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+            EXECUTE FUNCTION public.refuse()",
+    );
+    let ended = gristmill(["db", "migrate"])
+        .database(&database)
+        .ends_with(3);
+    assert!(ended.stderr.contains("no more tables"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("_create_reporting_ocptags_values.sql` failed"),
+        "{ended}"
+    );
+    let schema = "SELECT to_regnamespace('gristmill') IS NULL";
+    assert_eq!(database.query_value(schema).as_deref(), Some("t"));
+    database.execute("DROP EVENT TRIGGER refuse");
+    gristmill(["db", "migrate"]).database(&database).succeeds();
+}
+
+/// An older program would put its own functions in the place of a newer one's.
+#[test]
+fn functions_of_a_newer_program_are_left_alone() {
+    let database = TestDatabase::migrated();
+    let mark = "SELECT obj_description('_sqlx_migrations'::regclass, 'pg_class')";
+    database.execute(
+        "COMMENT ON TABLE _sqlx_migrations IS 'gristmill functions 9999 sha256:of-tomorrow'",
+    );
+    for arguments in [&["db", "migrate"][..], &["status"], &["clean"]] {
+        let ended = gristmill(arguments).database(&database).ends_with(3);
+        let words = "schema `gristmill` cannot be migrated: its functions are of version 9999, and those of this gristmill of version ";
+        assert!(ended.stderr.contains(words), "{ended}");
+        assert!(
+            ended
+                .stderr
+                .contains("hint: a newer gristmill was here; use that one"),
+            "{ended}"
+        );
+    }
+    assert_eq!(
+        database.query_value(mark).as_deref(),
+        Some("gristmill functions 9999 sha256:of-tomorrow")
+    );
+    // Those of an older one are replaced, and of one that said no version.
+    for older in [
+        "gristmill functions 0 sha256:ab",
+        "gristmill functions sha256:ab",
+    ] {
+        database.execute(&format!("COMMENT ON TABLE _sqlx_migrations IS '{older}'"));
+        migrated(&database, "gristmill");
+        assert!(database.query_value(mark).is_some_and(|mark| mark != older));
+    }
+}
+
+#[test]
+fn a_migration_that_takes_time_says_what_it_is_at() {
+    let database = TestDatabase::empty();
+    database.execute(
+        "CREATE FUNCTION public.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (
+                SELECT
+                FROM pg_event_trigger_ddl_commands()
+                WHERE object_identity = 'gristmill.gristmill_secret'
+            ) THEN
+                PERFORM pg_advisory_xact_lock(7);
+            END IF;
+        END
+        $$;
+        CREATE EVENT TRIGGER wait ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+            EXECUTE FUNCTION public.wait()",
+    );
+    let other = database.session();
+    other.execute("SELECT pg_advisory_lock(7)");
+    let migrating = gristmill(["db", "migrate"]).database(&database).begins();
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    other.execute("SELECT pg_advisory_unlock(7)");
+    let ended = migrating.ends();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let waits =
+        "_create_gristmill_secret.sql`: at work for 5 s, waiting for another session at work on ";
+    assert!(ended.stderr.contains(waits), "{ended}");
+    assert!(ended.stderr.contains("migration 33 of "), "{ended}");
+}
+
+/// Of a schema that has something in it each is named; of a new one nobody wants to hear
+/// each table.
+#[test]
+fn the_migrations_of_an_upgrade_are_named() {
+    let database = TestDatabase::empty();
+    let ended = gristmill(["db", "migrate"]).database(&database).succeeds();
+    assert!(!ended.stderr.contains("migration 1 of "), "{ended}");
+    let newest = database.query_rows(
+        "DELETE FROM _sqlx_migrations
+        WHERE version = (SELECT max(version) FROM _sqlx_migrations)
+        RETURNING lpad(version::text, 4, '0') || '_' || replace(description, ' ', '_')",
+    );
+    let newest = newest[0][0].as_deref().expect("a name");
+    // It may fail, since all that it makes is there.
+    let ended = gristmill(["db", "migrate"]).database(&database).ends();
+    let named = format!("migration 1 of 1, `migrations/{newest}.sql`\n");
+    assert!(ended.stderr.contains(&named), "{ended}");
+}
+
 /// Makes a schema one of the numbering before the baseline: it had the same first table,
 /// in a file of another text, and 102 migrations.
 fn make_old(database: &TestDatabase) {
@@ -118,7 +285,7 @@ fn a_schema_from_before_the_baseline_is_refused() {
     ended.stderr_is(
         "error: schema `gristmill` cannot be migrated: a gristmill from before the baseline of the migrations made it
 
-hint: load the payloads of its archive into a new schema: `gristmill run PIPELINE ARCHIVE/gristmill/*/*.tar.gz --schema NEW`; \
+hint: load the payloads of its archive into a new schema: `gristmill run PIPELINE ARCHIVE/gristmill/*/*.tar.gz --schema NEW --create-schema`; \
 or have `gristmill db migrate --set-aside` rename it `gristmill_set_aside` and make a new one in its place, and load them into that",
     );
 }

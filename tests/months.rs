@@ -166,12 +166,7 @@ fn months_are_made_for_tables_that_get_rows() {
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_eq!(of_month(70), (1, 14), "pods, and the summaries");
     // A run that publishes nothing makes no partition of a summary.
-    let bad = of_months(3, 80..81).file(
-        "bad.csv",
-        Report::pods()
-            .row(0, &[("node_capacity_cpu_cores", "x")])
-            .text(),
-    );
+    let bad = of_months(3, 80..81).file("bad.csv", Report::pods().with_too_many_bad().text());
     let ended = scene.load(&bad.tarball());
     assert_eq!(ended.code, Some(1), "{ended}");
     assert_eq!(of_month(80), (1, 0));

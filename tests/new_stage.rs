@@ -175,6 +175,9 @@ fn a_parser_works_in_every_language() {
             .argument(folder.path().join("lines"))
             .succeeds()
             .stderr_is("2 cases passed");
+        if language == "python" {
+            says_where_its_author_went_wrong(&folder.path().join("lines"));
+        }
         // In Rust this is no object, and rejected.
         if language != "rust" {
             let cases = folder.path().join("lines/cases.toml");
@@ -199,6 +202,30 @@ fn a_parser_works_in_every_language() {
             assert!(!manual.contains(word), "{word} in\n{manual}");
         }
     }
+}
+
+/// An exception that the library of Python raises is of the line that called it, and what
+/// is printed is in the log.
+fn says_where_its_author_went_wrong(project: &Path) {
+    let source = project.join("parser.py");
+    let whole = fs::read_to_string(&source).expect("a source");
+    let line = "    def record(self, line):\n";
+    assert_eq!(whole.matches(line).count(), 1, "{whole}");
+    let number = whole
+        .lines()
+        .take_while(|of| !of.contains("def record"))
+        .count()
+        + 3;
+    let broken = format!("{line}        print('reading', len(line))\n        int('odd')\n");
+    fs::write(&source, whole.replace(line, &broken)).expect("our file");
+    tools::stage(&["build"]).argument(project).succeeds();
+    let ended = tools::stage(&["test"]).argument(project).ends_with(1);
+    let place = format!("parser.py:{number}: ValueError: invalid literal for int()");
+    for words in [place.as_str(), "reading "] {
+        assert!(ended.stdout.contains(words), "{words}\n{ended}");
+    }
+    fs::write(&source, whole).expect("our file");
+    tools::stage(&["build"]).argument(project).succeeds();
 }
 
 /// As a new user would: make a stage, change a line, test, name it, run.

@@ -64,6 +64,11 @@ fn sandbox_and_limits() {
 }
 
 #[test]
+fn the_shipped_stages() {
+    follow("docs/stages.md", Reader::within(), 0);
+}
+
+#[test]
 fn operating() {
     follow("docs/operating.md", Reader::within(), 5);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use gristmill::database::{Database, Target};
+use gristmill::database::{Database, SchemaAccess, Target};
 use gristmill::diagnostics::failure::Failure;
 use gristmill::ingest::hours::ReusedHours;
 use gristmill::ingest::{
@@ -68,6 +68,7 @@ fn ingest(plan: &Plan, payload: &Path, workers: usize) -> Result<Vec<String>, St
         schema: "gristmill".parse().expect("a name"),
         data_directory: scratch().join("data"),
         lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
+        access: SchemaAccess::Change,
     };
     let opened = runtime
         .block_on(Database::open(&target, connections(workers) + 1))

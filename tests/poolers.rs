@@ -21,6 +21,11 @@ fn a_pooler_of_sessions_that_drops_options_keeps_tenants_apart() {
     let database = TestDatabase::empty();
     let pooler = Pooler::start(&database, &format!("pool_mode = session\n{IGNORES}"));
     let pooled = pooler.database(&database);
+    for schema in ["org1", "org2"] {
+        gristmill(["db", "migrate", "--create-schema", "--schema", schema])
+            .database(&pooled)
+            .succeeds();
+    }
     gristmill([
         "sources",
         "add",

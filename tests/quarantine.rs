@@ -214,7 +214,7 @@ fn a_discarded_row_is_kept_with_the_reason_and_counts_no_more() {
 
 #[test]
 fn a_payload_that_failed_is_run_again_and_resolves_its_rows() {
-    let scene = Scene::new();
+    let scene = Scene::without_floor("");
     let report = Report::pods()
         .row(0, &[("pod_usage_cpu_core_seconds", "much")])
         .row(1, &[]);

@@ -27,6 +27,13 @@ fn the_reference_of_commands_is_what_help_says() {
         let about = line(&verb.get_about().cloned().unwrap_or_default().to_string());
         writeln!(page, "| [`{name}`](#{anchor}) | {about} |").expect("text");
     }
+    page += "\nEvery command takes these too.\n\n| Argument | Means |\n|---|---|\n";
+    for argument in cli
+        .get_arguments()
+        .filter(|argument| argument.is_global_set())
+    {
+        page += &row(argument);
+    }
     for (name, verb) in &verbs {
         page += &of_verb(name, verb);
     }
@@ -53,7 +60,7 @@ fn of_verb(name: &str, verb: &Command) -> String {
     let mut section = format!("\n## {name}\n\n{about}.\n\n```text\n{usage}\n```\n");
     let arguments: Vec<&Arg> = verb
         .get_arguments()
-        .filter(|argument| !argument.is_hide_set())
+        .filter(|argument| !argument.is_hide_set() && !argument.is_global_set())
         .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
         .collect();
     let positional = arguments.iter().filter(|argument| argument.is_positional());
@@ -67,6 +74,11 @@ fn of_verb(name: &str, verb: &Command) -> String {
     if !rows.is_empty() {
         section += "\n| Argument | Means |\n|---|---|\n";
         section += &rows.concat();
+    }
+    if let Some(example) = verb.get_after_help() {
+        let example = example.to_string();
+        let example = example.trim_start_matches("Example:\n");
+        section += &format!("\n```sh\n{}\n```\n", example.trim());
     }
     section
 }

@@ -139,6 +139,11 @@ fn an_enabled_key_shows_in_days_already_loaded_and_in_no_others() {
     );
     assert_eq!(first_day(site.rows(versions)), before);
     assert_eq!(difference["payloads"], 1);
+    let replayed = &difference["replayed"][0];
+    let payload = replayed["payload"].as_str().expect("a file");
+    assert!(payload.ends_with(".tar.gz"), "{difference}");
+    let days = replayed["days"].as_array().expect("days");
+    assert!(!days.is_empty(), "{difference}");
     assert_eq!(difference["rows_loaded"], 6);
     let days = difference["days"].as_array().expect("days");
     assert_eq!(days.len(), 1);
@@ -178,8 +183,12 @@ fn an_enabled_key_shows_in_days_already_loaded_and_in_no_others() {
         site.rows(runs),
         [
             ["0.tar.gz", "published", "6"],
-            ["replay of 0.tar.gz", "published", "6"],
-            ["replay of 0.tar.gz", "published", "6"],
+            ["replay of 0.tar.gz, 2026-01-11", "published", "6"],
+            [
+                "replay of 0.tar.gz, 2026-01-10 to 2026-01-11",
+                "published",
+                "6"
+            ],
         ]
     );
 }
@@ -397,7 +406,7 @@ fn a_day_that_would_be_left_without_rows_is_refused() {
     let path = other.write(folder.path(), "other.tar.gz");
     site.load_files(&[path]);
     site.replay(NEXT_DAY, NEXT_DAY).ends_with(1).stderr_is(
-        "error: the replay of other.tar.gz failed\n  \
+        "error: the replay of other.tar.gz, 2026-01-11 failed\n  \
           the pipeline makes no row of 2026-01-11, which has rows now\n\n\
         hint: nothing of the day was changed",
     );

@@ -157,8 +157,8 @@ fn the_previous_the_current_and_the_next_month_always_exist() {
     );
     assert_eq!(
         tables.len(),
-        20,
-        "the daily summary, 13 made of it, six of staging"
+        23,
+        "the daily summary, 13 made of it, six of staging, three of day parts"
     );
     for table in &tables {
         assert_eq!(site.months(table), ["-1", "0", "1"], "{table}");

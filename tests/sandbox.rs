@@ -63,7 +63,7 @@ fn breaks_at_each_row(scene: &Scene, words: &str) {
     scene.fails(
         &of_two_reports(),
         &format!(
-            "warning: stage `hostile`: broke at 3 of 3 rows (lines 2 to 4), which go to quarantine\n\
+            "warning: bad.tar.gz: stage `hostile`: broke at 3 of 3 rows (lines 2 to 4), which go to quarantine\n\
             error: 3 of 6 rows were rejected, more than 1 %\n{}{}{}\n\
             hint: the rows are in quarantine under run 2; \
             `rejected-rows` in `[limits]` is the threshold",
@@ -107,7 +107,7 @@ fn a_stage_that_breaks_at_every_row_fails_the_payload() {
             "wanted more than 16777216 bytes of memory (`memory`)",
         ),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         let words = words.replace("LINE", &line_of("the dog ate").to_string());
         breaks_at_each_row(
             &scene,
@@ -195,7 +195,7 @@ fn a_stage_that_lies_about_every_row_fails_the_payload() {
         ),
         ("rejects-twice", "row 1 is rejected twice"),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         breaks_at_each_row(
             &scene,
             &format!("returned something that the contract does not allow: {lie}"),
@@ -205,7 +205,7 @@ fn a_stage_that_lies_about_every_row_fails_the_payload() {
 
 #[test]
 fn a_stage_cannot_return_more_than_its_limit() {
-    let scene = Scene::with_pipeline(&hostile("floods").replace("16 MiB", "512 MiB"));
+    let scene = Scene::without_floor(&hostile("floods").replace("16 MiB", "512 MiB"));
     breaks_at_each_row(
         &scene,
         "returned something that the contract does not allow: \
@@ -213,7 +213,7 @@ fn a_stage_cannot_return_more_than_its_limit() {
     );
     let tight = hostile("floods").replace("16 MiB", "512 MiB\", output-per-batch = \"1 MiB");
     breaks_at_each_row(
-        &Scene::with_pipeline(&tight),
+        &Scene::without_floor(&tight),
         "returned something that the contract does not allow: \
         more than 1048576 bytes for one batch (`output-per-batch`)",
     );
@@ -247,7 +247,7 @@ fn what_a_stage_says_cannot_control_the_terminal() {
     let scene = Scene::with_pipeline(&hostile("behaves"));
     scene
         .load(&later(&Report::pods().hours(0..3)))
-        .stderr_is("warning: stage `hostile`:  [2Jnothing to see here");
+        .stderr_is("warning: bad.tar.gz: stage `hostile`:  [2Jnothing to see here");
     contained();
 }
 
@@ -262,8 +262,8 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     }
     let ended = scene.load(&payload.tarball());
     assert_eq!(ended.code, Some(0), "{ended}");
-    let said = "info: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
-    let cut = "warning: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
+    let said = "info: bad.tar.gz: stage `hostile`: user\\u{202e}nimda\\u{200b} 2J";
+    let cut = "warning: bad.tar.gz: stage `hostile`: more than 100 messages (`log-lines`); the rest is dropped";
     let count = |wanted: &str| {
         let lines = ended.stderr.lines();
         lines.filter(|line| line.starts_with(wanted)).count()
@@ -271,9 +271,31 @@ fn what_a_stage_says_is_bounded_over_a_run_and_shows_what_it_hides() {
     assert!(count(said) > 150 && count(cut) > 0, "{ended}");
     assert_eq!(count(said) + count(cut), 200, "{ended}");
     assert!(!ended.stderr.contains("a detail"), "{ended}");
-    let last = "warning: stage `hostile`: 55 more messages are not shown: \
+    let last = "warning: bad.tar.gz: stage `hostile`: 55 more messages are not shown: \
         `log-lines-of-payload` in `[limits]` is 200\n";
     assert!(ended.stderr.contains(last), "{ended}");
+    contained();
+}
+
+#[test]
+fn what_a_stage_prints_is_in_the_log_with_stage_and_payload() {
+    let scene = Scene::with_pipeline(&hostile("prints"));
+    let loaded = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(loaded.code, Some(0), "{loaded}");
+    for line in [
+        "info: bad.tar.gz: stage `hostile`: hello of 3 rows\n\
+        info: bad.tar.gz: stage `hostile`: and this\n",
+        "warning: bad.tar.gz: stage `hostile`: something\n\
+        warning: bad.tar.gz: stage `hostile`: is odd\n",
+    ] {
+        assert!(loaded.stderr.contains(line), "{line}\n{loaded}");
+    }
+    let scene = Scene::with_pipeline(&hostile("prints-without-end"));
+    let ended = scene.load(&later(&Report::pods().hours(0..3)));
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let cut = "warning: bad.tar.gz: stage `hostile`: more than 100 messages (`log-lines`)";
+    assert!(ended.stderr.contains(cut), "{ended}");
+    assert!(ended.stderr.lines().count() < 120, "{ended}");
     contained();
 }
 
@@ -424,7 +446,7 @@ fn what_no_table_holds_is_quarantined_behind_the_stage() {
             ),
         ),
     ] {
-        let scene = Scene::with_pipeline(&hostile(behaviour));
+        let scene = Scene::without_floor(&hostile(behaviour));
         let row = |line| format!("  report `pods.csv`, line {line}, stage `load`: {words}\n");
         scene.fails(
             &of_two_reports(),
@@ -473,7 +495,7 @@ fn reasons_are_bounded_and_shown_as_text() {
 /// It is called again and again by the stage while the clock runs.
 #[test]
 fn a_stage_that_logs_without_end_runs_out_of_time() {
-    let scene = Scene::with_pipeline(&hostile("spins-in-log"));
+    let scene = Scene::without_floor(&hostile("spins-in-log"));
     let ended = scene.load(&of_two_reports());
     assert_eq!(ended.code, Some(1), "{ended}");
     let words = "line 2, stage `hostile`: took longer than 200ms for one batch (`time-per-batch`)";

@@ -113,6 +113,7 @@ fn each_import_gets_a_verdict() {
         "(component
             (import \"wasi:cli/environment@0.2.6\" (instance))
             (import \"wasi:sockets/tcp@0.2.6\" (instance))
+            (import \"wasi:http/types@0.2.6\" (instance))
             (instance $stage)
             (export \"gristmill:stage/parser@0.1.0\" (instance $stage)))",
     );
@@ -125,14 +126,36 @@ fn each_import_gets_a_verdict() {
         inspected["imports"],
         json!([
             {"name": "wasi:cli/environment@0.2.6", "verdict": "inert"},
-            {"name": "wasi:sockets/tcp@0.2.6", "verdict": "refused"},
+            {"name": "wasi:sockets/tcp@0.2.6", "verdict": "absent"},
+            {"name": "wasi:http/types@0.2.6", "verdict": "refused"},
         ])
     );
     assert_eq!(inspected["may_run"], false);
     assert_eq!(
         inspected["reason"],
-        "component `[FOLDER]/by_hand.wasm` imports `wasi:sockets/tcp@0.2.6`, \
+        "component `[FOLDER]/by_hand.wasm` imports `wasi:http/types@0.2.6`, \
         which a stage may not"
+    );
+}
+
+#[test]
+fn what_is_compiled_already_comes_from_the_cache() {
+    let cache = tempfile::tempdir().expect("a folder");
+    let component = stages().join("unit_conversion.wasm");
+    let inspected = || {
+        let inspect = inspect(component.clone()).env("GRISTMILL_CACHE", cache.path());
+        inspect.argument("--json").succeeds().json()
+    };
+    let (first, second) = (inspected(), inspected());
+    assert_eq!(
+        (&first["cached"], &second["cached"]),
+        (&json!(false), &json!(true))
+    );
+    // To a microsecond: it is what the first one took.
+    let time = |inspected: &Value| inspected["compile_seconds"].as_f64().expect("a time");
+    assert!(
+        (time(&first) - time(&second)).abs() < 1e-5,
+        "{first}\n{second}"
     );
 }
 
@@ -141,12 +164,17 @@ fn what_is_no_component_is_looked_at_as_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let module = wat::parse_str("(module)").expect("a module");
     for (name, bytes, reason) in [
-        ("text.wasm", &b"hello"[..], "is not WebAssembly"),
+        ("text.wasm", &b"hello"[..], "is not WebAssembly: it is text"),
+        (
+            "zip.wasm",
+            b"PK\x03\x04",
+            "is not WebAssembly: it is a zip archive",
+        ),
         ("module.wasm", &module, "is not a WebAssembly component: "),
     ] {
         let inspected = inspect(write(folder.path(), name, bytes))
             .argument("--json")
-            .succeeds()
+            .ends_with(1)
             .json();
         assert_eq!(inspected["may_run"], false, "{name}");
         assert_eq!(inspected["bytes"], bytes.len(), "{name}");

@@ -285,7 +285,91 @@ fn a_case_over_its_budget_fails_with_what_it_took() {
         over("{ output-bytes-per-row = 15.5 }"),
         "budget: `output-bytes-per-row` is 15.5, measured 16"
     );
-    let memory = over("{ memory = \"64 KiB\" }");
+}
+
+#[test]
+fn a_case_that_fails_shows_what_the_stage_logged() {
+    let hostile = component::hostile().join("hostile.wasm");
+    let cases = |expected: &str| {
+        format!(
+            "[[case]]\nname = \"talks\"\nconfig = {{ behaviour = \"prints\" }}\n\
+            input = '''\npod,pod_usage_cpu_core_seconds\na,1\n'''\n\
+            output = '''\npod,pod_usage_cpu_core_seconds\na,{expected}\n'''\n"
+        )
+    };
+    let tested = |expected: &str| {
+        let folder = folder(&hostile, &cases(expected));
+        stage_test().argument(folder.join("hostile.wasm")).ends()
+    };
+    let failed = tested("2");
+    for line in [
+        "         info: hello of 1 rows\n         info: and this\n",
+        "         warning: something\n         warning: is odd\n",
+    ] {
+        assert!(failed.stdout.contains(line), "{line}\n{failed}");
+    }
+    let passed = tested("1");
+    assert_eq!(passed.code, Some(0), "{passed}");
+    assert!(!passed.stdout.contains("hello"), "{passed}");
+}
+
+#[test]
+fn a_component_that_is_older_than_its_sources_is_said_to_be() {
+    let above = tempfile::tempdir_in(scratch()).expect("a folder");
+    let project = above.path().join("effective-usage");
+    fs::create_dir_all(project.join("src")).expect("a folder");
+    fs::copy(stages().join(COMPONENT), project.join(COMPONENT)).expect("a component");
+    fs::write(
+        project.join("cases.toml"),
+        case("good", &made("1,3", "5,7")),
+    )
+    .expect("cases");
+    let source = project.join("src/lib.rs");
+    fs::write(&source, "").expect("a source");
+    let said = || {
+        let tested = stage_test()
+            .argument(&project)
+            .calling(above.path(), "[ABOVE]");
+        tested.succeeds().stderr
+    };
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+    let at = |path: &Path, time| {
+        let file = fs::File::options()
+            .write(true)
+            .open(path)
+            .expect("our file");
+        file.set_modified(time).expect("a time");
+    };
+    at(&project.join(COMPONENT), old);
+    let warning = "warning: component `[ABOVE]/effective-usage/effective_usage.wasm` is older than \
+        `src/lib.rs`: these cases are of what was built before (`gristmill stage build ";
+    let older = said();
+    assert!(older.starts_with(warning), "{older}");
+    at(&source, old - std::time::Duration::from_secs(1));
+    assert_eq!(said(), "1 cases passed\n");
+}
+
+/// What a stage needs to start is no cost of a case; it has more than a MiB by then.
+#[test]
+fn a_budget_of_memory_is_what_the_rows_take() {
+    let tested = |rows: usize| {
+        let columns = "pod_usage_cpu_core_seconds,pod_request_cpu_core_seconds,\
+            pod_usage_memory_byte_seconds,pod_request_memory_byte_seconds";
+        let added = "pod_effective_usage_cpu_core_seconds,pod_effective_usage_memory_byte_seconds";
+        let cases = format!(
+            "[[case]]\nname = \"dear\"\nbudget = {{ memory = \"64 KiB\" }}\n\
+            input = '''\n{columns}\n{}'''\noutput = '''\n{columns},{added}\n{}'''\n",
+            "1,2,3,4\n".repeat(rows),
+            "1,2,3,4,1,3\n".repeat(rows)
+        );
+        let folder = folder(&stages().join(COMPONENT), &cases);
+        testing(&folder).argument("--json").ends().json()
+    };
+    assert_eq!(tested(2)[0]["passed"], true);
+    let over = tested(60_000);
+    let differences = over[0]["differences"].as_array().expect("a list");
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    let memory = differences[0].as_str().expect("a sentence");
     assert!(
         memory.starts_with("budget: `memory` is 65536, measured "),
         "{memory}"

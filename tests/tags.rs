@@ -125,6 +125,18 @@ fn the_201st_key_is_refused() {
 }
 
 #[test]
+fn a_key_that_was_never_seen_is_enabled_with_a_hint_at_a_near_one() {
+    let database = seen("application,tier");
+    tags(&database, &["enable", "aplication", "owner"], 0).stderr_is(
+        "`aplication` is enabled now\n\
+        `owner` is enabled now\n\
+        no payload has shown `aplication` yet; did you mean `application`?\n\
+        no payload has shown `owner` yet\n\
+        the next payloads will show it; `gristmill replay` makes it show in days already loaded",
+    );
+}
+
+#[test]
 fn a_key_too_long_for_a_tag_is_passed_over_and_the_rest_counts() {
     let database = TestDatabase::migrated();
     let labels = format!("label_app:shop|label_{}:x", "k".repeat(513));

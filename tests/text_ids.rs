@@ -119,7 +119,7 @@ fn every_schema_has_a_secret_of_its_own_that_nobody_else_reads() {
         ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor",
     );
     for schema in ["one", "two"] {
-        gristmill(["db", "migrate", "--schema", schema])
+        gristmill(["db", "migrate", "--create-schema", "--schema", schema])
             .env("DATABASE_URL", database.url())
             .succeeds();
     }

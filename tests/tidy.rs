@@ -366,6 +366,40 @@ fn migrations_are_numbered_without_a_gap() {
     );
 }
 
+/// The last migration of the baseline, which makes a schema that is new.
+const BASELINE: &str = "0060";
+
+/// One that makes a table of its own has no rows to go through.
+#[test]
+fn release_notes_say_how_long_a_migration_takes() {
+    let notes = fs::read_to_string(file("CHANGELOG.md")).expect("the changelog");
+    let section = notes.split("### Migrations").nth(1).unwrap_or_default();
+    let section = section.split("\n### ").next().unwrap_or_default();
+    let mut breaches = Vec::new();
+    for entry in fs::read_dir(file("migrations")).expect("the folder") {
+        let path = entry.expect("a file").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let Some((number, _)) = name.split_once('_') else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).expect("a migration");
+        if number <= BASELINE || sql::body(&text).starts_with("CREATE TABLE ") {
+            continue;
+        }
+        let mut lines = section.split("\n- ").map(str::trim_start);
+        let line = lines.find(|line| line.starts_with(number));
+        if !line.is_some_and(|line| line.contains(" rows") && line.contains(" s on ")) {
+            breaches.push(format!(
+                "CHANGELOG.md says of migration {number} no seconds on so many rows"
+            ));
+        }
+    }
+    check(
+        "a migration of a table with rows says how long it takes",
+        breaches,
+    );
+}
+
 #[test]
 fn every_stage_has_cases_and_is_used() {
     let pipeline = fs::read_to_string(file("pipelines/ocp.toml")).expect("a pipeline");

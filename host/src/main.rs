@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gristmill::cli::{Cli, Command, StageCommand};
 use gristmill::command::{
-    archive, check, clean, db, lock, quarantine, replay, run, schema, sources, stage_bench,
-    stage_build, stage_inspect, stage_new, stage_run, stage_test, status, summarize, tags, verify,
-    watch,
+    archive, check, clean, days, db, export, lock, log, quarantine, replay, run, runs, schema,
+    sources, stage_bench, stage_build, stage_inspect, stage_new, stage_run, stage_test, status,
+    summarize, tags, tenants, uploads, verify, watch,
 };
 use gristmill::database;
 use gristmill::diagnostics::failure::{Failure, Result};
@@ -22,20 +22,27 @@ use tokio::runtime::{Builder, Runtime};
 fn main() -> ExitCode {
     terminal::show_panics();
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    if let Some((command, arguments)) = arguments.split_first()
+    if let Some((command, rest)) = arguments.split_first()
         && command == COMPILE_COMMAND
     {
-        return compile(arguments);
+        return compile(rest);
     }
-    terminal::show_log();
+    terminal::show_log(database::NOTICES);
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    if options.any(|argument| argument == "--json") {
+        terminal::speak_json();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return terminal::refusal(&refusal, &without_passwords),
     };
+    if cli.wide {
+        terminal::show_wide();
+    }
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            terminal::failure(&failure);
+            terminal::last_word(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -72,13 +79,19 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Stage(StageCommand::Inspect(arguments)) => stage_inspect::execute(arguments),
         Command::Stage(StageCommand::Bench(arguments)) => stage_bench::execute(arguments),
         Command::Sources(command) => sources::execute(command, &runtime()?),
+        Command::Uploads(command) => uploads::execute(command, &runtime()?),
+        Command::Days(command) => days::execute(command, &runtime()?),
+        Command::Tenants(command) => tenants::execute(command, &runtime()?),
         Command::Tags(command) => tags::execute(command, &runtime()?),
         Command::Status(arguments) => status::execute(arguments, &runtime()?),
+        Command::Runs(command) => runs::execute(command, &runtime()?),
         Command::Quarantine(command) => quarantine::execute(command, &runtime()?),
         Command::Replay(arguments) => replay::execute(arguments, &runtime()?),
         Command::Verify(arguments) => verify::execute(arguments, &runtime()?),
         Command::Summarize(arguments) => summarize::execute(arguments, &runtime()?),
         Command::Clean(arguments) => clean::execute(arguments, &runtime()?),
+        Command::Log(arguments) => log::execute(arguments, &runtime()?),
+        Command::Export(arguments) => export::execute(arguments, &runtime()?),
         Command::Archive(command) => archive::execute(command, &runtime()?),
         Command::Db(command) => db::execute(command, &runtime()?),
     }

@@ -113,6 +113,12 @@ const CLEANING: [Failpoint; 7] = [
     RecordsCleaned,
 ];
 
+const REMOVING: [Failpoint; 2] = [RemovalRecorded, RemovalCommitted];
+
+const ABANDONING: [Failpoint; 1] = [UploadAbandoned];
+
+const RENAMING: [Failpoint; 3] = [SourceRenamed, DayRenamed, TagSettled];
+
 const ADOPTING: [Failpoint; 3] = [OwnerRenewed, ArchiveOwned, ArchiveAdopted];
 
 /// Those that `run` passes besides when all of the payload but its archived file is
@@ -129,7 +135,12 @@ const HEALING: [Failpoint; 9] = [
     RunClosed,
 ];
 
-const MIGRATING: [Failpoint; 3] = [SchemaCreated, MigrationApplied, FunctionsInstalled];
+const MIGRATING: [Failpoint; 4] = [
+    SchemaCreated,
+    MigrationApplied,
+    FunctionsInstalled,
+    MigrationsCommitted,
+];
 
 /// Those that `verify` passes besides, since it makes schemas and loads into them.
 const VERIFYING: [Failpoint; 4] = [
@@ -255,7 +266,7 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Failpoint]; 16] = [
+    let scenes: [&[Failpoint]; 19] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
@@ -270,6 +281,9 @@ fn every_step_is_one_of_a_scene() {
         &REFUSING,
         &SUMMARIZING,
         &CLEANING,
+        &REMOVING,
+        &ABANDONING,
+        &RENAMING,
         &MIGRATING,
         &VERIFYING,
     ];
@@ -408,7 +422,7 @@ fn the_last_part_of_a_payload() {
 #[test]
 fn a_payload_that_is_refused() {
     let site = Site::new();
-    let bad = Report::pods().row(0, &[("node_capacity_cpu_cores", "many")]);
+    let bad = Report::pods().with_too_many_bad();
     let bad = Payload::numbered(2)
         .file("bad.csv", bad.hours(1..3).text())
         .file("volumes.csv", Report::volumes().hours(0..3).text());
@@ -495,6 +509,42 @@ fn what_is_past_retention() {
             .arguments(["--retention-months", "3"])
     };
     Scene::new(site, &clean).survives(&[&CLEANING]);
+}
+
+#[test]
+fn days_that_are_removed() {
+    let site = Site::new();
+    site.command(&["tags", "enable", "app"]).succeeds();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    let remove = |site: &Site| {
+        site.command(&["days", "remove", "--source", CLUSTER])
+            .arguments(["--from", DAYS[1]])
+    };
+    Scene::new(site, &remove).survives(&[&REMOVING]);
+}
+
+#[test]
+fn an_upload_that_is_given_up() {
+    let site = Site::new();
+    let [part, _] = parts(1, &DAYS, 2);
+    site.run(&site.write(&[part])).succeeds();
+    let abandon = |site: &Site| {
+        let upload = "00000000-0000-4000-8000-000000000001";
+        site.command(&["uploads", "abandon", upload])
+    };
+    Scene::new(site, &abandon).survives(&[&ABANDONING]);
+}
+
+#[test]
+fn a_cluster_that_is_renamed() {
+    let site = Site::new();
+    site.command(&["tags", "enable", "app", "tier"]).succeeds();
+    site.run(&site.write(&[payload(1, &DAYS, 2)])).succeeds();
+    let rename = |site: &Site| {
+        site.command(&["sources", "rename", "--cluster-id", CLUSTER])
+            .arguments(["--alias", "new"])
+    };
+    Scene::new(site, &rename).survives(&[&RENAMING]);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_run_that_lost_its_lock_publishes_nothing_and_may_come_again() {
 #[test]
 fn a_run_that_lost_its_lock_keeps_no_rejected_rows() {
     let site = Site::new();
-    let bad = Report::pods().row(0, &[("node_capacity_cpu_cores", "many")]);
+    let bad = Report::pods().with_too_many_bad();
     let bad = Payload::numbered(2).file("bad.csv", bad.hours(1..3).text());
     let paths = site.write(&[bad]);
     let run = loses_its_lock_at(&site, &paths, ("copy-ended", 1));

@@ -326,7 +326,10 @@ fn an_upload_whose_hours_count_by_another_report_is_loaded() {
         .file("2-volumes.csv", volumes(1).text())
         .write(folder.path(), "2.tar.gz");
     // It is refused at first, but known by then as one whose volumes count.
-    let strict = pipeline("strict.toml", "[publish]\ncoverage = \"storage-usage\"\n");
+    let strict = pipeline(
+        "strict.toml",
+        "publish.coverage = \"storage-usage\"\nlimits.rejected-rows-floor = 0\n",
+    );
     run(&database, &strict, std::slice::from_ref(&second)).ends_with(1);
     let patient = pipeline("patient.toml", "[limits]\nrejected-rows = \"50 %\"\n");
     let result = load(&database, &patient, &[second]);

@@ -201,6 +201,35 @@ impl Gristmill {
         self.begins().ends_at_a_cost()
     }
 
+    /// Runs it on a terminal of so many columns, and returns all that is shown there.
+    #[track_caller]
+    pub(crate) fn shown_on(self, columns: u16) -> String {
+        let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        let program = std::iter::once(self.command.get_program());
+        let words: Vec<String> = program.chain(self.command.get_args()).map(quoted).collect();
+        let line = format!("stty cols {columns} rows 50; exec {}", words.join(" "));
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        if let Some(folder) = self.command.get_current_dir() {
+            script.current_dir(folder);
+        }
+        if script.get_envs().all(|(name, _)| name != "TERM") {
+            script.env("TERM", "xterm");
+        }
+        let output = script.output().expect("`script`, of Debian's bsdutils");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .replace('\r', "")
+    }
+
     /// Runs it to its good end.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Ended {

@@ -42,6 +42,12 @@ impl Scene {
         scene
     }
 
+    /// One whose share of rejected rows holds for payloads of a few rows, too.
+    #[track_caller]
+    pub(crate) fn without_floor(additions: &str) -> Scene {
+        Scene::with_pipeline(&format!("limits.rejected-rows-floor = 0\n{additions}"))
+    }
+
     #[track_caller]
     pub(crate) fn load(&self, payload: &[u8]) -> Ended {
         self.load_at_a_cost(payload).0

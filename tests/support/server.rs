@@ -14,7 +14,7 @@ use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
-use gristmill::database::{self, Database, Target};
+use gristmill::database::{self, Database, SchemaAccess, Target};
 use gristmill::pipeline::plan::LOCK_WAIT;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, ValueRef};
@@ -125,6 +125,7 @@ impl TestDatabase {
             schema: "gristmill".parse().expect("a name"),
             data_directory: self.data(),
             lock_wait: LOCK_WAIT,
+            access: SchemaAccess::Change,
         };
         let opened = RUNTIME
             .block_on(Database::open(&target, 1))
@@ -267,7 +268,8 @@ impl TestDatabase {
             })
             .collect();
         assert!(!digests.is_empty(), "there are no such tables");
-        self.query_rows(&digests.join(" UNION ALL "))
+        // The server may come to the tables side by side.
+        self.query_rows(&format!("{} ORDER BY 1", digests.join(" UNION ALL ")))
     }
 }
 

@@ -106,7 +106,7 @@ impl Reader {
 
     /// Runs a command in a shell and returns what it said.
     #[track_caller]
-    fn shell(&mut self, command: &str) -> String {
+    pub(crate) fn shell(&mut self, command: &str) -> String {
         let program = Path::new(env!("CARGO_BIN_EXE_gristmill"));
         let mut path = self.above.path().join("programs").into_os_string();
         path.push(":");

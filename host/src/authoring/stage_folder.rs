@@ -122,6 +122,20 @@ impl StageFolder {
         self.sources_and_folders().0
     }
 
+    /// A source that was written after the component was built. Its cases, and pages about
+    /// it, say nothing of that.
+    pub fn newer_source(&self, component: &Path) -> Option<PathBuf> {
+        let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+        let built = modified(component)?;
+        let newer = self.sources().into_iter().find(|path| {
+            let about = path.extension().is_some_and(|end| end == "md")
+                || path.file_name().is_some_and(|name| name == "cases.toml");
+            !about && modified(path).is_some_and(|written| written > built)
+        })?;
+        let within = newer.strip_prefix(&self.folder);
+        Some(within.map(Path::to_path_buf).unwrap_or(newer))
+    }
+
     /// The folders that such files are in, or may come to be.
     pub fn folders(&self) -> Vec<PathBuf> {
         self.sources_and_folders().1
@@ -259,6 +273,34 @@ mod tests {
         let sources = stage.sources();
         assert_eq!(sources.len(), 1, "{sources:?}");
         assert!(sources[0].ends_with("src/a.rs"));
+    }
+
+    #[test]
+    fn a_source_is_newer_than_what_was_built_before_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let at = |path: &Path, seconds: u64| {
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        };
+        let (component, source) = (write("a.wasm"), write("a.py"));
+        write("cases.toml");
+        write("README.md");
+        let stage = StageFolder::at(folder.path()).unwrap();
+        at(&component, 2_000);
+        at(&source, 1_000);
+        assert_eq!(stage.newer_source(&component), None);
+        at(&source, 3_000);
+        assert_eq!(stage.newer_source(&component), Some("a.py".into()));
     }
 
     #[test]

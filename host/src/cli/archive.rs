@@ -9,6 +9,9 @@ use super::DatabaseArguments;
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
     /// Take an archive for this database; the one that had it is refused from then on
+    #[command(
+        after_help = "Example:\n  gristmill archive adopt --directory /srv/gristmill/archive"
+    )]
     Adopt(AdoptArguments),
 }
 

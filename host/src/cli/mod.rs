@@ -2,8 +2,13 @@
 
 mod archive;
 mod connections;
+mod export;
+mod log;
 mod records;
+mod removal;
+mod runs;
 mod stage;
+mod tenants;
 mod verify;
 
 use std::path::PathBuf;
@@ -14,12 +19,19 @@ use uuid::Uuid;
 
 pub use self::archive::{AdoptArguments, ArchiveCommand};
 pub use self::connections::ConnectionsArguments;
+pub use self::export::{ExportArguments, ExportFormat};
+pub use self::log::LogArguments;
 pub use self::records::RecordArguments;
+pub use self::removal::{
+    DaysCommand, DaysRemoveArguments, SourceRemoveArguments, UploadState, UploadsCommand,
+};
+pub use self::runs::RunsCommand;
 pub(crate) use self::stage::typed;
 pub use self::stage::{
     RunFormat, StageBenchArguments, StageInputArguments, StageInspectArguments, StageOpenArguments,
     StageRunArguments, StageTestArguments,
 };
+pub use self::tenants::{CreationArguments, TenantsCommand};
 pub use self::verify::VerifyArguments;
 use crate::authoring::project::{Kind, Language};
 use crate::database::{DatabaseUrl, SchemaName};
@@ -32,9 +44,14 @@ use crate::diagnostics::days::DayOrMonth;
     name = "gristmill",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    override_usage = "gristmill <COMMAND>",
+    arg_required_else_help = true,
+    after_help = "Example:\n  gristmill run pipelines/ocp.toml upload.tar.gz"
 )]
 pub struct Cli {
+    /// Show tables in full, however wide the terminal is
+    #[arg(long, global = true)]
+    pub wide: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -42,44 +59,86 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run payloads through a pipeline and publish their days
+    #[command(
+        after_help = "Example:\n  gristmill run pipelines/ocp.toml upload.tar.gz --show-summary"
+    )]
     Run(RunArguments),
     /// Type-check a whole pipeline; needs no database
+    #[command(after_help = "Example:\n  gristmill check pipelines/ocp.toml")]
     Check(CheckArguments),
     /// Write the components of a pipeline and their digests into `gristmill.lock`, for
     /// `--locked`
+    #[command(after_help = "Example:\n  gristmill lock pipelines/ocp.toml")]
     Lock(LockArguments),
     /// Print the JSON Schema of the pipeline file, for editors
+    #[command(after_help = "Example:\n  gristmill schema")]
     Schema,
     /// Run payloads as they appear in a folder
+    #[command(after_help = "Example:\n  gristmill watch pipelines/ocp.toml inbox --once")]
     Watch(WatchArguments),
     /// Work on one stage alone
+    #[command(after_help = "Example:\n  gristmill stage new night-discount --lang javascript")]
     #[command(subcommand)]
     Stage(StageCommand),
     /// The clusters that payloads come from
+    #[command(after_help = "Example:\n  gristmill sources list")]
     #[command(subcommand)]
     Sources(SourcesCommand),
+    /// The uploads of clusters: what payloads brought, and what some of them lack
+    #[command(subcommand)]
+    Uploads(UploadsCommand),
+    /// The days that are loaded
+    #[command(subcommand)]
+    Days(DaysCommand),
+    /// The schemas of a database, one for each tenant
+    #[command(subcommand, after_help = "Example:\n  gristmill tenants list")]
+    Tenants(TenantsCommand),
     /// The label keys that become tags
+    #[command(after_help = "Example:\n  gristmill tags list")]
     #[command(subcommand)]
     Tags(TagsCommand),
     /// Show how every source stands; exit code 1 when one needs attention
+    #[command(after_help = "Example:\n  gristmill status")]
     Status(StatusArguments),
+    /// The runs of payloads
+    #[command(
+        subcommand,
+        after_help = "Example:\n  gristmill runs discard 7 --reason \"a photograph\""
+    )]
+    Runs(RunsCommand),
     /// The rows that stages or the tables refused
+    #[command(after_help = "Example:\n  gristmill quarantine list")]
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
     /// Run archived payloads through a pipeline again, in place of what they made
+    #[command(
+        after_help = "Example:\n  gristmill replay pipelines/ocp.toml --source my-cluster --from 2026-01-10 --to 2026-01-12"
+    )]
     Replay(ReplayArguments),
     /// Load archived payloads into scratch schemas by two engines, and compare their tables;
     /// exit code 1 when they differ
     Verify(VerifyArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
+    #[command(after_help = "Example:\n  gristmill summarize --source my-cluster --from 2026-01")]
     Summarize(SummarizeArguments),
     /// Remove staged rows, records, archived payloads and summaries that are past
     /// retention
+    #[command(after_help = "Example:\n  gristmill clean --retention-months 13 --dry-run")]
     Clean(CleanArguments),
+    /// Show what people changed by hand, who and when: removals, discarded rows, abandoned
+    /// uploads, changed tags, renamed and adopted things
+    Log(LogArguments),
+    /// Write a table's rows of some days as CSV or Parquet
+    #[command(
+        after_help = "Example:\n  gristmill export gristmill_day_view --from 2026-10 --format parquet --output days.parquet"
+    )]
+    Export(ExportArguments),
     /// The archive of payloads
+    #[command(after_help = "Example:\n  gristmill archive adopt")]
     #[command(subcommand)]
     Archive(ArchiveCommand),
     /// The database
+    #[command(after_help = "Example:\n  gristmill db migrate")]
     #[command(subcommand)]
     Db(DbCommand),
 }
@@ -155,6 +214,8 @@ pub struct WatchArguments {
     #[command(flatten)]
     pub connections: ConnectionsArguments,
     #[command(flatten)]
+    pub creation: CreationArguments,
+    #[command(flatten)]
     pub database: DatabaseArguments,
 }
 
@@ -162,10 +223,10 @@ pub struct WatchArguments {
 pub struct RunArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
-    /// Tarballs, directories or single CSV files
+    /// Tarballs, directories or CSV files; all CSV files together are one payload
     #[arg(value_name = "PAYLOAD", required = true)]
     pub payloads: Vec<PathBuf>,
-    /// The cluster of a single CSV file, which has no manifest to say it
+    /// The cluster of CSV files, alone or in a directory, which have no manifest to say it
     #[arg(long, value_name = "ID")]
     pub cluster_id: Option<String>,
     /// Keep what a stage breaks at or refuses in this folder, as cases for `stage test`
@@ -179,6 +240,8 @@ pub struct RunArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }
@@ -199,16 +262,28 @@ pub struct CheckArguments {
 #[derive(Debug, Subcommand)]
 pub enum StageCommand {
     /// Make the project of a new stage, build it and run its cases
+    #[command(after_help = "Example:\n  gristmill stage new night-discount --lang javascript")]
     New(StageNewArguments),
     /// Build the component of a project
+    #[command(after_help = "Example:\n  gristmill stage build night-discount")]
     Build(StageBuildArguments),
     /// Run the case files of stages; no database, no network
+    #[command(after_help = "Example:\n  gristmill stage test night-discount")]
     Test(StageTestArguments),
     /// Show what a stage does to rows
+    #[command(
+        after_help = "Example:\n  gristmill stage run night-discount/night_discount.wasm --in rows.csv --config factor=0.2"
+    )]
     Run(StageRunArguments),
     /// Show what a component is, what it imports and whether it may run
+    #[command(
+        after_help = "Example:\n  gristmill stage inspect night-discount/night_discount.wasm"
+    )]
     Inspect(StageInspectArguments),
     /// Measure what a stage costs, by the size of its batches
+    #[command(
+        after_help = "Example:\n  gristmill stage bench night-discount/night_discount.wasm --in rows.csv --batch-rows 1000"
+    )]
     Bench(StageBenchArguments),
 }
 
@@ -235,6 +310,7 @@ pub struct StageBuildArguments {
 #[derive(Debug, Subcommand)]
 pub enum SourcesCommand {
     /// List the sources
+    #[command(after_help = "Example:\n  gristmill sources list --json")]
     List {
         /// Print them as JSON
         #[arg(long)]
@@ -243,6 +319,9 @@ pub enum SourcesCommand {
         database: DatabaseArguments,
     },
     /// Register a cluster
+    #[command(
+        after_help = "Example:\n  gristmill sources add --cluster-id other-cluster --alias Production"
+    )]
     Add {
         /// The cluster's id, as its payloads have it
         #[arg(long, value_name = "ID")]
@@ -257,6 +336,9 @@ pub enum SourcesCommand {
         database: DatabaseArguments,
     },
     /// Give a source another alias
+    #[command(
+        after_help = "Example:\n  gristmill sources rename --cluster-id other-cluster --alias Northern"
+    )]
     Rename {
         /// The cluster's id
         #[arg(long, value_name = "ID")]
@@ -267,6 +349,9 @@ pub enum SourcesCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+    /// Remove a cluster with all that there is of it in any table; running its payloads
+    /// again brings it back
+    Remove(SourceRemoveArguments),
     /// Change how a source is treated
     Set {
         /// The cluster's id
@@ -284,25 +369,40 @@ pub enum SourcesCommand {
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
     /// Bring the schema up to date
+    #[command(after_help = "Example:\n  gristmill db migrate --schema tenant_one")]
     Migrate {
         #[command(flatten)]
         database: DatabaseArguments,
+        #[command(flatten)]
+        creation: CreationArguments,
         /// Rename a schema that is too old for this gristmill, and make a new one in its place
         #[arg(long)]
         set_aside: bool,
     },
+    /// Let a role read all tables, those of months to come included, and nothing else
+    #[command(after_help = "Example:\n  gristmill db grant-reader analyst")]
+    GrantReader {
+        /// The role, which must be there
+        #[arg(value_name = "ROLE")]
+        role: String,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
     /// Print the database's URL, for psql and its like
+    #[command(after_help = "Example:\n  gristmill db url")]
     Url {
         #[command(flatten)]
         database: DatabaseArguments,
     },
     /// Stop the server that gristmill started
+    #[command(after_help = "Example:\n  gristmill db stop")]
     Stop,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum TagsCommand {
     /// List the keys that payloads have shown: enabled or not, and mapped to which
+    #[command(after_help = "Example:\n  gristmill tags list")]
     List {
         /// Print them as JSON
         #[arg(long)]
@@ -311,6 +411,7 @@ pub enum TagsCommand {
         database: DatabaseArguments,
     },
     /// Enable keys, which then become tags; at most 200 in all
+    #[command(after_help = "Example:\n  gristmill tags enable app application")]
     Enable {
         /// The keys, as `list` shows them
         #[arg(value_name = "KEY", required = true)]
@@ -319,6 +420,7 @@ pub enum TagsCommand {
         database: DatabaseArguments,
     },
     /// Disable keys, which then are no tags any more
+    #[command(after_help = "Example:\n  gristmill tags disable application")]
     Disable {
         /// The keys
         #[arg(value_name = "KEY", required = true)]
@@ -327,6 +429,7 @@ pub enum TagsCommand {
         database: DatabaseArguments,
     },
     /// Map a key to another one, whose name it then has
+    #[command(after_help = "Example:\n  gristmill tags map app application")]
     Map {
         /// The key that is renamed
         #[arg(value_name = "CHILD")]
@@ -338,6 +441,7 @@ pub enum TagsCommand {
         database: DatabaseArguments,
     },
     /// Undo mappings, so that keys have their own names again
+    #[command(after_help = "Example:\n  gristmill tags unmap app")]
     Unmap {
         /// The keys that were renamed
         #[arg(value_name = "CHILD", required = true)]
@@ -362,6 +466,7 @@ pub struct StatusArguments {
 #[derive(Debug, Subcommand)]
 pub enum QuarantineCommand {
     /// List rows, the newest first
+    #[command(after_help = "Example:\n  gristmill quarantine list --code not-a-number")]
     List {
         #[command(flatten)]
         filter: QuarantineFilter,
@@ -378,6 +483,7 @@ pub enum QuarantineCommand {
         database: DatabaseArguments,
     },
     /// Show all details of a row, and its raw text
+    #[command(after_help = "Example:\n  gristmill quarantine show 1")]
     Show {
         /// The row, as `list` numbers it
         #[arg(value_name = "ROW")]
@@ -389,6 +495,9 @@ pub enum QuarantineCommand {
         database: DatabaseArguments,
     },
     /// Run the archived payloads of open rows again; rows that load now are resolved
+    #[command(
+        after_help = "Example:\n  gristmill quarantine replay pipelines/ocp.toml --source my-cluster"
+    )]
     Replay {
         #[command(flatten)]
         pipeline: PipelineArguments,
@@ -408,6 +517,7 @@ pub enum QuarantineCommand {
         database: DatabaseArguments,
     },
     /// Mark open rows as discarded; they are kept
+    #[command(after_help = "Example:\n  gristmill quarantine discard 1 --reason checked")]
     Discard {
         /// The rows, as `list` numbers them
         #[arg(value_name = "ROW")]
@@ -469,6 +579,8 @@ pub struct ReplayArguments {
     pub json: bool,
     #[command(flatten)]
     pub connections: ConnectionsArguments,
+    #[command(flatten)]
+    pub creation: CreationArguments,
     #[command(flatten)]
     pub database: DatabaseArguments,
 }

@@ -1,11 +1,14 @@
 //! `gristmill db`: the schema, and the server that gristmill starts itself.
 
+use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::{open, target, unreachable_database};
+use super::{fills, open, open_target, target, unreachable_database};
 use crate::cli::DbCommand;
-use crate::database::{self, Database};
+use crate::database::{self, Database, SchemaAccess};
 use crate::diagnostics::failure::Result;
+use crate::ledger::action;
+use crate::ledger::readers;
 use crate::terminal;
 
 /// # Errors
@@ -14,15 +17,22 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
     match command {
         DbCommand::Migrate {
             database,
+            creation,
             set_aside,
         } => {
+            let target = target(database, fills(*creation));
             let opened = match set_aside {
                 true => runtime
-                    .block_on(Database::open_anew(&target(database), 1))
+                    .block_on(Database::open_anew(&target, 1))
                     .map_err(|error| unreachable_database(&error))?,
-                false => open(runtime, database, 1)?,
+                false => open_target(runtime, &target, 1)?,
             };
             let migrated = opened.migrated();
+            if let Some(aside) = &migrated.set_aside {
+                let subject = format!("schema `{}` is `{aside}`", opened.schema());
+                let details = json!({ "set_aside": aside });
+                action::record_done(&opened, "db migrate --set-aside", &subject, details)?;
+            }
             if migrated.nothing() {
                 terminal::say(&format!("schema `{}` is up to date", opened.schema()));
             } else {
@@ -34,9 +44,17 @@ pub fn execute(command: &DbCommand, runtime: &Runtime) -> Result<()> {
                 ));
             }
         }
+        DbCommand::GrantReader { role, database } => {
+            let opened = open(runtime, database, 1)?;
+            let tables = readers::grant(&opened, role)?;
+            terminal::say(&format!(
+                "role `{role}` may read {tables} tables and views of schema `{}`, and those to come",
+                opened.schema()
+            ));
+        }
         DbCommand::Url { database } => {
-            let url =
-                database::url(&target(database)).map_err(|error| unreachable_database(&error))?;
+            let url = database::url(&target(database, SchemaAccess::Read))
+                .map_err(|error| unreachable_database(&error))?;
             terminal::text(&url);
         }
         DbCommand::Stop => {

@@ -4,12 +4,17 @@
 pub mod archive;
 pub mod check;
 pub mod clean;
+pub mod days;
 pub mod db;
 mod difference;
+pub mod export;
 pub mod lock;
+pub mod log;
 pub mod quarantine;
+mod removal;
 pub mod replay;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod sources;
 mod stage_alone;
@@ -23,23 +28,28 @@ mod stage_watch;
 pub mod status;
 pub mod summarize;
 pub mod tags;
+pub mod tenants;
+pub mod uploads;
 pub mod verify;
 pub mod watch;
 
 use std::path::PathBuf;
+use std::sync::Once;
 
 use tokio::runtime::Runtime;
 
-use crate::cli::{ConnectionsArguments, DatabaseArguments, PipelineArguments};
-use crate::database::{self, Connections, Database, DatabaseError, Target};
-use crate::diagnostics::failure::{Failure, Result};
+use crate::cli::{ConnectionsArguments, CreationArguments, DatabaseArguments, PipelineArguments};
+use crate::database::{
+    self, Connections, Database, DatabaseError, DatabaseUrl, SchemaAccess, SchemaName, Target,
+};
+use crate::diagnostics::failure::{Exit, Failure, Result};
+use crate::diagnostics::problem::{Problem, Sources};
 use crate::ingest;
 use crate::pipeline::definition;
 use crate::pipeline::lock as lock_file;
 use crate::pipeline::plan::{self, AggregationEngine, Plan, Surroundings};
 use crate::run::workers;
 use crate::stage::{Compiler, Engine};
-use crate::terminal;
 
 /// Reads and checks a pipeline; prints every problem when there is one.
 fn plan(arguments: &PipelineArguments, engine: &Engine) -> Result<Plan> {
@@ -79,22 +89,22 @@ fn plan_with(
         .map_err(|problems| refuse(&loaded.sources, &problems, &shown.to_string()))
 }
 
-fn refuse(
-    sources: &crate::diagnostics::problem::Sources,
-    problems: &[crate::diagnostics::problem::Problem],
-    pipeline: &str,
-) -> Failure {
-    terminal::problems(sources, problems);
+fn refuse(sources: &Sources, problems: &[Problem], pipeline: &str) -> Failure {
     let count = match problems.len() {
         1 => "a problem".to_string(),
         count => format!("{count} problems"),
     };
-    let message = format!("pipeline `{pipeline}` has {count}");
-    if problems.iter().all(|problem| problem.environment) {
-        Failure::environment(message)
-    } else {
-        Failure::definition(message)
+    let parts = problems.iter();
+    let parts = parts.map(|problem| Failure::of_problem(sources, problem).at(pipeline));
+    let mut failure = Failure::of_several(
+        format!("pipeline `{pipeline}` has {count}"),
+        parts.collect(),
+    );
+    // A definition that is wrong is to be mended first.
+    if !problems.iter().all(|problem| problem.environment) {
+        failure.exit = Exit::Definition;
     }
+    failure
 }
 
 /// The engine, with its cache in the user's cache folder.
@@ -148,12 +158,13 @@ fn open_to_load(
     plan: &Plan,
     runtime: &Runtime,
     database: &DatabaseArguments,
+    access: SchemaAccess,
     connections: ConnectionsArguments,
     payloads: u32,
 ) -> Result<(Database, usize)> {
     let target = Target {
         lock_wait: plan.lock_wait,
-        ..target(database)
+        ..target(database, access)
     };
     open_target_to_load(runtime, &target, connections.connections, payloads)
 }
@@ -172,8 +183,20 @@ fn open_target_to_load(
     Ok((database, workers))
 }
 
-fn target(arguments: &DatabaseArguments) -> Target {
-    if let Some(url) = &arguments.database_url
+/// Of a command that fills a schema which is empty.
+fn fills(creation: CreationArguments) -> SchemaAccess {
+    SchemaAccess::Fill {
+        creates: creation.create_schema,
+    }
+}
+
+fn target(arguments: &DatabaseArguments, access: SchemaAccess) -> Target {
+    let schema = arguments.schema.clone();
+    target_of(arguments.database_url.as_ref(), schema, access)
+}
+
+fn target_of(url: Option<&DatabaseUrl>, schema: SchemaName, access: SchemaAccess) -> Target {
+    if let Some(url) = url
         && url.holds_password()
         && std::env::args_os().any(|argument| argument.to_string_lossy().contains(url.as_given()))
     {
@@ -182,21 +205,40 @@ fn target(arguments: &DatabaseArguments) -> Target {
              DATABASE_URL keeps it private"
         );
     }
+    // Set to nothing means not set, as in other programs.
+    let url = url.filter(|url| !url.is_empty());
+    // Once, however often the database is opened.
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        if let Some(unused) = database::unused_variables(url.is_some()) {
+            tracing::warn!("{unused}");
+        }
+    });
     Target {
-        // Set to nothing means not set, as in other programs.
-        url: arguments.database_url.clone().filter(|url| !url.is_empty()),
-        schema: arguments.schema.clone(),
+        url: url.cloned(),
+        schema,
         data_directory: database::default_data_directory(),
         lock_wait: plan::LOCK_WAIT,
+        access,
     }
 }
 
+/// For a command that changes what a tenant has.
 fn open(
     runtime: &Runtime,
     arguments: &DatabaseArguments,
     connections: impl Into<Connections>,
 ) -> Result<Database> {
-    open_target(runtime, &target(arguments), connections)
+    open_target(
+        runtime,
+        &target(arguments, SchemaAccess::Change),
+        connections,
+    )
+}
+
+/// For a command that only reads: nothing is migrated.
+fn open_to_read(runtime: &Runtime, arguments: &DatabaseArguments) -> Result<Database> {
+    open_target(runtime, &target(arguments, SchemaAccess::Read), 1)
 }
 
 fn open_target(
@@ -218,5 +260,6 @@ fn unreachable_database(error: &DatabaseError) -> Failure {
         source = cause.source();
     }
     failure.hint = error.hint();
+    failure.place = error.place();
     failure
 }

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{engine, open, open_to_load, plan};
+use super::{engine, open, open_to_load, open_to_read, plan};
 use crate::cli::{PipelineArguments, QuarantineCommand, QuarantineFilter, QuarantineState};
-use crate::database::Database;
+use crate::database::{Database, SchemaAccess};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::quarantine::{self, Filter, QuarantinedRow};
 use crate::ledger::source;
 use crate::pipeline::plan::Plan;
 use crate::run::{Ingestion, LakeFolds, QuarantineReplay, ReplayedRows, archives_of};
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// The database cannot be reached, there is no such row, or a payload failed.
@@ -27,7 +27,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             json,
             database,
         } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let mut filter = of(filter, &database)?;
             filter.state = match state {
                 QuarantineState::Open => Some("open".into()),
@@ -43,7 +43,7 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             Ok(())
         }
         QuarantineCommand::Show { id, json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let row = quarantine::row(&database, *id)?;
             match json {
                 true => terminal::json(&row),
@@ -59,7 +59,16 @@ pub fn execute(command: &QuarantineCommand, runtime: &Runtime) -> Result<()> {
             connections,
             database,
         } => {
-            let opened = |plan: &Plan| open_to_load(plan, runtime, database, *connections, 1);
+            let opened = |plan: &Plan| {
+                open_to_load(
+                    plan,
+                    runtime,
+                    database,
+                    SchemaAccess::Change,
+                    *connections,
+                    1,
+                )
+            };
             replay(pipeline, source.as_deref(), *run, *json, opened)
         }
         QuarantineCommand::Discard {
@@ -113,13 +122,12 @@ fn list(rows: &[QuarantinedRow], json: bool) {
             ]
         })
         .collect();
-    terminal::table(
-        &[
-            "row", "state", "run", "file", "line", "stage", "code", "column", "message",
-        ],
-        &[0, 2, 4],
-        &lines,
-    );
+    let header = [
+        "row", "state", "run", "file", "line", "stage", "code", "column", "message",
+    ];
+    Table::new(&header, &[0, 2, 4])
+        .sparing(&[2, 1, 5, 7, 3])
+        .show(&lines);
 }
 
 fn show(row: &QuarantinedRow) {
@@ -232,6 +240,7 @@ fn replay(
             workers,
             lake: lake.as_ref(),
             capture: None,
+            turn: None,
         },
     };
     let source_uuid = source_uuid(source, &database)?;
@@ -246,18 +255,11 @@ fn replay(
         tell(&replayed);
     }
     let count = replayed.len();
-    match (failures.pop(), failures.is_empty()) {
-        (None, _) => Ok(()),
-        (Some(failure), true) if count == 1 => Err(failure),
-        (Some(last), _) => {
-            failures.push(last);
-            failures.iter().for_each(terminal::failure);
-            Err(Failure::run(format!(
-                "{} of {count} payloads failed",
-                failures.len()
-            )))
-        }
+    if failures.is_empty() || count == 1 {
+        return failures.pop().map_or(Ok(()), Err);
     }
+    let message = format!("{} of {count} payloads failed", failures.len());
+    Err(Failure::of_several(message, failures))
 }
 
 fn tell(replayed: &[ReplayedRows]) {

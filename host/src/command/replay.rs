@@ -3,7 +3,7 @@
 
 use tokio::runtime::Runtime;
 
-use super::{difference, engine, open_to_load, plan};
+use super::{difference, engine, fills, open_to_load, plan};
 use crate::cli::ReplayArguments;
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::Result;
@@ -22,6 +22,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
         &plan,
         runtime,
         &arguments.database,
+        fills(arguments.creation),
         arguments.connections,
         1,
     )?;
@@ -35,6 +36,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
             workers,
             lake: lake.as_ref(),
             capture: None,
+            turn: None,
         },
     };
     let (result, failure) = replay.days(days)?;

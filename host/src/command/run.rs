@@ -9,15 +9,14 @@ use chrono::NaiveDate;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{engine, open_to_load, plan};
+use super::{engine, fills, open_to_load, plan};
 use crate::cli::{DatabaseArguments, RunArguments};
 use crate::database::{Database, SchemaName};
-use crate::diagnostics::failure::{Exit, Failure, Result};
+use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::summarize::{self, NamespaceTotal};
-use crate::payload::cluster_name;
-use crate::payload::open_ahead;
+use crate::payload::{PayloadInput, cluster_name, open_ahead};
 use crate::run::{PayloadResult, Runner};
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, Turn, grouped};
 
 /// How many lines of a summary are of namespaces: with its head, its sum and what follows, it
 /// is then no longer than 25 lines, which is a screen.
@@ -32,13 +31,15 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     }
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
+    let inputs = PayloadInput::of(&arguments.payloads);
     let (runner, results, failures) = thread::scope(|scope| {
         let cluster_id = arguments.cluster_id.as_deref();
-        let payloads = open_ahead(scope, &arguments.payloads, cluster_id);
+        let payloads = open_ahead(scope, &inputs, cluster_id);
         let (database, workers) = open_to_load(
             &plan,
             runtime,
             &arguments.database,
+            fills(arguments.creation),
             arguments.connections,
             1,
         )?;
@@ -46,8 +47,11 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();
-        for (path, payload) in arguments.payloads.iter().zip(payloads) {
-            let (result, failure) = runner.run(path, payload);
+        let of = inputs.len();
+        for (input, payload) in inputs.iter().zip(payloads) {
+            let number = results.len() + 1;
+            let turn = Some(Turn { number, of });
+            let (result, failure) = runner.run(&input.path(), payload, turn);
             failures.extend(failure);
             results.push(result);
         }
@@ -57,6 +61,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         terminal::json(&results);
     } else {
         show(&results);
+        tell_quarantined(&results);
         if arguments.show_summary {
             show_summary(&arguments.database, runner.database(), &results)?;
         }
@@ -64,21 +69,29 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
     last_word(failures, results.len())
 }
 
-/// One failure speaks for itself; several are printed, and counted at the end.
+/// One failure speaks for itself; several are counted.
 fn last_word(mut failures: Vec<Failure>, payloads: usize) -> Result<()> {
     if payloads == 1 || failures.is_empty() {
         return failures.pop().map_or(Ok(()), Err);
     }
-    let mut exit = Exit::Run;
-    for failure in &failures {
-        terminal::failure(failure);
-        if failure.exit as u8 > exit as u8 {
-            exit = failure.exit;
-        }
-    }
-    let mut last = Failure::run(format!("{} of {payloads} payloads failed", failures.len()));
-    last.exit = exit;
-    Err(last)
+    let message = format!("{} of {payloads} payloads failed", failures.len());
+    Err(Failure::of_several(message, failures))
+}
+
+/// Rows in quarantine are no failure, and are not to be overlooked.
+fn tell_quarantined(results: &[PayloadResult]) {
+    // A payload that failed says so itself.
+    let published = results.iter().filter(|run| run.succeeded());
+    let rows: u64 = published.map(|run| run.sums.rows_rejected).sum();
+    terminal::say(&match rows {
+        0 => return,
+        1 => "1 row is in quarantine and does not count; `gristmill quarantine list` shows it"
+            .to_string(),
+        rows => format!(
+            "{} rows are in quarantine and do not count; `gristmill quarantine list` shows them",
+            grouped(rows)
+        ),
+    });
 }
 
 fn show(results: &[PayloadResult]) {
@@ -123,7 +136,11 @@ fn show(results: &[PayloadResult]) {
     names.extend(reuses.then_some("reused"));
     names.extend(["left out", "quarantined", "summary rows", "time"]);
     let numbers: Vec<usize> = (3..names.len()).collect();
-    terminal::table(&names, &numbers, &rows);
+    // `summary rows` first, then what was left out on purpose, and the time.
+    let last = names.len() - 1;
+    Table::new(&names, &numbers)
+        .sparing(&[last - 1, last - 3, last])
+        .show(&rows);
 }
 
 /// The daily summary of all that the payloads have, added up so that it fits a screen.
@@ -161,11 +178,37 @@ fn show_summary(
         &[1, 2, 3, 4, 5],
         &rows,
     );
+    for line in not_in_summary(results) {
+        terminal::say(&line);
+    }
     terminal::say(&format!(
         "all rows: {}",
         command_for_all(arguments, database.schema())
     ));
     Ok(())
+}
+
+/// What the table of the summary does not show.
+fn not_in_summary(results: &[PayloadResult]) -> Vec<String> {
+    let mut lines = vec![
+        "left out here: requests, limits and the memory used, which are other columns, and what \
+         other tables have"
+            .to_string(),
+    ];
+    let without_days: Vec<&str> = results
+        .iter()
+        .filter(|result| result.days.is_empty())
+        .map(|result| result.payload.as_str())
+        .collect();
+    if !without_days.is_empty() {
+        lines.push(format!(
+            "left out here: {} of {} payloads, which published no day: {}",
+            without_days.len(),
+            results.len(),
+            without_days.join(", ")
+        ));
+    }
+    lines
 }
 
 /// The first namespaces, the others as one, and the sum of all.

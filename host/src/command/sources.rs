@@ -2,20 +2,21 @@
 
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::removal::show;
+use super::{open, open_to_read};
 use crate::cli::SourcesCommand;
 use crate::diagnostics::failure::Result;
-use crate::ledger::source;
+use crate::ledger::{removal, source};
 use crate::payload::cluster_name;
 use crate::pipeline::definition::EngineName;
-use crate::terminal;
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// A name is too long, the database cannot be reached, or it refuses the change.
 pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
     match command {
         SourcesCommand::List { json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let sources = source::list(&database)?;
             if *json {
                 terminal::json(&sources);
@@ -33,11 +34,12 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
                     ]
                 })
                 .collect();
-            terminal::table(
+            Table::new(
                 &["alias", "cluster", "uuid", "registered (UTC)", "engine"],
                 &[],
-                &rows,
-            );
+            )
+            .sparing(&[4, 3, 2])
+            .show(&rows);
         }
         SourcesCommand::Add {
             cluster_id,
@@ -59,9 +61,25 @@ pub fn execute(command: &SourcesCommand, runtime: &Runtime) -> Result<()> {
             database,
         } => {
             cluster_name::checked_alias("--alias", alias)?;
-            let database = open(runtime, database, 1)?;
-            source::rename(&database, cluster_id, alias)?;
+            let database = open(runtime, database, 2)?;
+            let renaming = source::rename(&database, cluster_id, alias)?;
             terminal::say(&format!("cluster `{cluster_id}` is called `{alias}` now"));
+            if renaming.went_on {
+                terminal::say("an earlier command was broken off; this one went on with it");
+            }
+            if renaming.days > 0 {
+                let days = match renaming.days {
+                    1 => "1 day".to_string(),
+                    days => format!("{} days", grouped(days)),
+                };
+                terminal::say(&format!("the rows of {days} have the new name"));
+            }
+        }
+        SourcesCommand::Remove(arguments) => {
+            let database = open(runtime, &arguments.database, 2)?;
+            let source = source::of_cluster(&database, &arguments.cluster_id)?;
+            let removal = removal::remove_source(&database, &source, arguments.dry_run)?;
+            show(&removal, arguments.json);
         }
         SourcesCommand::Set {
             cluster_id,

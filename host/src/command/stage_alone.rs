@@ -22,7 +22,7 @@ pub(super) fn unusable(unusable: ComponentRefusal) -> Failure {
         Reason::Pin | Reason::Component => Failure::definition(unusable.message),
     };
     failure.hint = unusable.hint;
-    failure
+    failure.at(unusable.path.display().to_string())
 }
 
 /// The settings with which a stage is opened.

@@ -1,5 +1,6 @@
 //! `gristmill stage inspect`: shows what a component is, what it imports, and whether it
-//! may run. Inspecting a component that may not run is no failure.
+//! may run. Inspecting a component that may not run is no failure; what is no component is
+//! one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::engine;
 use super::stage_alone::{settings, unusable};
 use super::stage_run::contract_json;
 use crate::cli::StageInspectArguments;
-use crate::diagnostics::failure::Result;
+use crate::diagnostics::failure::{Failure, Result};
 use crate::rows::column::{Field, Schema};
 use crate::stage::{
     CONTRACT_VERSION, Component, Contract, Inspection, RowEffect, Settings, StageError, Verdict,
@@ -19,7 +20,7 @@ use crate::stage::{
 use crate::terminal;
 
 /// # Errors
-/// The file cannot be read, or the configuration is none.
+/// The file cannot be read or is no component, or the configuration is none.
 pub fn execute(arguments: &StageInspectArguments) -> Result<()> {
     let engine = engine()?;
     let path = &arguments.open.component;
@@ -51,7 +52,14 @@ pub fn execute(arguments: &StageInspectArguments) -> Result<()> {
             opened.as_ref(),
         ));
     }
-    Ok(())
+    match inspection.component {
+        Err(refusal) if !inspection.is_component => {
+            let mut failure = Failure::run(refusal.message);
+            failure.hint = refusal.hint;
+            Err(failure.at(path.display().to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The contract of a transform; nothing of a parser, whose contract is the columns
@@ -102,7 +110,14 @@ fn as_text(
     );
     row("sha256", inspection.digest.clone());
     if let Some(time) = inspection.compile_time {
-        row("compiles", format!("in {:.2} s", time.as_secs_f64()));
+        let cached = match inspection.cached {
+            true => ", and is in the cache",
+            false => "",
+        };
+        row(
+            "compiles",
+            format!("in {:.2} s{cached}", time.as_secs_f64()),
+        );
     }
     match &inspection.component {
         Ok(_) => row("may run", "yes".into()),
@@ -134,6 +149,7 @@ fn in_words(verdict: Verdict) -> &'static str {
         Verdict::Contract => "the contract",
         Verdict::OtherVersion => "the contract, in a version that this host does not speak",
         Verdict::Inert => "inert, answers nothing",
+        Verdict::Absent => "not there, a call of it ends the stage",
         Verdict::Refused => "refused",
     }
 }
@@ -188,6 +204,7 @@ fn as_json(path: &Path, inspection: &Inspection, opened: Option<&Opened>) -> Val
             Verdict::Contract => "contract",
             Verdict::OtherVersion => "other-version",
             Verdict::Inert => "inert",
+            Verdict::Absent => "absent",
             Verdict::Refused => "refused",
         };
         json!({"name": import.name, "verdict": verdict})
@@ -200,6 +217,7 @@ fn as_json(path: &Path, inspection: &Inspection, opened: Option<&Opened>) -> Val
         "component": path,
         "bytes": inspection.bytes,
         "sha256": inspection.digest,
+        "cached": inspection.cached,
         "compile_seconds": inspection.compile_time.map(|time| time.as_secs_f64()),
         "world": inspection.world.map(|world| world.to_string()),
         "version": inspection.version,

@@ -23,15 +23,11 @@ pub fn execute(arguments: &StageRunArguments) -> Result<()> {
     let component = engine.load(path, None).map_err(unusable)?;
     let (mut harness, input) = harness(&arguments.input, component.world)?;
     harness.batch_rows = Some(BATCH_ROWS);
-    let outcome = harness
-        .run(&component, &input)
-        .map_err(|reason| fault(&component, &reason))?;
-    let log: Vec<_> = outcome
-        .log
-        .iter()
-        .map(|line| (name(path), line.clone()))
-        .collect();
-    terminal::log(&log);
+    let mut log = Vec::new();
+    let outcome = harness.run_logged(&component, &input, &mut log);
+    let log: Vec<_> = log.into_iter().map(|line| (name(path), line)).collect();
+    terminal::log(None, &log);
+    let outcome = outcome.map_err(|reason| fault(&component, &reason))?;
     match arguments.format {
         RunFormat::Table | RunFormat::List => show(&outcome, arguments),
         RunFormat::Csv => {

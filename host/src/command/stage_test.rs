@@ -12,10 +12,14 @@ use crate::authoring::case::{self, CaseFile, Difference, Verdict, junit};
 use crate::authoring::stage_folder::StageFolder;
 use crate::cli::StageTestArguments;
 use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::log_line::LogLine;
 use crate::stage::{Component, Engine};
 use crate::terminal;
 
 const CASE_FILE: &str = "cases.toml";
+
+/// Log lines of a case that fails which are shown.
+const LOG_LINES_SHOWN: usize = 20;
 
 /// One case that was run.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,9 @@ struct TestOutput {
     /// Its expectation was rewritten.
     #[serde(skip)]
     updated: bool,
+    /// What the stage logged.
+    #[serde(skip)]
+    log: Vec<LogLine>,
     #[serde(skip)]
     shown: Vec<String>,
     /// The command that runs this case alone.
@@ -111,15 +118,20 @@ impl Bench {
         tested: &mut Vec<TestOutput>,
     ) -> Result<()> {
         let found = Target::find(target, &stage_folders(&arguments.stages))?;
+        if let Some(source) = &found.newer_source {
+            let component = found.component.display();
+            tracing::warn!(
+                "component `{component}` is older than `{}`: these cases are of what was built \
+                 before (`gristmill stage build {}` builds it anew)",
+                source.display(),
+                quoted(&target.to_string_lossy())
+            );
+        }
         let component = self.engine.load(&found.component, None).map_err(unusable)?;
         let file =
             CaseFile::load(&found.cases, arguments.update).map_err(|(sources, problem)| {
-                let failure = if problem.environment {
-                    Failure::environment
-                } else {
-                    Failure::definition
-                };
-                failure(sources.render(&problem))
+                let place = found.cases.display().to_string();
+                Failure::of_problem(&sources, &problem).at(place)
             })?;
         let mut metered: Option<Component> = None;
         let mut verdicts: Vec<(usize, Verdict, Duration)> = Vec::new();
@@ -168,6 +180,7 @@ impl Bench {
                 differences: differences.iter().map(Difference::to_string).collect(),
                 updated,
                 shown: case::lines(differences),
+                log: verdict.log.clone(),
                 again: again(target, &arguments.stages, name),
                 time,
             });
@@ -181,6 +194,8 @@ struct Target {
     name: String,
     component: PathBuf,
     cases: PathBuf,
+    /// A source that was written after the component was built.
+    newer_source: Option<PathBuf>,
 }
 
 impl Target {
@@ -190,12 +205,16 @@ impl Target {
                 name: name(target),
                 component: target.to_path_buf(),
                 cases: cases_of(target),
+                newer_source: None,
             });
         }
         let folder = stage_folder(target)?;
         let file = folder.component_file();
-        let component = folder
-            .component()
+        let built = folder.component();
+        let newer_source = built
+            .as_ref()
+            .and_then(|component| folder.newer_source(component));
+        let component = built
             .or_else(|| {
                 let placed = stage_folders.iter().map(|folder| folder.join(&file));
                 placed.into_iter().find(|path| path.is_file())
@@ -211,13 +230,16 @@ impl Target {
             name: folder.name().to_string(),
             component,
             cases: cases_of(target),
+            newer_source,
         })
     }
 }
 
 pub(super) fn stage_folder(folder: &Path) -> Result<StageFolder> {
     StageFolder::at(folder).map_err(|error| {
-        Failure::environment(format!("cannot find stage `{}`", folder.display())).because(error)
+        Failure::environment(format!("cannot find stage `{}`", folder.display()))
+            .because(error)
+            .at(folder.display().to_string())
     })
 }
 
@@ -279,6 +301,16 @@ fn show(tested: &[TestOutput]) {
         if !case.passed {
             for line in &case.shown {
                 terminal::text(&format!("         {line}"));
+            }
+            for line in case.log.iter().take(LOG_LINES_SHOWN) {
+                let level = line.level.word();
+                terminal::text(&format!("         {level}: {}", line.message));
+            }
+            let more = case.log.len().saturating_sub(LOG_LINES_SHOWN);
+            if more > 0 {
+                terminal::text(&format!(
+                    "         {more} more log lines; `stage run` shows all"
+                ));
             }
             terminal::text(&format!("         again: {}", case.again));
         }

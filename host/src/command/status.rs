@@ -3,53 +3,75 @@
 use chrono::{DateTime, Utc};
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::open_to_read;
 use crate::cli::StatusArguments;
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::makers::MadeDays;
 use crate::ledger::status::{
     self, Attention, AttentionKind, LastRun, SourceStatus, SourceSummary, Status,
 };
 use crate::pipeline::plan::AggregationEngine;
-use crate::terminal::{self, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// # Errors
 /// A source needs attention, or the database cannot be reached.
 pub fn execute(arguments: &StatusArguments, runtime: &Runtime) -> Result<()> {
-    let database = open(runtime, &arguments.database, 1)?;
+    let database = open_to_read(runtime, &arguments.database)?;
     let status = status::status(&database, arguments.since)?;
     if arguments.json {
         terminal::json(&status);
     } else {
         let rows: Vec<Vec<String>> = status.sources.iter().map(source).collect();
-        terminal::table(
-            &[
-                "cluster",
-                "last payload (UTC)",
-                "days",
-                "hours missing",
-                "waiting",
-                "generations",
-                "in quarantine",
-            ],
-            &[3, 4, 5, 6],
-            &rows,
-        );
+        let header = [
+            "cluster",
+            "last payload (UTC)",
+            "days",
+            "hours missing",
+            "waiting",
+            "generations",
+            "in quarantine",
+        ];
+        Table::new(&header, &[3, 4, 5, 6])
+            .sparing(&[5, 4])
+            .show(&rows);
+        // Most sites have one pipeline.
+        if status.sources.iter().any(|source| source.made.len() > 1) {
+            let made: Vec<Vec<String>> = status.sources.iter().flat_map(makers).collect();
+            terminal::table(&["cluster", "days", "pipeline", "last run"], &[3], &made);
+        }
         show_engines(&status.sources);
         show_runs(&status);
+    }
+    for warning in &status.warnings {
+        tracing::warn!("{}", warning.message);
     }
     let Some(first) = status.attention.first() else {
         return Ok(());
     };
-    if let [_] = &status.attention[..] {
-        return Err(Failure::run(first.message.clone()));
+    let has = |kind: AttentionKind| {
+        let mut attention = status.attention.iter();
+        attention.any(|attention| attention.kind == kind)
+    };
+    let some_wait = has(AttentionKind::OverdueUpload);
+    let has_failed = has(AttentionKind::FailedRun);
+    let mut failure = match &status.attention[..] {
+        [_] => Failure::run(first.message.clone()),
+        several => Failure::run(format!("{} need attention", counted(several))),
+    };
+    if status.attention.len() > 1 {
+        let attention = status.attention.into_iter();
+        failure.causes = attention.map(|attention| attention.message).collect();
     }
-    let mut failure = Failure::run(format!("{} need attention", counted(&status.attention)));
-    failure.causes = status
-        .attention
-        .into_iter()
-        .map(|attention| attention.message)
-        .collect();
-    Err(failure)
+    let waiting = "`gristmill uploads list` shows what uploads lack, and `gristmill uploads abandon \
+                   UPLOAD` gives one up";
+    let failed = "a payload that failed is named until it is run well; `gristmill runs discard RUN \
+                  --reason TEXT` has it named no more";
+    Err(match (some_wait, has_failed) {
+        (true, true) => failure.hint(format!("{waiting}; {failed}")),
+        (true, false) => failure.hint(waiting),
+        (false, true) => failure.hint(failed),
+        (false, false) => failure,
+    })
 }
 
 /// Which engines made which days, unless Postgres made all of them.
@@ -104,7 +126,7 @@ fn show_runs(status: &Status) {
     let numbers: Vec<usize> = std::iter::once(0)
         .chain(names.len() - 2..names.len())
         .collect();
-    terminal::table(&names, &numbers, &rows);
+    Table::new(&names, &numbers).sparing(&[1]).show(&rows);
 }
 
 /// Whether one of them is not Postgres.
@@ -178,6 +200,28 @@ fn days(summary: &SourceSummary) -> String {
         (Some(first), Some(last)) => format!("{}, {first} to {last}{additive}", summary.days),
         _ => "–".to_string(),
     }
+}
+
+/// Which pipelines made which days of a source.
+fn makers(source: &SourceStatus) -> Vec<Vec<String>> {
+    let line = |made: &MadeDays| {
+        let days = match made.first_day == made.last_day {
+            true => made.first_day.to_string(),
+            false => format!("{} to {}", made.first_day, made.last_day),
+        };
+        let pipelines = match made.pipelines.is_empty() {
+            true => "not known".to_string(),
+            false => made.pipelines.join(", "),
+        };
+        vec![
+            source.summary.cluster_alias.clone(),
+            days,
+            pipelines,
+            made.last_run
+                .map_or_else(|| "–".into(), |run| run.to_string()),
+        ]
+    };
+    source.made.iter().map(line).collect()
 }
 
 fn run(cluster: &str, run: &LastRun, with_engine: bool) -> Vec<String> {

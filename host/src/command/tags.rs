@@ -2,10 +2,10 @@
 
 use tokio::runtime::Runtime;
 
-use super::open;
+use super::{open, open_to_read};
 use crate::cli::TagsCommand;
 use crate::diagnostics::failure::Result;
-use crate::ledger::tags::{self, TagChange};
+use crate::ledger::tags::{self, TagChange, UnseenKey};
 use crate::terminal;
 
 /// # Errors
@@ -13,7 +13,7 @@ use crate::terminal;
 pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
     match command {
         TagsCommand::List { json, database } => {
-            let database = open(runtime, database, 1)?;
+            let database = open_to_read(runtime, database)?;
             let tags = tags::list(&database)?;
             if *json {
                 terminal::json(&tags);
@@ -41,8 +41,12 @@ pub fn execute(command: &TagsCommand, runtime: &Runtime) -> Result<()> {
             let database = open(runtime, database, 1)?;
             let change = tags::enable(&database, keys)?;
             tell(&change, "enabled");
-            for key in &change.unseen {
-                terminal::say(&format!("no payload has shown `{key}` yet"));
+            for UnseenKey { key, near } in &change.unseen {
+                let hint = match near {
+                    Some(near) => format!("; did you mean `{near}`?"),
+                    None => String::new(),
+                };
+                terminal::say(&format!("no payload has shown `{key}` yet{hint}"));
             }
             if !change.changed.is_empty() {
                 terminal::say(

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{engine, open_target, open_target_to_load, plan_with, target};
 use crate::cli::VerifyArguments;
-use crate::database::{CONNECTIONS_MIN, Database, SchemaName, Target};
+use crate::database::{CONNECTIONS_MIN, Database, SchemaAccess, SchemaName, Target};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::scratch::{Removal, Scratch};
@@ -42,7 +42,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
         runtime,
         target: Target {
             lock_wait: plan.lock_wait,
-            ..target(&arguments.database)
+            ..target(&arguments.database, SchemaAccess::Change)
         },
         connections,
     };
@@ -56,6 +56,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
             workers: 1,
             lake: None,
             capture: None,
+            turn: None,
         },
     };
     let payloads = site.replayables(days, "verified")?;
@@ -196,6 +197,7 @@ impl Access<'_> {
     fn target(&self, schema: &SchemaName) -> Target {
         Target {
             schema: schema.clone(),
+            access: SchemaAccess::Fill { creates: true },
             ..self.target.clone()
         }
     }

@@ -5,8 +5,10 @@
 //! them, which repeats no part of a text that might be read in two ways.
 
 use std::convert::Infallible;
+use std::env;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::{
@@ -14,7 +16,9 @@ use percent_encoding::{
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::environment;
 use super::error::DatabaseError;
+use super::target_session::TargetSession;
 
 /// Where a mistyped password ends up, and what to do about it.
 const ENCODE: &str = "in a user name or a password, `/`, `?`, `#`, `@` and `%` are to be written as `%2F`, `%3F`, `%23`, `%40` and `%25`";
@@ -31,6 +35,63 @@ const DIVIDES: &AsciiSet = &CONTROLS
     .add(b'?')
     .add(b'@')
     .add(b'`');
+
+/// The ways to encrypt a connection, or not.
+pub(super) const SSL_MODES: &str =
+    "`disable`, `allow`, `prefer`, `require`, `verify-ca` and `verify-full`";
+
+/// The keys that the library heeds, and ours. It passes over any other one with a warning:
+/// one that was mistyped would mean nothing, and a connection be open to all.
+const KEYS: [&str; 20] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    TARGET_SESSION,
+    "options[…]",
+];
+
+/// Keys that other programs heed.
+const LIBPQ: [&str; 22] = [
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "service",
+    "sslcrl",
+    "sslnegotiation",
+    "tcp_user_timeout",
+];
+
+const TARGET_SESSION: &str = "target_session_attrs";
 
 /// What the library says of URLs that it does not take, where that repeats nothing.
 const REASONS: [&str; 6] = [
@@ -104,8 +165,35 @@ pub fn without_passwords(text: &str, arguments: impl IntoIterator<Item = String>
 /// A database that can be connected to.
 pub(super) struct Address {
     pub(super) options: PgConnectOptions,
+    /// Which kind of server it must be.
+    pub(super) target_session: TargetSession,
     /// The database for messages.
     pub(super) location: String,
+    /// The files of certificates and keys that it names, and the word for each.
+    pub(super) certificates: Vec<(String, PathBuf)>,
+}
+
+/// The parameters that name a file of certificates or a key, and the variables that stand
+/// for them.
+const CERTIFICATES: [(&str, &[&str]); 3] = [
+    ("PGSSLROOTCERT", &["sslrootcert", "ssl-root-cert", "ssl-ca"]),
+    ("PGSSLCERT", &["sslcert", "ssl-cert"]),
+    ("PGSSLKEY", &["sslkey", "ssl-key"]),
+];
+
+/// As the library takes them: a parameter goes before a variable.
+fn certificates(rest: &str) -> Vec<(String, PathBuf)> {
+    let named = |(variable, keys): (&str, &[&str])| {
+        let parameter = parameters(rest)
+            .filter(|(key, _)| keys.contains(key))
+            .last()
+            .map(|(key, value)| (key, percent_decode_str(value).decode_utf8_lossy()));
+        match parameter {
+            Some((key, value)) => Some((key.to_owned(), PathBuf::from(&*value))),
+            None => Some((variable.to_owned(), PathBuf::from(env::var_os(variable)?))),
+        }
+    };
+    CERTIFICATES.into_iter().filter_map(named).collect()
 }
 
 impl Address {
@@ -134,17 +222,45 @@ impl Address {
         if rest.contains(|character: char| character.is_control()) {
             return refuse("it has a control character");
         }
-        for (key, value) in parameters(rest) {
-            if matches!(key, "sslmode" | "ssl-mode") && value.parse::<PgSslMode>().is_err() {
-                return refuse(
-                    "`sslmode` is none of `disable`, `allow`, `prefer`, `require`, `verify-ca` and `verify-full`",
-                );
+        let host = rest[..authority].rsplit('@').next().unwrap_or_default();
+        if host.contains(',') {
+            return refuse("it names several servers, and gristmill takes one");
+        }
+        let mut target_session = environment::check()?;
+        let mut library = url[..url.len() - rest.len()].to_owned();
+        library += rest.split_once('?').map_or(rest, |(before, _)| before);
+        for (position, (key, value)) in parameters(rest).enumerate() {
+            let known = unescaped(key);
+            match &*known {
+                "sslmode" | "ssl-mode" if value.parse::<PgSslMode>().is_err() => {
+                    return refuse(&format!("`sslmode` is none of {SSL_MODES}"));
+                }
+                TARGET_SESSION => match value.parse() {
+                    Ok(wanted) => target_session = wanted,
+                    Err(()) => {
+                        let expected = TargetSession::EXPECTED;
+                        return refuse(&format!("`{TARGET_SESSION}` is none of {expected}"));
+                    }
+                },
+                // As they are spelled: the library does not know them otherwise.
+                known if known == key && KEYS.contains(&key) => {}
+                _ if key.starts_with("options[") && key.ends_with(']') => {}
+                _ => return refuse(&unknown(&known, position)),
+            }
+            // The library is not told of what it does not know.
+            if known != TARGET_SESSION {
+                library += if library.contains('?') { "&" } else { "?" };
+                library += key;
+                library += "=";
+                library += value;
             }
         }
-        match url.parse::<PgConnectOptions>() {
+        match library.parse::<PgConnectOptions>() {
             Ok(options) => Ok(Address {
                 location: location(&options),
+                certificates: certificates(rest),
                 options,
+                target_session,
             }),
             Err(error) => {
                 let reason = match error {
@@ -163,7 +279,28 @@ impl Address {
 /// The parameters of a URL, as they are written.
 fn parameters(rest: &str) -> impl Iterator<Item = (&str, &str)> {
     let query = rest.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').filter_map(|pair| pair.split_once('='))
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Says that a key is unknown. What is no plain word, or unlike all keys that there are, may
+/// be a part of a password, and is not repeated.
+fn unknown(key: &str, position: usize) -> String {
+    let near = KEYS
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(key, known), known))
+        .min();
+    match near {
+        Some((distance, known)) if distance <= 2 => {
+            format!("its parameter `{key}` is unknown; there is `{known}`")
+        }
+        _ if LIBPQ.contains(&key) => format!("its parameter `{key}` is none that gristmill heeds"),
+        _ => format!(
+            "its parameter {} is unknown; those that there are: {}",
+            position + 1,
+            KEYS.map(|known| format!("`{known}`")).join(", ")
+        ),
+    }
 }
 
 /// Lower-case, without percent-encoding: to see through what a key is.
@@ -180,14 +317,18 @@ fn location(options: &PgConnectOptions) -> String {
     let user = options.get_username();
     let database = escaped(options.get_database().unwrap_or(user));
     let user = escaped(user);
-    match options.get_socket() {
+    // Of a variable the library takes a folder for a host until it connects.
+    let host = options.get_host();
+    let socket = options
+        .get_socket()
+        .map(|socket| socket.as_os_str().as_bytes());
+    match socket.or(host.starts_with('/').then_some(host.as_bytes())) {
         Some(socket) => format!(
             "`postgresql:///{database}?host={}&user={user}`",
-            percent_encode(socket.as_os_str().as_bytes(), DIVIDES)
+            percent_encode(socket, DIVIDES)
         ),
         None => format!(
-            "`postgresql://{user}@{}:{}/{database}`",
-            options.get_host(),
+            "`postgresql://{user}@{host}:{}/{database}`",
             options.get_port()
         ),
     }
@@ -253,11 +394,63 @@ mod tests {
             "postgres://alice:12#secret@db/usage",
             "postgres:///usage?password=1#secret",
             "postgres://alice:p@12/secret@db/usage",
+            // A part of a password may stand where a key does.
+            "postgres://alice@db/usage?secret",
+            "postgres://alice@db/usage?secret=1",
+            "postgres://alice@db/usage?sslmode=require&secret&sslmode=disable",
         ] {
             assert!(Address::of(&url.into()).is_err(), "{url} is refused");
             let text = told(url);
             assert!(!text.contains("secret"), "{text}");
         }
+    }
+
+    /// A mistyped `sslmode` would leave the connection as open as none.
+    #[test]
+    fn an_unknown_parameter_is_refused_with_the_one_that_is_meant() {
+        let refused = |parameters: &str, expected: &str| {
+            let url = format!("postgres://alice@db/usage?{parameters}");
+            let error = Address::of(&url.as_str().into())
+                .err()
+                .expect("it is refused");
+            let expected = format!("the database URL cannot be used: {expected}");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        };
+        refused(
+            "sslmod=require",
+            "its parameter `sslmod` is unknown; there is `sslmode`",
+        );
+        refused(
+            "SSLMODE=require",
+            "its parameter `sslmode` is unknown; there is `sslmode`",
+        );
+        refused(
+            "user=alice&connect_timeout=3",
+            "its parameter `connect_timeout` is none that gristmill heeds",
+        );
+        refused(
+            "sslmode=require&usr=alice",
+            "its parameter `usr` is unknown; there is `user`",
+        );
+        refused(
+            "verbosity=1",
+            "its parameter 1 is unknown; those that there are: `sslmode`, ",
+        );
+        refused("sslmode", "`sslmode` is none of `disable`, ");
+        refused(
+            "target_session_attrs=master",
+            "`target_session_attrs` is none of `any`, ",
+        );
+    }
+
+    #[test]
+    fn the_kind_of_server_is_read_and_kept_from_the_library() {
+        let wanted = |url: &str| Address::of(&url.into()).ok().map(|of| of.target_session);
+        let url = "postgres://db/usage?target_session_attrs=read-write&sslmode=require";
+        assert_eq!(wanted(url), Some(TargetSession::ReadWrite));
+        assert_eq!(wanted("postgres://db/usage"), Some(TargetSession::Any));
+        assert_eq!(wanted("postgres://one,two/usage"), None);
+        located(url, &location(&"postgres://db/usage".parse().unwrap()));
     }
 
     #[test]

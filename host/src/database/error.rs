@@ -6,6 +6,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use gristmill_local_postgres as launcher;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
@@ -30,8 +32,17 @@ const LOCK_TABLE_HINT: &str = "the server's table of locks is full of what this 
 pub enum DatabaseError {
     /// The text given as a database URL is none.
     InvalidUrl { reason: String },
+    /// A variable of the environment that says where the database is cannot be read.
+    InvalidVariable { name: String, expected: String },
     /// The server did not let us in.
     Connect { location: String, source: SqlError },
+    /// A file of certificates or a key that connecting takes.
+    Certificate {
+        location: String,
+        key: String,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The server did not answer in time.
     ConnectTimeout { location: String, seconds: u64 },
     /// The server is older than the oldest that we support.
@@ -63,6 +74,17 @@ pub enum DatabaseError {
         reason: String,
         hint: String,
     },
+    /// There is no schema of gristmill of that name.
+    NoTenant {
+        location: String,
+        schema: String,
+        is_there: bool,
+        hint: String,
+    },
+    /// Names of ours are taken in the schema.
+    SchemaOccupied { schema: String, names: String },
+    /// Whoever only reads does not bring the schema up to date.
+    SchemaOutdated { schema: String },
     /// A migration or function failed in Postgres.
     SqlFile {
         file: String,
@@ -118,13 +140,45 @@ impl DatabaseError {
         }
     }
 
+    /// Where to look: the database, or a file.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            DatabaseError::Certificate { path, .. } => Some(path.display().to_string()),
+            DatabaseError::Connect { location, .. }
+            | DatabaseError::ConnectTimeout { location, .. }
+            | DatabaseError::ServerTooOld { location, .. }
+            | DatabaseError::ReadOnly { location }
+            | DatabaseError::Session { location, .. }
+            | DatabaseError::SessionRefused { location, .. }
+            | DatabaseError::NoConnectionLeft { location, .. } => Some(location.replace('`', "")),
+            DatabaseError::MigrationWaited { schema, .. }
+            | DatabaseError::MigrationRefused { schema, .. }
+            | DatabaseError::NoTenant { schema, .. }
+            | DatabaseError::SchemaOccupied { schema, .. }
+            | DatabaseError::SchemaOutdated { schema } => Some(format!("schema {schema}")),
+            DatabaseError::SqlFile { file, line, .. } => Some(match line {
+                Some(line) => format!("{file}:{line}"),
+                None => file.clone(),
+            }),
+            DatabaseError::InvalidUrl { .. } => Some("--database-url".to_owned()),
+            DatabaseError::InvalidVariable { name, .. } => Some(name.clone()),
+            DatabaseError::Statement { .. } | DatabaseError::Local(_) => None,
+        }
+    }
+
     /// The next step for the reader, if we know one.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             DatabaseError::InvalidUrl { .. } => {
                 "a database URL looks like `postgresql://user@host:5432/database`".to_owned()
             }
+            DatabaseError::InvalidVariable { .. } => {
+                "gristmill reads the variables of `psql` for what the database URL leaves open; mend it or unset it".to_owned()
+            }
             DatabaseError::Connect { source, .. } => return connect_hint(source),
+            DatabaseError::Certificate { key, .. } => {
+                format!("`{key}` names a file of this machine, which the user must be able to read")
+            }
             DatabaseError::ConnectTimeout { .. } => {
                 "check the host and port of the database URL, and that nothing in between drops the connection".to_owned()
             }
@@ -150,7 +204,14 @@ impl DatabaseError {
             DatabaseError::MigrationWaited { .. } => {
                 "another gristmill is migrating or loading; try again when it is done".to_owned()
             }
-            DatabaseError::MigrationRefused { hint, .. } => hint.clone(),
+            DatabaseError::MigrationRefused { hint, .. }
+            | DatabaseError::NoTenant { hint, .. } => hint.clone(),
+            DatabaseError::SchemaOccupied { .. } => {
+                "nothing was changed; give gristmill a schema of its own: `--schema NAME --create-schema`".to_owned()
+            }
+            DatabaseError::SchemaOutdated { .. } => {
+                "this command only reads; `gristmill db migrate` brings the schema up to date".to_owned()
+            }
             DatabaseError::Local(error) => return local::hint(error),
         };
         Some(hint)
@@ -163,8 +224,23 @@ impl fmt::Display for DatabaseError {
             DatabaseError::InvalidUrl { reason } => {
                 write!(formatter, "the database URL cannot be used: {reason}")
             }
+            DatabaseError::InvalidVariable { name, expected } => {
+                write!(formatter, "{name} is {expected}")
+            }
             DatabaseError::Connect { location, .. } => {
                 write!(formatter, "could not connect to {location}")
+            }
+            DatabaseError::Certificate {
+                location,
+                key,
+                path,
+                ..
+            } => {
+                let shown = path.display();
+                write!(
+                    formatter,
+                    "cannot read `{shown}`, the `{key}` of {location}"
+                )
             }
             DatabaseError::ConnectTimeout { location, seconds } => {
                 write!(formatter, "{location} did not answer within {seconds} s")
@@ -201,6 +277,25 @@ impl fmt::Display for DatabaseError {
             DatabaseError::MigrationRefused { schema, reason, .. } => {
                 write!(formatter, "schema `{schema}` cannot be migrated: {reason}")
             }
+            DatabaseError::NoTenant {
+                location,
+                schema,
+                is_there,
+                ..
+            } => match is_there {
+                true => write!(
+                    formatter,
+                    "schema `{schema}` of {location} has no tables of gristmill"
+                ),
+                false => write!(formatter, "there is no schema `{schema}` in {location}"),
+            },
+            DatabaseError::SchemaOccupied { schema, names } => write!(
+                formatter,
+                "schema `{schema}` has things of another product that are called as gristmill's: {names}"
+            ),
+            DatabaseError::SchemaOutdated { schema } => {
+                write!(formatter, "an older gristmill made schema `{schema}`")
+            }
             DatabaseError::SqlFile { file, line, .. } => {
                 write!(formatter, "`{file}` failed")?;
                 line.map_or(Ok(()), |line| write!(formatter, " at line {line}"))
@@ -217,6 +312,7 @@ impl Error for DatabaseError {
             | DatabaseError::Session { source, .. }
             | DatabaseError::Statement { source, .. }
             | DatabaseError::SqlFile { source, .. } => Some(source),
+            DatabaseError::Certificate { source, .. } => Some(source),
             // Its own words are this layer's.
             DatabaseError::Local(error) => error.source(),
             _ => None,

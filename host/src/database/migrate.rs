@@ -1,26 +1,21 @@
 //! Brings a tenant's schema up to date: migrations first, then functions and views.
 //!
-//! Both are embedded in the program. Migrations are recorded by sqlx in the
-//! schema's own `_sqlx_migrations`; the digest of functions and views is that table's
-//! comment. A schema that is up to date costs one query. Everything else happens
-//! under an advisory lock, on a connection that its caller closes afterwards and
-//! whose search path is the schema and nobody else's.
+//! Both are embedded in the program, and `history` knows what a schema has of them. One
+//! that is up to date costs one query. Everything else happens under an advisory lock, on
+//! a connection that its caller closes afterwards and whose search path is the schema and
+//! nobody else's; and in one transaction, up to the first migration that Postgres takes in
+//! none: nothing is left of what fails, not even the schema.
 
-use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::migrate::{Migrate, MigrateError, Migration};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::error::{DatabaseError, sql_state};
+use super::history::{self, AppliedMigrations, MIGRATIONS_TABLE};
+use super::migration_progress::Progress;
+use super::schema_access;
 use super::schema_name::SchemaName;
-use super::{migration_lock, replaceables, set_aside};
+use super::{Target, migration_lock, occupied, replaceables, rights};
 use crate::diagnostics::failpoint::{self, Failpoint};
-
-pub(super) const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
-
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
-
-/// The first migration of the numbering before the baseline, which every schema of that
-/// numbering has.
-const BEFORE_BASELINE: &str = "0c5c994cbb1aaff1f4d710fc33fd0c3368f2659a3993e47e693b1fb3197e746589c58a047afd2a5019ce0677adc0b767";
 
 /// What was done to bring a schema up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +24,8 @@ pub struct MigrationCounts {
     pub migrations: Vec<i64>,
     /// Whether the functions and views were installed anew.
     pub functions: bool,
+    /// The name of the schema that was set aside for this one.
+    pub set_aside: Option<String>,
 }
 
 impl MigrationCounts {
@@ -37,193 +34,120 @@ impl MigrationCounts {
     }
 }
 
+/// Whether a schema can be read as it is.
+///
+/// # Errors
+/// It is no tenant's, or not of this program's version.
+pub(super) async fn check_readable(
+    connection: &mut PgConnection,
+    target: &Target,
+    location: &str,
+) -> Result<(), DatabaseError> {
+    let recorded = AppliedMigrations::read(connection).await?;
+    schema_access::admit(connection, target, location, &recorded).await?;
+    match history::lacking(&recorded, &target.schema)?.can_be_read() {
+        true => Ok(()),
+        false => Err(DatabaseError::SchemaOutdated {
+            schema: target.schema.to_string(),
+        }),
+    }
+}
+
 /// Applies what the schema lacks; `connection` must be a session of ours.
 pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
-    schema: &SchemaName,
+    target: &Target,
+    location: &str,
+    mut progress: Progress<'_>,
 ) -> Result<MigrationCounts, DatabaseError> {
-    let embedded = MIGRATOR.iter().as_slice();
-    let digest = replaceables::digest();
+    let schema = &target.schema;
     let recorded = AppliedMigrations::read(connection).await?;
-    if pending(&recorded, embedded, schema)?.is_empty() && recorded.has_replaceables(&digest) {
+    schema_access::admit(connection, target, location, &recorded).await?;
+    if history::lacking(&recorded, schema)?.is_nothing() {
         return Ok(MigrationCounts::default());
     }
 
+    rights::check(connection, schema).await?;
     migration_lock::take(connection, schema).await?;
-    create_schema(connection, schema).await?;
+    let mut together = begin(connection).await?;
+    create_schema(&mut together, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);
-    connection
+    together
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await
         .map_err(|error| migration_error(error, None, schema))?;
     // Another process may have done the work while we waited.
-    let recorded = AppliedMigrations::read(connection).await?;
-    let pending = pending(&recorded, embedded, schema)?;
-    let functions = !recorded.has_replaceables(&digest);
+    let recorded = AppliedMigrations::read(&mut together).await?;
+    let lacking = history::lacking(&recorded, schema)?;
+    if !recorded.are_ours() {
+        occupied::check(&mut together, schema).await?;
+    }
 
-    if !pending.is_empty() {
-        tracing::info!("migrating schema `{schema}` ({} to apply)", pending.len());
+    if !lacking.migrations.is_empty() {
+        tracing::info!(
+            "migrating schema `{schema}` ({} to apply)",
+            lacking.migrations.len()
+        );
+        progress.begin(lacking.migrations.len(), !recorded.are_ours());
     }
-    for migration in &pending {
-        connection
-            .apply(MIGRATIONS_TABLE, migration)
-            .await
-            .map_err(|error| migration_error(error, Some(migration), schema))?;
-        failpoint::passed(Failpoint::MigrationApplied);
+    let alone = lacking
+        .migrations
+        .iter()
+        .position(|migration| migration.no_tx)
+        .unwrap_or(lacking.migrations.len());
+    let (first, rest) = lacking.migrations.split_at(alone);
+    for migration in first {
+        apply(&mut together, migration, &mut progress, schema).await?;
     }
-    if functions {
-        tracing::info!("installing the functions and views of schema `{schema}`");
-        replaceables::install(connection, &digest).await?;
-        failpoint::passed(Failpoint::FunctionsInstalled);
+    if rest.is_empty() && lacking.functions {
+        install(&mut together, schema).await?;
+    }
+    let committed = together.commit().await;
+    committed.map_err(DatabaseError::statement("commit the migrations"))?;
+    failpoint::passed(Failpoint::MigrationsCommitted);
+    for migration in rest {
+        apply(connection, migration, &mut progress, schema).await?;
+    }
+    if !rest.is_empty() && lacking.functions {
+        install(connection, schema).await?;
     }
     migration_lock::release(connection, schema).await?;
     Ok(MigrationCounts {
-        migrations: pending.iter().map(|migration| migration.version).collect(),
-        functions,
+        migrations: lacking
+            .migrations
+            .iter()
+            .map(|migration| migration.version)
+            .collect(),
+        functions: lacking.functions,
+        set_aside: None,
     })
 }
 
-/// The versions that a schema has on record.
-#[derive(Default, sqlx::FromRow)]
-pub(super) struct AppliedMigrations {
-    versions: Vec<i64>,
-    checksums: Vec<Vec<u8>>,
-    unfinished: Option<i64>,
-    replaceables_digest: Option<String>,
-    replaceables_present: i64,
+async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DatabaseError> {
+    let begun = connection.begin().await;
+    begun.map_err(DatabaseError::statement("begin to migrate"))
 }
 
-impl AppliedMigrations {
-    pub(super) async fn read(
-        connection: &mut PgConnection,
-    ) -> Result<AppliedMigrations, DatabaseError> {
-        const SQL: &str = "
-            SELECT
-                coalesce(array_agg(version ORDER BY version), '{}') AS versions,
-                coalesce(array_agg(checksum ORDER BY version), '{}') AS checksums,
-                min(version) FILTER (WHERE NOT success) AS unfinished,
-                obj_description('_sqlx_migrations'::regclass, 'pg_class') AS replaceables_digest,
-                (
-                    SELECT count(*)
-                    FROM pg_class
-                    WHERE
-                        relnamespace = current_schema()::regnamespace
-                        AND relkind = 'v'
-                        AND relname = ANY($1)
-                ) + (
-                    SELECT count(DISTINCT proname)
-                    FROM pg_proc
-                    WHERE
-                        pronamespace = current_schema()::regnamespace
-                        AND proname = ANY($1)
-                        -- Those of a schema that was renamed look into one that is not there.
-                        AND NOT EXISTS (
-                            SELECT
-                            FROM unnest(proconfig) AS kept (setting)
-                            WHERE
-                                starts_with(kept.setting, 'search_path=')
-                                AND kept.setting <> 'search_path=' || current_setting('search_path')
-                        )
-                ) AS replaceables_present
-            FROM _sqlx_migrations";
-
-        let names: Vec<&str> = replaceables::names().collect();
-        let read = sqlx::query_as(SQL).bind(names).fetch_one(connection).await;
-        match read {
-            Ok(recorded) => Ok(recorded),
-            // No such table: nothing was ever applied here.
-            Err(error) if sql_state(&error).as_deref() == Some("42P01") => {
-                Ok(AppliedMigrations::default())
-            }
-            Err(error) => Err(DatabaseError::statement("read the applied migrations")(
-                error,
-            )),
-        }
-    }
-
-    fn has_replaceables(&self, digest: &str) -> bool {
-        self.replaceables_digest.as_deref() == Some(digest)
-            && self.replaceables_present == replaceables::names().count() as i64
-    }
-
-    /// Whether the schema is of the numbering before the baseline.
-    pub(super) fn is_before_baseline(&self) -> bool {
-        self.versions.first() == Some(&1)
-            && self
-                .checksums
-                .first()
-                .is_some_and(|checksum| hex::encode(checksum) == BEFORE_BASELINE)
-    }
-}
-
-/// The migrations that are still to apply; refuses a history that is not ours.
-fn pending<'a>(
-    recorded: &AppliedMigrations,
-    embedded: &'a [Migration],
+async fn apply(
+    connection: &mut PgConnection,
+    migration: &Migration,
+    progress: &mut Progress<'_>,
     schema: &SchemaName,
-) -> Result<Vec<&'a Migration>, DatabaseError> {
-    let refuse = |reason: String, hint: &str| {
-        Err(DatabaseError::MigrationRefused {
-            schema: schema.to_string(),
-            reason,
-            hint: hint.to_owned(),
-        })
-    };
+) -> Result<(), DatabaseError> {
+    let applied = connection.apply(MIGRATIONS_TABLE, migration);
+    progress
+        .telling(&file_of(migration), applied)
+        .await
+        .map_err(|error| migration_error(error, Some(migration), schema))?;
+    failpoint::passed(Failpoint::MigrationApplied);
+    Ok(())
+}
 
-    if recorded.is_before_baseline() {
-        return refuse(
-            "a gristmill from before the baseline of the migrations made it".to_owned(),
-            &format!(
-                "load the payloads of its archive into a new schema: `gristmill run PIPELINE \
-                 ARCHIVE/{schema}/*/*.tar.gz --schema NEW`; or have `gristmill db migrate \
-                 --set-aside` rename it `{}` and make a new one in its place, and load them \
-                 into that",
-                set_aside::name_of(schema)
-            ),
-        );
-    }
-    if let Some(version) = recorded.unfinished {
-        return refuse(
-            format!("migration {version} was begun and not finished"),
-            "repair the schema by hand, or restore it from a backup",
-        );
-    }
-    for (version, checksum) in recorded.versions.iter().zip(&recorded.checksums) {
-        let ours = embedded
-            .iter()
-            .find(|migration| migration.version == *version);
-        match ours {
-            None => {
-                return refuse(
-                    format!("its migration {version} is unknown to this gristmill"),
-                    "a newer gristmill was here; use that one",
-                );
-            }
-            Some(migration) if migration.checksum[..] != checksum[..] => {
-                return refuse(
-                    format!("migration {version} has changed since it was applied"),
-                    "an applied migration is never edited; add a new one instead",
-                );
-            }
-            Some(_) => {}
-        }
-    }
-
-    let newest = recorded.versions.last().copied();
-    let pending: Vec<&Migration> = embedded
-        .iter()
-        .filter(|migration| !recorded.versions.contains(&migration.version))
-        .collect();
-    match (pending.first(), newest) {
-        (Some(first), Some(newest)) if first.version < newest => refuse(
-            format!(
-                "migration {} is not applied, but the later {newest} is",
-                first.version
-            ),
-            "another branch of gristmill was here; give the new migration the next free number",
-        ),
-        _ => Ok(pending),
-    }
+async fn install(connection: &mut PgConnection, schema: &SchemaName) -> Result<(), DatabaseError> {
+    tracing::info!("installing the functions and views of schema `{schema}`");
+    replaceables::install(connection).await?;
+    failpoint::passed(Failpoint::FunctionsInstalled);
+    Ok(())
 }
 
 async fn create_schema(
@@ -283,71 +207,15 @@ mod tests {
 
     use super::*;
 
-    fn migration(version: i64, checksum: u8) -> Migration {
-        let mut migration = Migration::new(
-            version,
+    #[test]
+    fn a_migration_is_named_as_its_file() {
+        let migration = Migration::new(
+            7,
             "create thing".into(),
             MigrationType::Simple,
             sqlx::SqlSafeStr::into_sql_str("SELECT 1"),
             false,
         );
-        migration.checksum = vec![checksum].into();
-        migration
-    }
-
-    fn recorded(applied: &[(i64, u8)]) -> AppliedMigrations {
-        AppliedMigrations {
-            versions: applied.iter().map(|(version, _)| *version).collect(),
-            checksums: applied.iter().map(|(_, sum)| vec![*sum]).collect(),
-            ..AppliedMigrations::default()
-        }
-    }
-
-    /// Against the migrations 1, 2 and 3, whose checksums are 10, 20 and 30.
-    fn check(recorded: &AppliedMigrations) -> Result<Vec<i64>, String> {
-        let embedded = [migration(1, 10), migration(2, 20), migration(3, 30)];
-        pending(recorded, &embedded, &SchemaName::default())
-            .map(|pending| pending.iter().map(|migration| migration.version).collect())
-            .map_err(|error| error.to_string())
-    }
-
-    #[track_caller]
-    fn refused(recorded: &AppliedMigrations, reason: &str) {
-        let expected = format!("schema `gristmill` cannot be migrated: {reason}");
-        assert_eq!(check(recorded), Err(expected));
-    }
-
-    #[test]
-    fn what_is_missing_is_applied_in_order() {
-        assert_eq!(check(&recorded(&[])), Ok(vec![1, 2, 3]));
-        assert_eq!(check(&recorded(&[(1, 10)])), Ok(vec![2, 3]));
-        assert_eq!(check(&recorded(&[(1, 10), (2, 20), (3, 30)])), Ok(vec![]));
-    }
-
-    #[test]
-    fn a_foreign_history_is_refused() {
-        refused(
-            &recorded(&[(1, 10), (2, 20), (3, 30), (4, 40)]),
-            "its migration 4 is unknown to this gristmill",
-        );
-        refused(
-            &recorded(&[(1, 10), (2, 21)]),
-            "migration 2 has changed since it was applied",
-        );
-        refused(
-            &recorded(&[(1, 10), (3, 30)]),
-            "migration 2 is not applied, but the later 3 is",
-        );
-        let mut unfinished = recorded(&[(1, 10)]);
-        unfinished.unfinished = Some(1);
-        refused(&unfinished, "migration 1 was begun and not finished");
-    }
-
-    #[test]
-    fn a_migration_is_named_as_its_file() {
-        assert_eq!(
-            file_of(&migration(7, 0)),
-            "migrations/0007_create_thing.sql"
-        );
+        assert_eq!(file_of(&migration), "migrations/0007_create_thing.sql");
     }
 }

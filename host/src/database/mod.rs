@@ -6,19 +6,28 @@
 
 mod address;
 mod connections;
+mod environment;
 mod error;
+mod history;
 mod local;
 mod migrate;
 mod migration_lock;
+mod migration_progress;
+mod occupied;
 mod probe;
 mod replaceables;
+mod rights;
+mod schema_access;
 mod schema_name;
 mod session;
 mod set_aside;
+mod target_session;
+mod tenants;
 pub mod waiting;
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,15 +39,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
 use self::connections::Looks;
+use self::migration_progress::Progress;
 use self::session::{Session, SessionError};
+use self::target_session::TargetSession;
 
 pub use self::address::{DatabaseUrl, without_passwords};
 pub use self::connections::{CONNECTIONS_MIN, Connections};
+pub use self::environment::unused_variables;
 pub use self::error::{DatabaseError, SqlError};
 pub use self::local::{server_programs, start_local, start_throwaway, stop_local};
 pub use self::migrate::MigrationCounts;
 pub use self::probe::probe;
+pub use self::schema_access::SchemaAccess;
 pub use self::schema_name::{SchemaName, SchemaNameError};
+pub use self::tenants::{Tenant, TenantCondition, tenants};
+
+/// The target under which log lines have what a server says beside its answers.
+pub const NOTICES: &str = "sqlx::postgres::notice";
 
 /// How long a server may take to answer.
 const CONNECT_SECONDS_MAX: u64 = 15;
@@ -53,6 +70,7 @@ pub struct Target {
     pub data_directory: PathBuf,
     /// How long a lock of somebody else is waited for.
     pub lock_wait: Duration,
+    pub access: SchemaAccess,
 }
 
 /// A migrated schema of a database, and connections to it.
@@ -70,8 +88,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, starting the local server if there is no URL, and brings the
-    /// schema up to date. Log lines tell of every step that takes time.
+    /// Connects, starting the local server if there is no URL, and brings the schema up to
+    /// date, unless it is only read. Log lines tell of every step that takes time.
+    ///
+    /// # Errors
+    /// The database cannot be used, or the schema is not there and may not be made.
     pub async fn open(
         target: &Target,
         connections: impl Into<Connections>,
@@ -103,20 +124,29 @@ impl Database {
         let pool = server.pool(connections, &session);
         let begun = server.begin(&mut connection, &pool, &session);
         begun.await.map_err(|error| error.at(&server.location))?;
+        let mut target = target.clone();
+        let mut aside = None;
         if sets_aside {
-            set_aside::rename(&mut connection, &target.schema).await?;
+            let set = set_aside::rename(&mut connection, &target.schema).await?;
+            aside = set.renamed;
+            if set.is_there {
+                target.access = SchemaAccess::Fill { creates: true };
+            }
         }
-        let migrated = migrate::bring_up_to_date(&mut connection, &target.schema).await?;
+        let target = &target;
+        let mut migrated = match target.access {
+            SchemaAccess::Read => {
+                migrate::check_readable(&mut connection, target, &server.location).await?;
+                MigrationCounts::default()
+            }
+            SchemaAccess::Change | SchemaAccess::Fill { .. } => {
+                bring_up_to_date(&mut connection, &pool, target, &server.location).await?
+            }
+        };
+        migrated.set_aside = aside.map(|aside| aside.to_string());
         if sets_aside {
             set_aside::hand_over(&mut connection, &target.schema).await?;
         }
-        let ensured = sqlx::query("SELECT ensure_current_months()").execute(&mut connection);
-        let words = || "waiting for partitions of these months, which others may hold".to_owned();
-        waiting::or_say(words, ensured)
-            .await
-            .map_err(DatabaseError::statement(
-                "create partitions of these months",
-            ))?;
         // A connection that is not closed well is closed all the same.
         let _ = connection.close().await;
         Ok(Database {
@@ -187,6 +217,28 @@ impl Database {
     }
 }
 
+/// Brings the schema up to date, with partitions for the rows of these months.
+async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    pool: &PgPool,
+    target: &Target,
+    location: &str,
+) -> Result<MigrationCounts, DatabaseError> {
+    let process = waiting::process(connection)
+        .await
+        .map_err(DatabaseError::statement("ask the database who we are"))?;
+    let progress = Progress::new(pool, process);
+    let migrated = migrate::bring_up_to_date(connection, target, location, progress).await?;
+    let ensured = sqlx::query("SELECT ensure_current_months()").execute(connection);
+    let words = || "waiting for partitions of these months, which others may hold".to_owned();
+    waiting::or_say(words, ensured)
+        .await
+        .map_err(DatabaseError::statement(
+            "create partitions of these months",
+        ))?;
+    Ok(migrated)
+}
+
 /// The URL of the target's database for psql and its like, as the user gave it
 /// or that of the local server, which is started if need be. It may hold a password.
 pub fn url(target: &Target) -> Result<String, DatabaseError> {
@@ -239,6 +291,9 @@ fn data_directory(
 struct Server {
     options: PgConnectOptions,
     location: String,
+    target_session: TargetSession,
+    /// The files of certificates and keys that connecting reads.
+    certificates: Vec<(String, PathBuf)>,
     /// Nothing can stand between us and a server of our own.
     is_local: bool,
 }
@@ -299,16 +354,23 @@ impl Server {
     }
 
     fn of(target: &Target) -> Result<Server, DatabaseError> {
-        let (options, location) = match &target.url {
+        let (options, location, target_session, certificates) = match &target.url {
             Some(url) => {
                 let address = Address::of(url)?;
-                (address.options, address.location)
+                (
+                    address.options,
+                    address.location,
+                    address.target_session,
+                    address.certificates,
+                )
             }
             None => {
                 let server = start_local(&target.data_directory)?;
                 (
                     local::options(&server),
                     format!("the local Postgres in `{}`", server.directory.display()),
+                    TargetSession::Any,
+                    Vec::new(),
                 )
             }
         };
@@ -319,18 +381,17 @@ impl Server {
                 .application_name("gristmill")
                 .extra_float_digits(None),
             location,
+            target_session,
+            certificates,
             is_local: target.url.is_none(),
         })
     }
 
     async fn connect(&self) -> Result<PgConnection, DatabaseError> {
-        let connection = self
+        let mut connection = self
             .in_time(self.options.connect())
             .await?
-            .map_err(|source| DatabaseError::Connect {
-                location: self.location.clone(),
-                source: SqlError(source),
-            })?;
+            .map_err(|source| self.not_connected(source))?;
         match connection.server_version_num() {
             Some(number) if number / 10_000 < local::VERSION_MIN => {
                 Err(DatabaseError::ServerTooOld {
@@ -338,8 +399,31 @@ impl Server {
                     version: number / 10_000,
                 })
             }
-            _ => Ok(connection),
+            _ => {
+                let checked = self.target_session.check(&mut connection, &self.location);
+                self.in_time(checked).await??;
+                Ok(connection)
+            }
         }
+    }
+
+    /// A certificate that cannot be read looks like a server that cannot be reached.
+    fn not_connected(&self, source: sqlx::Error) -> DatabaseError {
+        let location = self.location.clone();
+        let source = SqlError(source);
+        if source.state().is_none() {
+            for (key, path) in &self.certificates {
+                if let Err(source) = File::open(path) {
+                    return DatabaseError::Certificate {
+                        location,
+                        key: key.clone(),
+                        path: path.clone(),
+                        source,
+                    };
+                }
+            }
+        }
+        DatabaseError::Connect { location, source }
     }
 
     async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, DatabaseError> {

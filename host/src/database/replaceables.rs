@@ -1,13 +1,19 @@
 //! The functions and views of `sql/`, embedded in the program: installed anew, all in one
 //! transaction, whenever the text of one has changed.
 //!
-//! Functions keep the settings with which they were installed: see [`SETTLED`].
+//! Functions keep the settings with which they were installed: see [`SETTLED`]. They have a
+//! version, which grows with every change, so that an older program does not put its own
+//! in the place of a newer one's: `functions.version` has it, with the digest of the
+//! text that it is of. `UPDATE=1` in the test below writes the next one.
+
+use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::error::{DatabaseError, sql_state};
-use super::migrate::MIGRATIONS_TABLE;
+use super::history::MIGRATIONS_TABLE;
 use super::session::MEANING;
 
 /// A function or view of `sql/`, which a newer text replaces.
@@ -20,16 +26,59 @@ struct Replaceable {
 
 include!(concat!(env!("OUT_DIR"), "/replaceables.rs"));
 
+/// The version of the functions and views, and the digest of their text.
+const VERSION: &str = include_str!("functions.version");
+
+/// Which functions and views a schema has, as the comment of its table of migrations says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Of two, the larger one is newer. Programs before the first version said none.
+    pub(super) version: u32,
+    digest: String,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, digest } = self;
+        write!(formatter, "gristmill functions {version} sha256:{digest}")
+    }
+}
+
+impl FromStr for Mark {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let rest = text.strip_prefix("gristmill functions ").ok_or(())?;
+        let (version, digest) = rest.rsplit_once("sha256:").ok_or(())?;
+        let version = match version.trim_end() {
+            "" => 0,
+            version => version.parse().map_err(drop)?,
+        };
+        Ok(Self {
+            version,
+            digest: digest.to_owned(),
+        })
+    }
+}
+
+/// That of this program.
+pub(super) fn mark() -> Mark {
+    let version = VERSION.split_whitespace().next();
+    Mark {
+        version: version
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(0),
+        digest: digest(),
+    }
+}
+
 /// What each of them is called.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     REPLACEABLES.iter().map(|object| object.name)
 }
 
-/// Installs every function and view in one transaction, with their digest.
-pub(super) async fn install(
-    connection: &mut PgConnection,
-    digest: &str,
-) -> Result<(), DatabaseError> {
+/// Installs every function and view in one transaction, with their mark.
+pub(super) async fn install(connection: &mut PgConnection) -> Result<(), DatabaseError> {
     let doing = "install the functions and views";
     let mut transaction = connection
         .begin()
@@ -48,8 +97,8 @@ pub(super) async fn install(
     settle_functions(&mut transaction)
         .await
         .map_err(DatabaseError::statement(doing))?;
-    // COMMENT takes no parameters; a digest is hexadecimal.
-    let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{digest}'");
+    // COMMENT takes no parameters; a mark is of numbers and plain words.
+    let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{}'", mark());
     sqlx::raw_sql(AssertSqlSafe(record))
         .execute(&mut *transaction)
         .await
@@ -66,7 +115,7 @@ pub(super) async fn install(
 const SETTLED: &str = "plpgsql";
 
 /// Functions that came with their triggers, in migrations.
-const TRIGGERS: [&str; 1] = ["limit_enabled_tag_keys"];
+pub(super) const TRIGGERS: [&str; 1] = ["limit_enabled_tag_keys"];
 
 /// Has the functions do the same in any session: find our tables and the system's
 /// functions and nothing else, whatever the caller's search path, and read and write
@@ -169,7 +218,7 @@ async fn overloads(
 }
 
 /// A digest of all of them, and of the settings that functions keep.
-pub(super) fn digest() -> String {
+fn digest() -> String {
     let mut digest = Sha256::new();
     for object in REPLACEABLES {
         // The separators keep text from moving unseen between a file and its name.
@@ -180,8 +229,41 @@ pub(super) fn digest() -> String {
     for (name, value) in MEANING {
         digest.update(format!("{name} {value}\0"));
     }
-    format!(
-        "gristmill functions sha256:{}",
-        hex::encode(digest.finalize())
-    )
+    hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE=1` writes the next version.
+    #[test]
+    fn the_version_grows_with_every_change() {
+        let ours = mark();
+        let expected = format!("{} {}\n", ours.version, ours.digest);
+        if VERSION == expected {
+            return;
+        }
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/database/functions.version"
+        );
+        let next = format!("{} {}\n", ours.version + 1, ours.digest);
+        match std::env::var_os("UPDATE") {
+            Some(_) => std::fs::write(file, next).expect("the file is written"),
+            None => panic!(
+                "functions or views have changed since version {} was written; with UPDATE=1 \
+                 this test writes the next one",
+                ours.version
+            ),
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written() {
+        assert_eq!(mark().to_string().parse(), Ok(mark()));
+        let before = "gristmill functions sha256:ab".parse::<Mark>();
+        assert_eq!(before.map(|mark| mark.version), Ok(0));
+        assert!("an older digest".parse::<Mark>().is_err());
+    }
 }

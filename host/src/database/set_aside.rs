@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::DatabaseError;
-use super::migrate::AppliedMigrations;
+use super::history::AppliedMigrations;
 use super::migration_lock;
 use super::schema_name::SchemaName;
 
@@ -14,12 +14,21 @@ pub(super) fn name_of(schema: &SchemaName) -> String {
     format!("{schema}_set_aside")
 }
 
+/// A schema that is out of the way of the one that will have its name.
+pub(super) struct Aside {
+    /// Its new name, where this process gave it that.
+    pub(super) renamed: Option<SchemaName>,
+    /// Whether there is one now, renamed by this process or one before it.
+    pub(super) is_there: bool,
+}
+
 /// Renames the schema if it is of the old numbering; others stay as they are.
 pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &SchemaName,
-) -> Result<(), DatabaseError> {
+) -> Result<Aside, DatabaseError> {
     migration_lock::take(connection, schema).await?;
+    let mut renamed = None;
     let recorded = AppliedMigrations::read(connection).await?;
     if recorded.is_before_baseline() {
         let doing = || DatabaseError::statement(format!("set schema `{schema}` aside"));
@@ -38,8 +47,15 @@ pub(super) async fn rename(
         tracing::info!(
             "schema `{schema}` is called `{aside}` from now on: an older gristmill made it"
         );
+        renamed = Some(aside);
     }
-    migration_lock::release(connection, schema).await
+    migration_lock::release(connection, schema).await?;
+    let is_there = sqlx::query_scalar("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL")
+        .bind(name_of(schema))
+        .fetch_one(connection)
+        .await
+        .map_err(DatabaseError::statement("look for the schema set aside"))?;
+    Ok(Aside { renamed, is_there })
 }
 
 /// Gives the new schema the identity by which the archive knows the old one. A process

@@ -52,7 +52,8 @@ pub(super) async fn telling<T>(pool: &PgPool, process: i32, work: impl Future<Ou
     }
 }
 
-async fn awaited(pool: &PgPool, process: i32) -> Result<Option<String>, sqlx::Error> {
+/// What the session of this process waits for, if another one has it.
+pub(super) async fn awaited(pool: &PgPool, process: i32) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(include_str!("../../../sql/pg_locks.select_awaited.sql"))
         .bind(process)
         .fetch_optional(pool)

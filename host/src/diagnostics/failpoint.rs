@@ -30,9 +30,11 @@ macro_rules! failpoints {
 }
 
 failpoints! {
+    /// The first three are inside of the transaction that migrates.
     SchemaCreated = "schema-created",
     MigrationApplied = "migration-applied",
     FunctionsInstalled = "functions-installed",
+    MigrationsCommitted = "migrations-committed",
     RunOpened = "run-opened",
     SourceRegistered = "source-registered",
     SourceLocked = "source-locked",
@@ -106,6 +108,15 @@ failpoints! {
     ScratchLoaded = "scratch-loaded",
     /// Some of its tables are dropped, or the last of it.
     ScratchDropped = "scratch-dropped",
+    /// Inside of the transaction that removes days or a source.
+    RemovalRecorded = "removal-recorded",
+    RemovalCommitted = "removal-committed",
+    /// What was loaded of an upload counts no more, and its rows are there.
+    UploadAbandoned = "upload-abandoned",
+    /// A source has another alias, and its days have the former one.
+    SourceRenamed = "source-renamed",
+    DayRenamed = "day-renamed",
+    TagSettled = "tag-settled",
 }
 
 /// Says that the program has got there, which may be the end of it.

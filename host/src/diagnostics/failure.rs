@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::diagnostics::hindrance::Hindrance;
+use crate::diagnostics::problem::{Problem, Sources};
 
 /// Why the program stops, as told by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,13 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The hindrance that caused it, where there is one.
     pub hindrance: Option<Hindrance>,
+    /// Where to look: a file, with line and column where it has them, an argument, a
+    /// database.
+    pub place: Option<String>,
+    /// The text for people, where that shows more than sentence, causes and hint.
+    pub excerpt: Option<String>,
+    /// The failures that this one sums up.
+    pub parts: Vec<Failure>,
 }
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -64,6 +72,33 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             hindrance: None,
+            place: None,
+            excerpt: None,
+            parts: Vec::new(),
+        }
+    }
+
+    /// A problem of a file that a person wrote, with its place and the line that it is in.
+    pub fn of_problem(sources: &Sources, problem: &Problem) -> Self {
+        let exit = match problem.environment {
+            true => Exit::Environment,
+            false => Exit::Definition,
+        };
+        Self {
+            hint: problem.hint.clone(),
+            place: problem.span.as_ref().and_then(|span| sources.place(span)),
+            excerpt: Some(sources.render(problem)),
+            ..Self::new(exit, problem.message.clone())
+        }
+    }
+
+    /// The sum of several failures, as grave as the gravest of them.
+    pub fn of_several(message: impl Into<String>, parts: Vec<Self>) -> Self {
+        let exits = parts.iter().map(|part| part.exit);
+        let exit = exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Run);
+        Self {
+            parts,
+            ..Self::new(exit, message)
         }
     }
 
@@ -102,6 +137,13 @@ impl Failure {
         self
     }
 
+    /// Says where to look, unless that is known better.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.place.get_or_insert_with(|| place.into());
+        self
+    }
+
     /// A next step for want of a better one.
     #[must_use]
     pub fn hint_if_none(mut self, hint: impl Into<String>) -> Self {
@@ -128,6 +170,17 @@ impl Failure {
         let inner = std::mem::replace(&mut self.message, message.into());
         self.causes.insert(0, inner);
         self
+    }
+}
+
+impl Exit {
+    /// The word for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Definition => "definition",
+            Self::Environment => "environment",
+        }
     }
 }
 

@@ -108,6 +108,17 @@ pub fn of_reading(error: &io::Error) -> Option<Hindrance> {
     Some(*hindrance)
 }
 
+/// Whether an error says that the user may not read a file.
+pub fn is_of_rights(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// What to do where the user may not read a file.
+pub fn rights_hint() -> String {
+    let user = rustix::process::geteuid().as_raw();
+    format!("gristmill runs as the user with the number {user}, who needs the right to read it")
+}
+
 /// The hindrance that an error in a place of our own, such as the archive, tells of.
 /// Every error there is one, since no payload can cause it.
 pub fn of_our_place(error: &io::Error) -> Option<Hindrance> {

@@ -9,6 +9,18 @@ pub enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    /// The word for it in front of a line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// One message of a stage, or about it, fit for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {

@@ -6,6 +6,7 @@ pub mod days;
 pub mod engine_error;
 pub mod failpoint;
 pub mod failure;
+pub mod file_kind;
 pub mod hindrance;
 pub mod log_line;
 pub mod printable;

@@ -7,6 +7,9 @@
 
 use std::collections::BTreeSet;
 
+/// Bytes of the names that are kept of a file of no known kind.
+const COLUMNS_BYTES_MAX: usize = 16 << 10;
+
 /// The separators between the names of a header.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
@@ -25,6 +28,22 @@ pub(super) fn names_of_any_format(bytes: &[u8]) -> BTreeSet<String> {
         .iter()
         .flat_map(|delimiter| delimited(bytes, *delimiter))
         .collect()
+}
+
+/// The names of the first record as they are kept of a file of no known kind: in their
+/// order where they stand between commas, and not more than a table should hold.
+pub(super) fn columns(bytes: &[u8]) -> Vec<String> {
+    let names = names(bytes);
+    let names = match names.len() {
+        0 | 1 => names_of_any_format(bytes).into_iter().collect(),
+        _ => names,
+    };
+    let mut room = COLUMNS_BYTES_MAX;
+    let fits = |name: &String| {
+        room = room.saturating_sub(name.len() + 1);
+        room > 0
+    };
+    names.into_iter().take_while(fits).collect()
 }
 
 fn without_mark(bytes: &[u8]) -> &[u8] {
@@ -67,6 +86,14 @@ mod tests {
             ["a", "b", "c"]
         );
         assert_eq!(names(b"a,b"), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_header_is_bounded() {
+        assert_eq!(columns(b"b,a,c\n1,2,3\n"), ["b", "a", "c"]);
+        assert!(columns(b"a;b;c\n").contains(&"b".to_string()));
+        let wide = format!("a,{},b\n", "x".repeat(1 << 20));
+        assert_eq!(columns(wide.as_bytes()), ["a"]);
     }
 
     #[test]

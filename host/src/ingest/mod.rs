@@ -34,7 +34,7 @@ use crate::ingest::hours::{HoursRead, ReusedHours};
 use crate::ingest::log_book::LogBook;
 use crate::ingest::row_accounting::{FileAccount, LOAD_STAGE, StageAccount};
 use crate::payload::Payload;
-use crate::pipeline::definition::BoundSet;
+use crate::pipeline::definition::{BoundSet, UnknownReports};
 use crate::pipeline::plan::{Plan, ReportAction, ReportPlan};
 
 /// Chunks waiting for the parser: one while another is worked on.
@@ -78,6 +78,8 @@ pub enum FileKind {
     Report(String),
     /// Of a kind that the pipeline ignores on purpose.
     Ignored(String),
+    /// Of no kind that the pipeline knows, with these columns.
+    Unknown(Vec<String>),
     /// Without a byte.
     Empty,
 }
@@ -160,9 +162,17 @@ impl Ingest<'_> {
                 }
                 let mut source = Chunks::new(reader, self.plan.chunk_bytes, name);
                 let first = source.next()?;
+                if first.bytes.is_empty() {
+                    push(&done, Ok(unread(name, FileKind::Empty, 0)));
+                    return Ok(());
+                }
                 let Some(report) = self.kind_of(name, &first)? else {
-                    let file = unread(name, FileKind::Empty, 0);
-                    push(&done, Ok(file));
+                    if self.plan.unknown_reports == UnknownReports::Refuse {
+                        return Err(self.unknown(name, &header::names(&first.bytes)));
+                    }
+                    let kind = FileKind::Unknown(header::columns(&first.bytes));
+                    let bytes = source.drain(first)?;
+                    push(&done, Ok(unread(name, kind, bytes)));
                     return Ok(());
                 };
                 let ReportAction::Load(load) = &report.action else {
@@ -199,10 +209,11 @@ impl Ingest<'_> {
             read?;
         }
         let files: Vec<IngestedFile> = done.into_iter().collect::<Result<_>>()?;
-        match worker_ended {
-            true => Err(stop()),
-            false => Ok(files),
+        if worker_ended {
+            return Err(stop());
         }
+        self.something_is_known(payload, &files)?;
+        Ok(files)
     }
 
     /// Sends all chunks to the worker; false when the worker ended before.
@@ -227,45 +238,57 @@ impl Ingest<'_> {
         }
     }
 
-    /// The report kind of a file, by its header; `None` for a file without a byte.
+    /// The report kind of a file, by its header; `None` when the pipeline knows none.
     fn kind_of(&self, name: &str, first: &Chunk) -> Result<Option<&ReportPlan>> {
-        if first.bytes.is_empty() {
-            return Ok(None);
-        }
         let names = header::names_of_any_format(&first.bytes);
         let mut kinds = self.plan.reports.iter().filter(|report| {
             let detect = &report.detect;
             detect.iter().all(|column| names.contains(column))
         });
         match (kinds.next(), kinds.next()) {
-            (Some(kind), None) => return Ok(Some(kind)),
-            (Some(one), Some(other)) => {
-                return Err(Failure::run(format!(
-                    "report `{name}` is of two kinds: `{}` and `{}`",
-                    one.name, other.name
-                ))
-                .hint("name a column in `detect` that only one of them has"));
-            }
-            (None, _) => {}
+            (Some(one), Some(other)) => Err(Failure::run(format!(
+                "report `{name}` is of two kinds: `{}` and `{}`",
+                one.name, other.name
+            ))
+            .hint("name a column in `detect` that only one of them has")),
+            (kind, _) => Ok(kind),
         }
-        let header = header::names(&first.bytes);
-        let shown: Vec<&str> = header.iter().take(5).map(String::as_str).collect();
-        let shown: String = shown.join(",").chars().take(HEADER_SHOWN_MAX).collect();
+    }
+
+    /// The failure of a payload for a report with these columns.
+    fn unknown(&self, name: &str, columns: &[String]) -> Failure {
         let known: Vec<&str> = self
             .plan
             .reports
             .iter()
             .map(|report| report.name.as_str())
             .collect();
-        Err(Failure::run(format!(
+        Failure::run(format!(
             "report `{name}` is of no kind that pipeline `{}` knows: its header begins with `{}`",
             self.plan.name,
-            shown.escape_debug()
+            beginning(columns)
         ))
         .hint(format!(
             "the kinds are {}; add a `[reports.NAME]` for it, with `ignore = true` to read past it",
             known.join(", ")
-        )))
+        ))
+    }
+
+    /// A payload of which nothing is known is none.
+    fn something_is_known(&self, payload: &Payload, files: &[IngestedFile]) -> Result<()> {
+        let is_here = |listed: &String| files.iter().any(|file| file.name == *listed);
+        if !payload.manifest.files.iter().all(is_here) {
+            return Ok(());
+        }
+        let mut first = None;
+        for file in files {
+            match &file.kind {
+                FileKind::Unknown(columns) => first = first.or(Some((&file.name, columns))),
+                FileKind::Empty => {}
+                FileKind::Report(_) | FileKind::Ignored(_) => return Ok(()),
+            }
+        }
+        first.map_or(Ok(()), |(name, columns)| Err(self.unknown(name, columns)))
     }
 }
 
@@ -296,6 +319,13 @@ fn stop() -> Failure {
 
 fn at_file(failure: Failure, name: &str) -> Failure {
     failure.within(format!("cannot ingest report `{name}`"))
+}
+
+/// The first columns of a header, for a message.
+pub fn beginning(columns: &[String]) -> String {
+    let shown: Vec<&str> = columns.iter().take(5).map(String::as_str).collect();
+    let shown: String = shown.join(",").chars().take(HEADER_SHOWN_MAX).collect();
+    shown.escape_debug().to_string()
 }
 
 /// A reject as a sentence.

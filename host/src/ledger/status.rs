@@ -7,8 +7,11 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::failed_runs;
+use super::makers::{self, MadeDays};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::Result;
+use crate::ledger::warning::{self, UnknownReport, Warning, WarningKind};
 
 /// Runs of each source that are shown.
 const RUNS_MAX: i64 = 3;
@@ -20,9 +23,13 @@ const GAPS_NAMED: usize = 5;
 #[derive(Debug, Serialize)]
 pub struct Status {
     pub sources: Vec<SourceStatus>,
+    /// Payloads that got to no source, failed, and have not been run well since.
+    pub failed_runs_without_source: Vec<LastRun>,
     /// The last runs of payloads that got to no source.
     pub runs_without_source: Vec<LastRun>,
     pub attention: Vec<Attention>,
+    /// What a person should know, and need not do anything about.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,7 +39,12 @@ pub struct SourceStatus {
     /// Which engines made which days, the first ones first.
     pub engines: Vec<EngineDays>,
     pub gaps: Vec<Gap>,
+    /// Which pipelines made which days.
+    pub made: Vec<MadeDays>,
+    /// Payloads that failed and have not been run well since, the newest first.
+    pub failed_runs: Vec<LastRun>,
     pub waiting: Vec<WaitingUpload>,
+    pub unknown_reports: Vec<UnknownReport>,
     /// The newest first.
     pub last_runs: Vec<LastRun>,
 }
@@ -42,6 +54,8 @@ pub struct SourceSummary {
     pub source_uuid: Uuid,
     pub cluster_id: String,
     pub cluster_alias: String,
+    /// Rows of some days may have an earlier alias.
+    pub is_being_renamed: bool,
     /// The uuid of the upload that came last.
     pub last_payload: Option<String>,
     pub last_payload_made_at: Option<DateTime<Utc>>,
@@ -143,6 +157,27 @@ pub enum AttentionKind {
     Quarantine,
 }
 
+/// All that a tenant has, in one line.
+#[derive(Debug, FromRow)]
+pub struct Held {
+    pub sources: i64,
+    pub first_day: Option<NaiveDate>,
+    pub last_day: Option<NaiveDate>,
+}
+
+/// Counts what a tenant has.
+///
+/// # Errors
+/// The database fails.
+pub fn held(database: &Database) -> Result<Held> {
+    database.wait(async {
+        sqlx::query_as(include_str!("../../../sql/gristmill_source.count.sql"))
+            .fetch_one(database.pool())
+            .await
+            .map_err(|error| SqlError(error).failure("cannot count the sources"))
+    })
+}
+
 /// Reads the ledger; gaps before `since` are passed over.
 ///
 /// # Errors
@@ -182,7 +217,10 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             .bind(RUNS_MAX)
             .fetch_all(pool)
             .await?;
-    let last_run = runs.first().map(|run| run.run);
+    let mut unknown = warning::unknown_reports(pool).await?;
+    let mut warnings = Vec::new();
+    let mut made = makers::made_days(pool).await?;
+    let mut failed = failed_runs::failed_runs(pool).await?;
     let mut attention = Vec::new();
     let mut sources = Vec::new();
     for summary in summaries {
@@ -192,8 +230,17 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
                 .extract_if(.., |days| days.source_uuid == uuid)
                 .collect(),
             gaps: gaps.extract_if(.., |gap| gap.source_uuid == uuid).collect(),
+            made: made
+                .extract_if(.., |made| made.source_uuid == uuid)
+                .collect(),
+            failed_runs: failed
+                .extract_if(.., |run| run.source_uuid == Some(uuid))
+                .collect(),
             waiting: waiting
                 .extract_if(.., |waiting| waiting.source_uuid == uuid)
+                .collect(),
+            unknown_reports: unknown
+                .extract_if(.., |report| report.source_uuid == uuid)
                 .collect(),
             last_runs: runs
                 .extract_if(.., |run| run.source_uuid == Some(uuid))
@@ -201,23 +248,20 @@ async fn try_status(database: &Database, since: Option<NaiveDate>) -> Result<Sta
             summary,
         };
         attention.extend(source.attention());
+        warnings.extend(source.warnings());
         sources.push(source);
     }
-    // A payload that was refused matters until another one is run.
-    if let Some(run) = runs
-        .first()
-        .filter(|run| run.state == "failed" && Some(run.run) == last_run)
-    {
-        attention.push(Attention {
-            source_uuid: None,
-            kind: AttentionKind::FailedRun,
-            message: failed_run(run),
-        });
-    }
+    attention.extend(failed.iter().map(|run| Attention {
+        source_uuid: None,
+        kind: AttentionKind::FailedRun,
+        message: failed_run(run),
+    }));
     Ok(Status {
         sources,
+        failed_runs_without_source: failed,
         runs_without_source: runs,
         attention,
+        warnings,
     })
 }
 
@@ -248,9 +292,7 @@ impl SourceStatus {
                 message: format!("cluster `{}`: {message}", self.summary.cluster_alias),
             });
         };
-        if let Some(run) = self.last_runs.first()
-            && run.state == "failed"
-        {
+        for run in &self.failed_runs {
             add(AttentionKind::FailedRun, failed_run(run));
         }
         if let Some(quarantined) = self.summary.quarantined() {
@@ -271,6 +313,30 @@ impl SourceStatus {
             );
         }
         attention
+    }
+}
+
+impl SourceStatus {
+    fn warnings(&self) -> Vec<Warning> {
+        let summary = &self.summary;
+        let warning = |kind, message: &str| Warning {
+            source_uuid: summary.source_uuid,
+            kind,
+            message: format!("cluster `{}`: {message}", summary.cluster_alias),
+        };
+        let unknown = self.unknown_reports.iter();
+        let mut warnings: Vec<Warning> = unknown
+            .map(|report| warning(WarningKind::UnknownReport, &report.as_sentence()))
+            .collect();
+        if summary.is_being_renamed {
+            let words = format!(
+                "some days may have the former alias still; `gristmill sources rename --cluster-id \
+                 {} --alias {}` goes on with them",
+                summary.cluster_id, summary.cluster_alias
+            );
+            warnings.push(warning(WarningKind::Renaming, &words));
+        }
+        warnings
     }
 }
 

@@ -5,10 +5,12 @@
 //! summarized again.
 
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{FromRow, PgConnection, Postgres, Transaction};
 
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::action;
 use crate::rows::column::nearest;
 
 /// Enabled keys; consumers join every label with all of them.
@@ -37,7 +39,15 @@ pub struct TagChange {
     /// Were so before.
     pub unchanged: Vec<String>,
     /// The changed ones that no payload has shown yet.
-    pub unseen: Vec<String>,
+    pub unseen: Vec<UnseenKey>,
+}
+
+/// A key that no payload has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnseenKey {
+    pub key: String,
+    /// The known one that it may have been meant to be.
+    pub near: Option<String>,
 }
 
 /// Every key, in order.
@@ -68,7 +78,11 @@ pub fn enable(database: &Database, keys: &[String]) -> Result<TagChange> {
                 Some(_) => change.changed.push(key.clone()),
                 None => {
                     change.changed.push(key.clone());
-                    change.unseen.push(key.clone());
+                    let known = tags.iter().map(|tag| tag.key.as_str());
+                    change.unseen.push(UnseenKey {
+                        key: key.clone(),
+                        near: nearest(key, known).map(str::to_string),
+                    });
                 }
             }
         }
@@ -88,6 +102,9 @@ pub fn enable(database: &Database, keys: &[String]) -> Result<TagChange> {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
+        record(&mut transaction, "tags enable", &change)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(change)
     })
@@ -130,6 +147,9 @@ pub fn disable(database: &Database, keys: &[String]) -> Result<TagChange> {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
+        record(&mut transaction, "tags disable", &change)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(change)
     })
@@ -179,6 +199,11 @@ pub fn map(database: &Database, child: &str, parent: &str) -> Result<bool> {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
+        let subject = format!("`{child}` is known as `{parent}`");
+        let details = json!({ "child": child, "parent": parent });
+        action::record(&mut transaction, "tags map", &subject, details)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     })
@@ -205,9 +230,30 @@ pub fn unmap(database: &Database, children: &[String]) -> Result<TagChange> {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
+        record(&mut transaction, "tags unmap", &change)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(change)
     })
+}
+
+/// Records what a command changes; nothing that was so before.
+async fn record(
+    connection: &mut PgConnection,
+    command: &str,
+    change: &TagChange,
+) -> Result<(), sqlx::Error> {
+    if change.changed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = change
+        .changed
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect();
+    let details = json!({ "keys": change.changed });
+    action::record(connection, command, &names.join(", "), details).await
 }
 
 fn unread(error: sqlx::Error) -> Failure {

@@ -3,7 +3,7 @@
 //! Legitimate payloads hold plain files with flat names and at most a directory
 //! entry for the root; anything else is refused, since nothing good explains it.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 
@@ -72,11 +72,19 @@ impl fmt::Display for TarballFault {
 
 impl std::error::Error for TarballFault {}
 
-/// The bytes of `manifest.json`, and the SHA-256 of the archive. All of it is read, so
-/// that a damaged one is refused before any of it is loaded.
-pub(super) fn manifest(file: &OpenFile) -> Result<(Vec<u8>, String), TarballFault> {
+/// What is known of an archive that was read from end to end.
+pub(super) struct ReadArchive {
+    /// The SHA-256 of the archive.
+    pub(super) digest: String,
+    /// The bytes of each file.
+    pub(super) sizes: BTreeMap<String, u64>,
+}
+
+/// The bytes of `manifest.json`, and what else is known of the archive. All of it is read,
+/// so that a damaged one is refused before any of it is loaded.
+pub(super) fn manifest(file: &OpenFile) -> Result<(Vec<u8>, ReadArchive), TarballFault> {
     let mut manifest = None;
-    let digest = for_each_file(file, &mut |name, reader| {
+    let read = for_each_file(file, &mut |name, reader| {
         if name == super::MANIFEST {
             let mut text = Vec::new();
             reader
@@ -88,43 +96,48 @@ pub(super) fn manifest(file: &OpenFile) -> Result<(Vec<u8>, String), TarballFaul
         Ok(())
     })?;
     let manifest = manifest.ok_or(TarballFault::NoManifest)?;
-    Ok((manifest, digest))
+    Ok((manifest, read))
 }
 
-/// Hands every plain file to `each`, in the order of the archive. Returns the SHA-256
-/// of the archive as it was read.
+/// Hands every plain file to `each`, in the order of the archive.
 pub(super) fn for_each_file(
     file: &OpenFile,
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<String, TarballFault> {
+) -> Result<ReadArchive, TarballFault> {
     let mut bytes = file.reader();
     let read = read_files(&mut bytes, file.look().bytes as u64, each);
-    let Err(broken) = read else {
-        return bytes.digest().map_err(TarballFault::Hindered);
-    };
-    let error = bytes.error().and_then(|error| {
-        let again = error.raw_os_error().map(io::Error::from_raw_os_error)?;
-        Some((again, hindrance::of_reading(error)?))
-    });
-    Err(match (broken, error) {
-        (TarballFault::Callback(failure), Some((_, hindrance))) => {
-            TarballFault::Callback(failure.hindered_by(hindrance))
+    let broken = match read {
+        Ok(sizes) => {
+            let digest = bytes.digest().map_err(TarballFault::Hindered)?;
+            return Ok(ReadArchive { digest, sizes });
         }
-        (_, Some((error, _))) => TarballFault::Hindered(error),
+        Err(broken) => broken,
+    };
+    // What the system says of the file comes before what is wrong with its bytes.
+    let error = bytes.error().and_then(io::Error::raw_os_error);
+    let error = error.map(io::Error::from_raw_os_error);
+    Err(match (broken, error) {
+        (TarballFault::Callback(failure), Some(error)) => {
+            TarballFault::Callback(match hindrance::of_reading(&error) {
+                Some(hindrance) => failure.hindered_by(hindrance),
+                None => failure,
+            })
+        }
+        (_, Some(error)) => TarballFault::Hindered(error),
         (broken, None) => broken,
     })
 }
 
-/// As `for_each_file`, of a tarball of so many bytes.
+/// As `for_each_file`, of a tarball of so many bytes. Returns the bytes of each file.
 pub(super) fn read_files(
     tarball: impl Read,
     bytes: u64,
     each: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<(), TarballFault> {
+) -> Result<BTreeMap<String, u64>, TarballFault> {
     let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, tarball));
     let bounded = BoundedReader::new(decoder, bytes);
     let mut archive = Archive::new(bounded);
-    let mut names = HashSet::new();
+    let mut sizes = BTreeMap::new();
     let mut long_name = None;
     // Raw, since the library would read an extension header of any size.
     let entries = archive
@@ -166,7 +179,7 @@ pub(super) fn read_files(
                 name.escape_debug()
             )));
         }
-        if !names.insert(name.to_string()) {
+        if sizes.insert(name.to_string(), entry.size()).is_some() {
             return Err(TarballFault::Refused(format!(
                 "member `{name}` is there twice"
             )));
@@ -176,7 +189,8 @@ pub(super) fn read_files(
         skip(&mut entry)?;
     }
     // Tar ends before gzip does: only the end of the stream proves its checksum.
-    skip(archive.into_inner())
+    skip(archive.into_inner())?;
+    Ok(sizes)
 }
 
 /// Reads to the end, in large pieces: inflating has work to do at the end of each.

@@ -23,22 +23,22 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder and reads its manifest.
-    pub(super) fn open(directory: File) -> Result<Self, TarballFault> {
+    /// Opens a folder and reads its manifest; gives the folder back when it has none.
+    pub(super) fn open(directory: File) -> Result<Result<Self, File>, TarballFault> {
         let directory = OwnedFd::from(directory);
         let Some(file) = open_member(&directory, MANIFEST)? else {
-            return Err(TarballFault::NoManifest);
+            return Ok(Err(File::from(directory)));
         };
         let mut manifest = Vec::new();
         file.reader()
             .take(MANIFEST_BYTES_MAX + 1)
             .read_to_end(&mut manifest)
             .map_err(|error| unreadable(MANIFEST, error))?;
-        Ok(Self {
+        Ok(Ok(Self {
             directory,
             manifest,
             members: BTreeMap::new(),
-        })
+        }))
     }
 
     /// Notes how these files look that are there.
@@ -49,6 +49,11 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// The bytes of a file that was there when the folder was opened.
+    pub(super) fn bytes_of(&self, name: &str) -> Option<u64> {
+        u64::try_from(self.members.get(name)?.bytes).ok()
     }
 
     /// Hands a file to `read` as it was when the folder was opened; `None` for one
@@ -89,7 +94,11 @@ fn look(directory: &OwnedFd, name: &str) -> Result<Option<Look>, TarballFault> {
     }
 }
 
-fn open_member(directory: &OwnedFd, name: &str) -> Result<Option<OpenFile>, TarballFault> {
+/// Opens a plain file of a folder; `None` when it is not there.
+pub(super) fn open_member(
+    directory: &OwnedFd,
+    name: &str,
+) -> Result<Option<OpenFile>, TarballFault> {
     let Some(look) = look(directory, name)? else {
         return Ok(None);
     };

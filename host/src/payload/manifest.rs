@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::io::Read;
+use std::io;
 
 use chrono::{DateTime, Datelike, Months, NaiveDateTime, Utc};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::archive::is_flat;
@@ -153,47 +152,32 @@ impl Manifest {
             .filter(|value| value.as_str().is_none_or(|text| !text.contains('\0')))
     }
 
-    /// The manifest of a report that came alone. Its identity is its content, so
-    /// that the same file twice is the same upload.
-    ///
-    /// # Errors
-    /// The file cannot be read, or the names are not usable.
-    pub fn of_single_file(cluster_id: &str, content: &mut dyn Read) -> Result<Self, ManifestError> {
-        check_cluster_id(cluster_id)?;
-        let mut hasher = Sha256::new();
-        hasher.update(cluster_id.as_bytes());
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = content
-                .read(&mut buffer)
-                .map_err(|error| ManifestError(error.to_string()))?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(&buffer[..read]);
-        }
-        let digest = hasher.finalize();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
-        Ok(Self {
+    /// The manifest of reports that came without one.
+    pub(super) fn of_reports(uuid: Uuid, cluster_id: &str, files: Vec<String>) -> Self {
+        Self {
             uuid,
             cluster_id: cluster_id.to_string(),
             version: None,
             date: DateTime::UNIX_EPOCH,
-            // Named by its content too: a copy is the same file.
-            files: vec![format!("{uuid}.csv")],
+            files,
             other_files: Vec::new(),
             start: None,
             end: None,
             certified: false,
             daily_reports: true,
             status: Value::Null,
-        })
+        }
     }
 }
 
-fn check_cluster_id(cluster_id: &str) -> Result<(), ManifestError> {
+impl ManifestError {
+    /// A report could not be read.
+    pub(super) fn of(error: &io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(super) fn check_cluster_id(cluster_id: &str) -> Result<(), ManifestError> {
     if is_id(cluster_id) {
         return Ok(());
     }

@@ -22,7 +22,7 @@ impl Payload {
     /// written.
     pub fn pack(&self, to: &mut dyn Write) -> io::Result<()> {
         match &self.form {
-            Form::Tarball { file, digest } => {
+            Form::Tarball { file, digest, .. } => {
                 let mut bytes = file.reader();
                 io::copy(&mut bytes, to)?;
                 match bytes.digest()? == *digest {
@@ -43,16 +43,16 @@ impl Payload {
                 }
                 end(tarball)
             }
-            Form::SingleFile(file) => {
+            Form::Reports(reports) => {
                 let manifest = written(&self.manifest).to_string();
                 let mut tarball = begin(to, manifest.as_bytes())?;
-                for name in &self.manifest.files {
+                for (name, file) in reports {
                     append(&mut tarball, name, file)?;
+                    if !file.is_unchanged()? {
+                        return Err(changed());
+                    }
                 }
-                match file.is_unchanged()? {
-                    true => end(tarball),
-                    false => Err(changed()),
-                }
+                end(tarball)
             }
         }
     }
@@ -62,7 +62,7 @@ fn changed() -> io::Error {
     io::Error::other("the payload was changed while it was run")
 }
 
-/// The manifest of a report that came alone, as its payload would have had it.
+/// The manifest of reports that came without one, as its payload would have had it.
 fn written(manifest: &Manifest) -> serde_json::Value {
     json!({
         "uuid": manifest.uuid,

@@ -12,15 +12,17 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::log_line::LogLine;
 use crate::ingest::hours::ReusedHours;
 use crate::ingest::log_book::LogBook;
-use crate::ingest::{Ingest, IngestedFile, Progress, RejectTally, Rejects, describe};
+use crate::ingest::{
+    FileKind, Ingest, IngestedFile, Progress, RejectTally, Rejects, beginning, describe,
+};
 use crate::ledger::publish;
 use crate::ledger::quarantine::{self, RejectOrigin};
 use crate::load::Loader;
 use crate::payload::Payload;
 use crate::pipeline::definition::BoundSet;
-use crate::pipeline::plan::Plan;
+use crate::pipeline::plan::{Plan, RejectedRowsThreshold};
 use crate::run::lake_folds::LakeFolds;
-use crate::terminal::{self, Live, grouped};
+use crate::terminal::{self, Live, Turn, grouped};
 
 /// COPY sessions at a time: what one chain makes feeds about three, but a report
 /// has one, and payloads have six reports of which one is large.
@@ -39,6 +41,8 @@ pub struct Ingestion<'a> {
     pub lake: Option<&'a LakeFolds>,
     /// The folder for cases of rows that stages break at.
     pub capture: Option<&'a Path>,
+    /// Which of the command's payloads is at work, where that is known.
+    pub turn: Option<Turn>,
 }
 
 /// The result of ingesting a payload.
@@ -74,6 +78,8 @@ impl Words {
 /// The part of a payload that is loaded.
 #[derive(Clone, Copy)]
 pub(super) struct Selection<'a> {
+    /// The name of the payload for people.
+    pub(super) name: &'a str,
     /// These files.
     pub(super) file: &'a dyn Fn(&str) -> bool,
     /// Rows of these hours are left out.
@@ -98,7 +104,7 @@ impl Ingestion<'_> {
         rejects: &Rejects<'_>,
     ) -> Result<IngestOutput> {
         let (log, ingested) = self.attempt(payload, loader, words, wanted, rejects);
-        terminal::log(&log);
+        terminal::log(Some(wanted.name), &log);
         ingested
     }
 
@@ -117,7 +123,8 @@ impl Ingestion<'_> {
             ..Progress::default()
         };
         let here: RefCell<Vec<String>> = RefCell::default();
-        let live = Live::begin(&payload.path.display().to_string(), &progress.counters);
+        let bytes = payload.bytes_of(wanted.file);
+        let live = Live::reading(wanted.name, self.turn, &progress.counters, bytes);
         let files = Ingest {
             plan: self.plan,
             words: &|set| words.of(set),
@@ -197,64 +204,82 @@ impl Ingestion<'_> {
     /// Neither the payload nor one of its files may have more rejected rows than the
     /// pipeline allows, in all or by one stage.
     pub(super) fn within_threshold(&self, files: &[IngestedFile], run_id: i64) -> Result<()> {
-        self.share_within(files, run_id, None, self.plan.rejected_rows_max)?;
-        let stages: BTreeMap<&str, f64> = self
+        rejected_within(files, run_id, None, self.plan.rejected_rows)?;
+        let stages: BTreeMap<&str, RejectedRowsThreshold> = self
             .plan
             .stages()
-            .filter_map(|stage| Some((stage.name.as_str(), stage.rejected_rows_max?)))
+            .filter_map(|stage| Some((stage.name.as_str(), stage.rejected_rows?)))
             .collect();
-        stages.into_iter().try_for_each(|(stage, share_max)| {
-            self.share_within(files, run_id, Some(stage), share_max)
+        stages.into_iter().try_for_each(|(stage, threshold)| {
+            rejected_within(files, run_id, Some(stage), threshold)
         })
     }
+}
 
-    /// The share of rows rejected by one stage, or by all together.
-    fn share_within(
-        &self,
-        files: &[IngestedFile],
-        run_id: i64,
-        stage: Option<&str>,
-        share_max: f64,
-    ) -> Result<()> {
-        let count = |rejected: &RejectTally| match stage {
-            Some(stage) => rejected.rows_by(stage),
-            None => rejected.rows(),
-        };
-        let of_files: Vec<(u64, u64)> = files
-            .iter()
-            .map(|file| (count(&file.rejected), file.rows_read))
-            .collect();
-        let of_payload = of_files
-            .iter()
-            .fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
-        let too_many = |(rejected, read): &(u64, u64)| *rejected as f64 > share_max * *read as f64;
-        let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many)
-        else {
-            return Ok(());
-        };
-        let shown = files
-            .iter()
-            .flat_map(|file| {
-                let first = file.rejected.first(stage).into_iter();
-                first.map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
-            })
-            .take(REJECTS_SHOWN)
-            .collect::<Vec<_>>()
-            .join("\n");
-        let (by, place) = match stage {
-            Some(stage) => (
-                format!(" by stage `{stage}`"),
-                format!("[stages.{stage}.limits]"),
-            ),
-            None => (String::new(), "[limits]".to_string()),
-        };
-        Err(Failure::run(format!(
-            "{rejected} of {read} rows were rejected{by}, more than {} %",
-            share_max * 100.0
-        ))
-        .because(anyhow::anyhow!(shown))
-        .hint(format!(
-            "the rows are in quarantine under run {run_id}; `rejected-rows` in `{place}` is the threshold"
-        )))
+/// Warns of the reports of a payload that are of no known kind; returns their names.
+pub(super) fn warn_of_unknown(shown: &str, pipeline: &str, files: &[IngestedFile]) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for file in files {
+        if let FileKind::Unknown(columns) = &file.kind {
+            tracing::warn!(
+                "{shown}: report `{}` is of no kind that pipeline `{pipeline}` knows, and is read \
+                 past: its header begins with `{}`",
+                file.name,
+                beginning(columns)
+            );
+            unknown.push(file.name.clone());
+        }
     }
+    unknown
+}
+
+/// The rows rejected by one stage, or by all together.
+fn rejected_within(
+    files: &[IngestedFile],
+    run_id: i64,
+    stage: Option<&str>,
+    threshold: RejectedRowsThreshold,
+) -> Result<()> {
+    let count = |rejected: &RejectTally| match stage {
+        Some(stage) => rejected.rows_by(stage),
+        None => rejected.rows(),
+    };
+    let of_files: Vec<(u64, u64)> = files
+        .iter()
+        .map(|file| (count(&file.rejected), file.rows_read))
+        .collect();
+    let of_payload = of_files
+        .iter()
+        .fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
+    let too_many = |(rejected, read): &(u64, u64)| threshold.is_exceeded(*rejected, *read);
+    let Some((rejected, read)) = std::iter::once(of_payload).chain(of_files).find(too_many) else {
+        return Ok(());
+    };
+    let shown = files
+        .iter()
+        .flat_map(|file| {
+            let first = file.rejected.first(stage).into_iter();
+            first.map(|reject| format!("report `{}`, {}", file.name, describe(reject)))
+        })
+        .take(REJECTS_SHOWN)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let (by, place) = match stage {
+        Some(stage) => (
+            format!(" by stage `{stage}`"),
+            format!("[stages.{stage}.limits]"),
+        ),
+        None => (String::new(), "[limits]".to_string()),
+    };
+    let (keys, are) = match threshold.floor {
+        0 => ("`rejected-rows`", "is"),
+        _ => ("`rejected-rows` and `rejected-rows-floor`", "are"),
+    };
+    Err(Failure::run(format!(
+        "{rejected} of {read} rows were rejected{by}, {threshold}"
+    ))
+    .because(anyhow::anyhow!(shown))
+    .hint(format!(
+        "the rows are in quarantine under run {run_id}; {keys} in `{place}` {are} the threshold"
+    )))
 }

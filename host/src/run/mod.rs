@@ -26,6 +26,7 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::archive::{Archive, Archives};
 use crate::payload::Payload;
 use crate::pipeline::plan::Plan;
+use crate::terminal::Turn;
 
 /// All that running payloads needs, several of them at a time.
 pub struct Runner<'a> {
@@ -65,13 +66,19 @@ impl<'a> Runner<'a> {
 
     /// Runs a payload, which was opened or could not be; returns its result, and why it
     /// failed.
-    pub fn run(&self, path: &Path, payload: Result<Payload>) -> (PayloadResult, Option<Failure>) {
+    pub fn run(
+        &self,
+        path: &Path,
+        payload: Result<Payload>,
+        turn: Option<Turn>,
+    ) -> (PayloadResult, Option<Failure>) {
         let ingestion = Ingestion {
             plan: self.plan,
             database: &self.database,
             workers: self.workers,
             lake: self.lake.as_ref(),
             capture: self.capture,
+            turn,
         };
         PayloadTask::new(path, self.archive.as_ref()).run(ingestion, payload)
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::archival::Archival;
-use super::ingestion::{IngestOutput, Ingestion, Selection, Words};
+use super::ingestion::{IngestOutput, Ingestion, Selection, Words, warn_of_unknown};
 use super::reuse;
 use super::task::{self, End, OpenUpload, Opening, Task};
 use crate::database::Database;
@@ -44,6 +44,8 @@ pub struct PayloadResult {
     bytes_read: u64,
     /// Columns of the files that the pipeline does not want, by report kind.
     ignored_columns: BTreeMap<String, BTreeSet<String>>,
+    /// Files of no kind that the pipeline knows, which were read past.
+    unknown_reports: Vec<String>,
     pub summary_rows_inserted: u64,
     summary_rows_deleted: u64,
     pub seconds: f64,
@@ -77,6 +79,7 @@ impl PayloadResult {
             row_accounting: Vec::new(),
             bytes_read: 0,
             ignored_columns: BTreeMap::new(),
+            unknown_reports: Vec::new(),
             summary_rows_inserted: 0,
             summary_rows_deleted: 0,
             seconds: 0.0,
@@ -85,6 +88,11 @@ impl PayloadResult {
             fold_seconds: None,
             error: None,
         }
+    }
+
+    /// Whether it did not fail.
+    pub fn succeeded(&self) -> bool {
+        self.error.is_none()
     }
 
     fn add_up(&mut self, files: &[IngestedFile]) {
@@ -241,6 +249,8 @@ impl Task for PayloadTask<'_> {
         work.here = here;
         self.result.stage_seconds = stage_seconds;
         self.result.add_up(&files);
+        let (shown, pipeline) = (&self.result.payload, &ingestion.plan.name);
+        self.result.unknown_reports = warn_of_unknown(shown, pipeline, &files);
         Ok(files)
     }
 
@@ -330,6 +340,7 @@ impl PayloadTask<'_> {
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {
+            name: &open.name,
             file: &|name| open.upload.is_open(name),
             reused: &ReusedHours::default(),
         };

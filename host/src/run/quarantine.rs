@@ -10,6 +10,7 @@ use crate::ledger::archive::Archives;
 use crate::ledger::publish::replace::Holder;
 use crate::ledger::quarantine::{self, OpenUpload};
 use crate::ledger::source;
+use crate::terminal::Turn;
 
 /// The settings of replaying payloads with rows in quarantine.
 pub struct QuarantineReplay<'a> {
@@ -33,7 +34,10 @@ impl QuarantineReplay<'_> {
     pub fn uploads(&self, uploads: Vec<OpenUpload>) -> (Vec<ReplayedRows>, Vec<Failure>) {
         let mut replayed = Vec::new();
         let mut failures = Vec::new();
-        for upload in uploads {
+        let of = uploads.len();
+        for (before, upload) in uploads.into_iter().enumerate() {
+            let number = before + 1;
+            let turn = Turn { number, of };
             let mut rows = ReplayedRows {
                 payload: upload.payload.clone(),
                 upload: upload.assembly_id.clone(),
@@ -42,7 +46,7 @@ impl QuarantineReplay<'_> {
                 rows_open: upload.rows_open,
                 error: None,
             };
-            match self.upload(&upload) {
+            match self.upload(&upload, turn) {
                 Ok((run, rows_open)) => {
                     rows.run = Some(run);
                     rows.rows_open = rows_open;
@@ -58,16 +62,16 @@ impl QuarantineReplay<'_> {
     }
 
     /// Replays the payload of an upload; returns the run, and the rows that are open still.
-    fn upload(&self, upload: &OpenUpload) -> Result<(i64, i64)> {
+    fn upload(&self, upload: &OpenUpload, turn: Turn) -> Result<(i64, i64)> {
         let database = self.ingestion.database;
-        let run = self.payload(upload)?;
+        let run = self.payload(upload, turn)?;
         let still = quarantine::open_uploads(database, Some(upload.source_uuid), None)?;
         let mut same = still.iter();
         let same = same.find(|one| one.manifest_id == upload.manifest_id);
         Ok((run, same.map_or(0, |one| one.rows_open)))
     }
 
-    fn payload(&self, upload: &OpenUpload) -> Result<i64> {
+    fn payload(&self, upload: &OpenUpload, turn: Turn) -> Result<i64> {
         let again = || {
             format!(
                 "`gristmill run` of payload `{}` with the pipeline as it is now does the same",
@@ -98,7 +102,7 @@ impl QuarantineReplay<'_> {
             ))
             .hint("`gristmill run` of the payload puts it into the archive")
         })?;
-        let (_, _, run) = replay.run(replayable, None);
+        let (_, _, run) = replay.run(replayable, None, Some(turn));
         run.map(|(run, _)| run)
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ingestion::{IngestOutput, Ingestion, Selection};
+use super::ingestion::{IngestOutput, Ingestion, Selection, warn_of_unknown};
 use super::task::{self, End, Folded, OpenUpload, Opening, Task};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
@@ -22,6 +23,7 @@ use crate::ledger::source::Source;
 use crate::ledger::summarize;
 use crate::load::LoadableMonths;
 use crate::payload::{Manifest, Payload};
+use crate::terminal::Turn;
 
 /// The result of a replay of days.
 #[derive(Debug, Serialize)]
@@ -29,6 +31,8 @@ pub struct ReplayResult {
     cluster_id: String,
     source_uuid: Uuid,
     payloads: usize,
+    /// Those payloads, by their files and the days that they held.
+    replayed: Vec<ReplayedPayload>,
     pub days: Vec<DayDifference>,
     rows_read: u64,
     rows_loaded: u64,
@@ -39,6 +43,13 @@ pub struct ReplayResult {
     /// publishing.
     engines: BTreeMap<&'static str, Option<f64>>,
     error: Option<String>,
+}
+
+/// A payload that was replayed.
+#[derive(Debug, Serialize)]
+struct ReplayedPayload {
+    payload: String,
+    days: Vec<NaiveDate>,
 }
 
 /// The archived tarballs that together are a manifest's payload.
@@ -95,6 +106,7 @@ impl Replay<'_> {
             cluster_id: self.source.cluster_id.clone(),
             source_uuid: self.source.source_uuid,
             payloads: 0,
+            replayed: Vec::new(),
             days: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,
@@ -106,12 +118,19 @@ impl Replay<'_> {
         };
         let count = replayables.len();
         let mut failure = None;
-        for replayable in replayables {
-            let (sums, folded, run) = self.run(replayable, Some(days));
+        for (before, replayable) in replayables.into_iter().enumerate() {
+            let number = before + 1;
+            let turn = Turn { number, of: count };
+            let replayed = ReplayedPayload {
+                payload: replayable.payload(),
+                days: replayable.holder.days.clone(),
+            };
+            let (sums, folded, run) = self.run(replayable, Some(days), Some(turn));
             result.add(folded);
             match run {
                 Ok((_, days)) => {
                     result.payloads += 1;
+                    result.replayed.push(replayed);
                     result.days.extend(days);
                 }
                 Err(failed) => failure = Some(failed),
@@ -151,6 +170,7 @@ impl Replay<'_> {
         &self,
         replayable: Replayable,
         days: Option<Days>,
+        turn: Option<Turn>,
     ) -> (RunSums, Folded, Result<(i64, Vec<DayDifference>)>) {
         let mut task = ReplayTask {
             source: &self.source,
@@ -159,7 +179,11 @@ impl Replay<'_> {
             folded: Folded::default(),
         };
         let name = replayable.name();
-        let run = task::run(self.ingestion, &mut task, replayable)
+        let ingestion = Ingestion {
+            turn,
+            ..self.ingestion
+        };
+        let run = task::run(ingestion, &mut task, replayable)
             .map_err(|failure| failure.within(format!("the {name} failed")));
         (task.sums, task.folded, run)
     }
@@ -240,14 +264,12 @@ impl Replayable {
         Ok(payloads)
     }
 
-    /// For the record of the run.
-    pub(super) fn name(&self) -> String {
+    /// The payload's file.
+    fn payload(&self) -> String {
         match &self.tarballs[..] {
-            [] => format!("replay of {}", self.holder.assembly_id),
-            [kept] => format!("replay of {}", kept.payload),
-            [kept, others @ ..] => {
-                format!("replay of {} and {} more", kept.payload, others.len())
-            }
+            [] => self.holder.assembly_id.clone(),
+            [kept] => kept.payload.clone(),
+            [kept, others @ ..] => format!("{} and {} more", kept.payload, others.len()),
         }
     }
 
@@ -276,6 +298,17 @@ impl Replayable {
         };
         Err(Failure::run(refused)
             .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"))
+    }
+
+    /// For the record of the run, and for people: the payload's file and its days.
+    pub(super) fn name(&self) -> String {
+        let payload = self.payload();
+        let days = match &self.holder.days[..] {
+            [] => String::new(),
+            [day] => format!(", {day}"),
+            [first, .., last] => format!(", {first} to {last}"),
+        };
+        format!("replay of {payload}{days}")
     }
 }
 
@@ -326,6 +359,7 @@ impl Task for ReplayTask<'_> {
         let mut taken = BTreeSet::new();
         for payload in &work.payloads {
             let wanted = Selection {
+                name: &open.name,
                 file: &|name| !taken.contains(name),
                 // Stages may make other rows of an hour now than before.
                 reused: &ReusedHours::default(),
@@ -352,6 +386,8 @@ impl Task for ReplayTask<'_> {
             .hint("nothing was changed; `gristmill run` of the upload's own payload archives it"));
         }
         self.sums = RunSums::of(&files);
+        let shown = format!("upload {}", work.holder.assembly_id);
+        warn_of_unknown(&shown, &ingestion.plan.name, &files);
         Ok(files)
     }
 

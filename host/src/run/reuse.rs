@@ -43,6 +43,7 @@ pub(super) fn ingest(
         let sink = RejectWriter::of(ingestion.database, open.upload.generation);
         let rejects = Rejects::new(&ingestion.plan.budget, &sink);
         let selection = Selection {
+            name: &open.name,
             file: &|name| open.upload.is_open(name),
             reused: &reuse.hours(),
         };
@@ -50,7 +51,7 @@ pub(super) fn ingest(
         let failure = match ingested {
             Ok(ingested) if open.upload.is_whole(&ingested.files) => {
                 if !reuse.drop_unlike(&ingested.files) {
-                    terminal::log(&log);
+                    terminal::log(Some(&open.name), &log);
                     return Ok(Some(ingested));
                 }
                 None

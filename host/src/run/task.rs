@@ -15,7 +15,7 @@ use crate::payload::{Manifest, Payload};
 use crate::pipeline::plan::{AggregationEngine, WhenUnreachable};
 use crate::run::engine;
 use crate::run::ingestion::Ingestion;
-use crate::terminal::{self, Step};
+use crate::terminal::{self, Live, Step};
 
 /// A kind of run: the steps in which runs differ.
 pub(super) trait Task {
@@ -112,6 +112,8 @@ pub(super) struct OpenUpload<'a> {
     pub(super) upload: Upload,
     pub(super) run_id: i64,
     pub(super) months: LoadableMonths,
+    /// The name of the input for people.
+    pub(super) name: String,
     /// The engine that folds what is loaded, once it is chosen.
     engine: Option<AggregationEngine>,
     /// What loads into the generation as it is now.
@@ -287,7 +289,7 @@ pub(super) fn run<T: Task>(
     let record = run_record::open(ingestion.database, ingestion.plan, &name)?;
     let run_id = record.id;
     let mut manifest_id = task.manifest_id(&input);
-    match recorded(ingestion, task, input, run_id, &mut manifest_id) {
+    match recorded(ingestion, task, input, &name, run_id, &mut manifest_id) {
         Ok(End::Counted(outcome)) => {
             record.closed();
             Ok((run_id, outcome))
@@ -308,6 +310,7 @@ fn recorded<T: Task>(
     ingestion: Ingestion<'_>,
     task: &mut T,
     input: T::Input,
+    name: &str,
     run_id: i64,
     manifest_id: &mut Option<i32>,
 ) -> Result<End<T::Outcome>> {
@@ -334,6 +337,7 @@ fn recorded<T: Task>(
         loader: None,
         places: Vec::new(),
         folded: Folded::default(),
+        name: name.to_string(),
     };
     let mut result = load(task, &mut work, &mut open);
     result = task.end(&mut work, &mut open, result);
@@ -366,5 +370,6 @@ fn load<T: Task>(
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
     open.fold()?;
+    let _live = Live::publishing(&open.name, open.ingestion.turn);
     task.complete(work, open, &files)
 }

@@ -153,6 +153,7 @@ impl Verification<'_> {
             workers,
             lake: lake.as_ref(),
             capture: None,
+            turn: None,
         };
         let started = Instant::now();
         let mut rows_loaded = 0;

@@ -13,6 +13,7 @@ use std::hash::{Hash as _, Hasher};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
@@ -21,10 +22,13 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// A file of the cache begins with this; the last digit is the version of the header.
-const MAGIC: &[u8] = b"gristmill component 1\n";
+const MAGIC: &[u8] = b"gristmill component 2\n";
 
 /// SHA-256.
 const DIGEST_BYTES: usize = 32;
+
+/// The time that compiling took, in microseconds, in front of the machine code.
+const TIME_BYTES: usize = 8;
 
 #[derive(Clone)]
 pub(super) struct Cache {
@@ -49,21 +53,26 @@ impl Cache {
         }
     }
 
-    /// The component of this digest, if it was compiled before.
-    pub(super) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
+    /// The component of this digest, if it was compiled before, and how long that took.
+    pub(super) fn find(&self, engine: &Engine, digest: &str) -> Option<(Component, Duration)> {
         let settings = settings_of(engine);
         let stored = read(&self.path(&settings, digest)?)?;
-        load(engine, machine_code(&stored, digest, &settings)?).ok()
+        let (time, code) = behind_header(&stored, digest, &settings)?.split_first_chunk()?;
+        let time = Duration::from_micros(u64::from_le_bytes(*time));
+        Some((load(engine, code).ok()?, time))
     }
 
     /// Keeps what the engine compiled of the component of this digest, in place of
     /// what was there.
-    pub(super) fn keep(&self, engine: &Engine, digest: &str, compiled: &[u8]) {
+    pub(super) fn keep(&self, engine: &Engine, digest: &str, code: &[u8], time: Duration) {
         let settings = settings_of(engine);
         if let Some(path) = self.path(&settings, digest) {
+            let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            let time: [u8; TIME_BYTES] = time.to_le_bytes();
+            let compiled = [&time, code].concat();
             // A cache that cannot be written costs time at the next start and
             // nothing else.
-            let _ = store(&path, &header(digest, &settings, compiled), compiled);
+            let _ = store(&path, &header(digest, &settings, &compiled), &compiled);
         }
     }
 
@@ -87,7 +96,7 @@ pub(super) fn load(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Compone
     // SAFETY: it is the output of `precompile_component`, whole. Either this process,
     // or its own program in a child process, has just made it; or it stood in a file
     // that belongs to this user, that nobody else can write to, and whose header has
-    // the digest of these very bytes (`machine_code`). Another version of wasmtime is
+    // the digest of these very bytes (`behind_header`). Another version of wasmtime is
     // refused by `deserialize` itself.
     unsafe { Component::deserialize(engine, compiled) }
 }
@@ -114,7 +123,7 @@ fn settings_of(engine: &Engine) -> [u8; DIGEST_BYTES] {
     settings.0.finalize().into()
 }
 
-/// Whose the machine code is: of which component, by which engine, and which bytes.
+/// Whose what follows is: of which component, by which engine, and which bytes.
 fn header(digest: &str, settings: &[u8; DIGEST_BYTES], compiled: &[u8]) -> Vec<u8> {
     let component = Sha256::digest(digest.as_bytes());
     let code = Sha256::digest(compiled);
@@ -122,7 +131,7 @@ fn header(digest: &str, settings: &[u8; DIGEST_BYTES], compiled: &[u8]) -> Vec<u
 }
 
 /// The bytes behind the header, when the header is right.
-fn machine_code<'s>(
+fn behind_header<'s>(
     stored: &'s [u8],
     digest: &str,
     settings: &[u8; DIGEST_BYTES],
@@ -193,7 +202,8 @@ mod tests {
             let bytes = wat::parse_str(text).unwrap();
             let digest = hex::encode(Sha256::digest(&bytes));
             let compiled = self.engine.precompile_component(&bytes).unwrap();
-            self.cache.keep(&self.engine, &digest, &compiled);
+            let time = Duration::from_millis(7);
+            self.cache.keep(&self.engine, &digest, &compiled, time);
             digest
         }
 
@@ -204,7 +214,8 @@ mod tests {
 
         /// The export of what is found by this digest.
         fn found(&self, digest: &str) -> Option<String> {
-            let found = self.cache.find(&self.engine, digest)?;
+            let (found, time) = self.cache.find(&self.engine, digest)?;
+            assert_eq!(time, Duration::from_millis(7));
             let component_type = found.component_type();
             let (name, _) = component_type.exports(&self.engine).next()?;
             Some(name.to_string())

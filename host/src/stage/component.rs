@@ -14,7 +14,8 @@ use super::engine::Engine;
 use super::inspect::{Import, Verdict, exported};
 use super::limits::{Limits, LoadLimits};
 use super::state::State;
-use super::{StageError, StageInstance};
+use super::{StageError, StageInstance, wasi};
+use crate::diagnostics::file_kind;
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
@@ -66,6 +67,8 @@ pub struct ComponentRefusal {
     pub message: String,
     pub hint: Option<String>,
     pub reason: Reason,
+    /// The file, once it is known which.
+    pub path: PathBuf,
 }
 
 /// Where to look for the fault.
@@ -85,6 +88,7 @@ impl ComponentRefusal {
             message,
             hint: None,
             reason: Reason::Component,
+            path: PathBuf::new(),
         }
     }
 
@@ -120,6 +124,19 @@ impl Engine {
         pin: Option<&str>,
         limits: LoadLimits,
     ) -> Result<Component, ComponentRefusal> {
+        self.loaded(path, pin, limits)
+            .map_err(|refusal| ComponentRefusal {
+                path: path.to_path_buf(),
+                ..refusal
+            })
+    }
+
+    fn loaded(
+        &self,
+        path: &Path,
+        pin: Option<&str>,
+        limits: LoadLimits,
+    ) -> Result<Component, ComponentRefusal> {
         let shown = path.display();
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if size > limits.component_bytes {
@@ -127,7 +144,7 @@ impl Engine {
         }
         let bytes = read(path)?;
         if !bytes.starts_with(b"\0asm") {
-            return Err(not_webassembly(path));
+            return Err(not_webassembly(path, &bytes));
         }
         let digest = hex::encode(Sha256::digest(&bytes));
         if let Some(pin) = pin
@@ -174,9 +191,9 @@ impl Engine {
             ))
             .hint("a stage gets its configuration and its batches, nothing else"));
         }
-        let pre = self
-            .linker
-            .instantiate_pre(compiled)
+        let mut linker = self.linker.clone();
+        let pre = wasi::add_absent(&mut linker, &self.engine, compiled)
+            .and_then(|()| linker.instantiate_pre(compiled))
             .map_err(|error| ComponentRefusal::new(format!("component `{shown}`: {error:#}")))?;
         Ok(Component {
             path: path.to_path_buf(),
@@ -197,7 +214,7 @@ impl Engine {
         limits: LoadLimits,
     ) -> Result<WasmtimeComponent, CompileRefusal> {
         match self.cache.find(&self.engine, digest) {
-            Some(component) => Ok(component),
+            Some((component, _)) => Ok(component),
             None => self
                 .compile_within(bytes, digest, limits)
                 .map(|(component, _)| component),
@@ -215,7 +232,7 @@ impl Engine {
             .compiler
             .compile(&self.engine, self.metered, bytes, limits)?;
         let CompiledCode { code, time } = compiled;
-        self.cache.keep(&self.engine, digest, &code);
+        self.cache.keep(&self.engine, digest, &code, time);
         let component = cache::load(&self.engine, &code)
             .map_err(|error| CompileRefusal::Refused(error.root_cause().to_string()))?;
         Ok((component, time))
@@ -258,8 +275,12 @@ impl Component {
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, ComponentRefusal> {
     std::fs::read(path).map_err(|error| {
         let shown = path.display();
-        ComponentRefusal::new(format!("cannot read component `{shown}`: {error}"))
-            .reason(Reason::Unreadable)
+        let refusal = ComponentRefusal::new(format!("cannot read component `{shown}`: {error}"))
+            .reason(Reason::Unreadable);
+        match path.is_dir() {
+            true => refusal.hint("it is a folder; name the component (`.wasm`) in it"),
+            false => refusal,
+        }
     })
 }
 
@@ -298,14 +319,19 @@ pub(super) fn not_compiled(
     }
 }
 
-pub(super) fn not_webassembly(path: &Path) -> ComponentRefusal {
-    ComponentRefusal::new(format!("`{}` is not WebAssembly", path.display()))
+pub(super) fn not_webassembly(path: &Path, bytes: &[u8]) -> ComponentRefusal {
+    let kind = file_kind::of(&bytes[..bytes.len().min(file_kind::BYTES_MAX as usize)]);
+    ComponentRefusal::new(format!(
+        "`{}` is not WebAssembly: it is {kind}",
+        path.display()
+    ))
+    .hint("a stage is a component (`.wasm`); `gristmill stage build` makes one of a project")
 }
 
 fn is_allowed(import: &str) -> bool {
     matches!(
         Import::judged(import).verdict,
-        Verdict::Contract | Verdict::Inert
+        Verdict::Contract | Verdict::Inert | Verdict::Absent
     )
 }
 
@@ -343,10 +369,10 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_not_among_the_allowed_imports() {
+    fn what_reaches_out_is_not_among_the_allowed_imports() {
         assert!(is_allowed("wasi:cli/environment@0.2.6"));
         assert!(is_allowed("gristmill:stage/log@0.1.0"));
-        assert!(!is_allowed("wasi:sockets/tcp@0.2.6"));
+        assert!(!is_allowed("wasi:sockets/tcp@0.3.0"));
         assert!(!is_allowed("wasi:http/outgoing-handler@0.2.6"));
         assert!(!is_allowed("acme:database/query"));
     }

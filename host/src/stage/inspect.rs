@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::compiler::CompileRefusal;
 use super::component::{self, Component, ComponentRefusal};
 use super::engine::Engine;
 use super::limits::LoadLimits;
@@ -17,8 +18,12 @@ pub struct Inspection {
     pub bytes: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub digest: String,
-    /// Without the cache; `None` when it does not compile.
+    /// Now, or when it was compiled; `None` when it does not compile.
     pub compile_time: Option<Duration>,
+    /// Whether the cache had it.
+    pub cached: bool,
+    /// Whether it is a component at all.
+    pub is_component: bool,
     pub world: Option<World>,
     /// The version of the contract that it was built for.
     pub version: Option<String>,
@@ -44,12 +49,15 @@ pub enum Verdict {
     OtherVersion,
     /// It is there and holds nothing.
     Inert,
+    /// It is not there: a call of it ends the stage.
+    Absent,
     /// A component that wants it does not run.
     Refused,
 }
 
 impl Engine {
-    /// Looks at a component and compiles it anew. Whatever it is, that is no error.
+    /// Looks at a component, and compiles it when the cache does not have it. Whatever it
+    /// is, that is no error.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -62,32 +70,46 @@ impl Engine {
         path: &Path,
         limits: LoadLimits,
     ) -> Result<Inspection, ComponentRefusal> {
-        let bytes = component::read(path)?;
+        let bytes = component::read(path).map_err(|refusal| ComponentRefusal {
+            path: path.to_path_buf(),
+            ..refusal
+        })?;
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,
             digest: hex::encode(Sha256::digest(&bytes)),
             compile_time: None,
+            cached: false,
+            is_component: false,
             world: None,
             version: None,
             imports: Vec::new(),
-            component: Err(component::not_webassembly(path)),
+            component: Err(component::not_webassembly(path, &bytes)),
         };
         if inspection.bytes > limits.component_bytes {
             let too_large = component::too_large(path, inspection.bytes, limits.component_bytes);
             inspection.component = Err(too_large);
+            inspection.is_component = bytes.starts_with(b"\0asm");
             return Ok(inspection);
         }
         if !bytes.starts_with(b"\0asm") {
             return Ok(inspection);
         }
-        let (compiled, compile_time) = match self.compile_within(bytes, &inspection.digest, limits)
-        {
+        let found = self.cache.find(&self.engine, &inspection.digest);
+        inspection.cached = found.is_some();
+        let compiled = match found {
+            Some(found) => Ok(found),
+            None => self.compile_within(bytes, &inspection.digest, limits),
+        };
+        let (compiled, compile_time) = match compiled {
             Ok(compiled) => compiled,
             Err(why) => {
+                // What takes too long may be one.
+                inspection.is_component = !matches!(why, CompileRefusal::Refused(_));
                 inspection.component = Err(component::not_compiled(path, limits, &why));
                 return Ok(inspection);
             }
         };
+        inspection.is_component = true;
         inspection.compile_time = Some(compile_time);
         let component_type = compiled.component_type();
         inspection.imports = component_type
@@ -116,6 +138,7 @@ impl Import {
             Some(("log" | "types", CONTRACT_VERSION)) => Verdict::Contract,
             Some(("log" | "types", _)) => Verdict::OtherVersion,
             _ if wasi::is_inert(name) => Verdict::Inert,
+            _ if wasi::is_absent(name) => Verdict::Absent,
             _ => Verdict::Refused,
         };
         Self {
@@ -171,7 +194,8 @@ mod tests {
             ("gristmill:stage/log@0.1.0", Verdict::Contract),
             ("gristmill:stage/log@0.9.0", Verdict::OtherVersion),
             ("wasi:cli/environment@0.2.6", Verdict::Inert),
-            ("wasi:sockets/tcp@0.2.6", Verdict::Refused),
+            ("wasi:sockets/tcp@0.2.6", Verdict::Absent),
+            ("wasi:http/types@0.2.6", Verdict::Refused),
             ("gristmill:stage/database@0.1.0", Verdict::Refused),
             ("acme:database/query", Verdict::Refused),
         ] {

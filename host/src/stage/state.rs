@@ -34,7 +34,7 @@ impl State {
             logged: 0,
             log_lines_max: limits.log_lines,
             last_error: None,
-            wasi: Wasi::empty(),
+            wasi: Wasi::empty(limits.log_lines),
         }
     }
 
@@ -43,9 +43,37 @@ impl State {
         self.memory_bytes
     }
 
-    /// The lines that the stage logged since the last call.
+    /// The lines that the stage logged, or wrote, since the last call.
     pub(super) fn take_log(&mut self) -> Vec<LogLine> {
+        self.log_written(true);
         std::mem::take(&mut self.log)
+    }
+
+    /// Logs what the stage wrote to standard output and error.
+    fn log_written(&mut self, end: bool) {
+        let (lines, dropped) = self.wasi.take_lines(end);
+        for (level, line) in lines {
+            self.log_line(level, &line);
+        }
+        for _ in 0..dropped.min(self.log_lines_max + 1) {
+            // There was no room for its words, nor is there now.
+            self.log_line(LogLevel::Info, "");
+        }
+        self.logged += dropped.saturating_sub(self.log_lines_max + 1);
+    }
+
+    fn log_line(&mut self, level: LogLevel, message: &str) {
+        self.logged += 1;
+        if self.logged == self.log_lines_max + 1 {
+            self.log.push(LogLine::cut(self.log_lines_max));
+        }
+        if self.logged <= self.log_lines_max {
+            self.log.push(LogLine {
+                level,
+                message: printable(message),
+                by: LoggedBy::Stage,
+            });
+        }
     }
 
     /// Messages so far, also those that were too many.
@@ -60,33 +88,25 @@ impl State {
     /// The last thing that the stage said, for the message of a trap.
     pub(super) fn last_words(&mut self) -> Option<String> {
         let logged = self.last_error.take();
-        let written = printable(&String::from_utf8_lossy(&self.wasi.written()));
+        let written = printable(&String::from_utf8_lossy(&self.wasi.take_end()));
         logged.or_else(|| Some(written.trim().to_string()).filter(|text| !text.is_empty()))
     }
 }
 
 impl log::Host for State {
     fn write(&mut self, level: log::Level, message: String) -> WasmtimeResult<()> {
-        self.logged += 1;
+        // What was written before comes before.
+        self.log_written(false);
         if level == log::Level::Error {
             self.last_error = Some(printable(&message));
         }
-        if self.logged == self.log_lines_max + 1 {
-            self.log.push(LogLine::cut(self.log_lines_max));
-        }
-        if self.logged > self.log_lines_max {
-            return Ok(());
-        }
-        self.log.push(LogLine {
-            level: match level {
-                log::Level::Debug => LogLevel::Debug,
-                log::Level::Info => LogLevel::Info,
-                log::Level::Warn => LogLevel::Warn,
-                log::Level::Error => LogLevel::Error,
-            },
-            message: printable(&message),
-            by: LoggedBy::Stage,
-        });
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        self.log_line(level, &message);
         Ok(())
     }
 }

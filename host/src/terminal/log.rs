@@ -13,14 +13,18 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::tell;
+use super::{live, tell};
 use crate::diagnostics::log_line::{LogLevel, LogLine};
 
 /// The least level that is shown, by its name.
 const VARIABLE: &str = "GRISTMILL_LOG";
 
-/// From now on log lines are shown: ours, not those of libraries.
-pub fn show_log() {
+/// So begins what functions say that take long (`RAISE INFO`).
+const DOING: &str = "gristmill: ";
+
+/// From now on log lines are shown: ours, not those of libraries. `notices` is the target
+/// of what the database's server says beside its answers.
+pub fn show_log(notices: &str) {
     let level = env::var(VARIABLE).ok().filter(|level| !level.is_empty());
     let parsed = level.as_deref().map(str::parse::<LevelFilter>);
     let shown = parsed
@@ -28,23 +32,39 @@ pub fn show_log() {
         .and_then(Result::ok)
         .unwrap_or(LevelFilter::INFO);
     let targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), shown);
+    let of_database = Targets::new().with_target(notices, LevelFilter::TRACE);
     // There is no other one: this is called once, first of all.
     let _ = tracing::subscriber::set_global_default(
-        Registry::default().with(Lines.with_filter(targets)),
+        Registry::default()
+            .with(Lines.with_filter(targets))
+            .with(Doing.with_filter(of_database)),
     );
     if let (Some(level), Some(Err(_))) = (level, parsed) {
         tracing::warn!("`{VARIABLE}` is none of off, error, warn, info, debug: `{level}`");
     }
 }
 
-/// What stages logged.
-pub fn log(lines: &[(String, LogLine)]) {
+/// What stages logged, of a payload if there is one.
+pub fn log(payload: Option<&str>, lines: &[(String, LogLine)]) {
     for (stage, LogLine { level, message, .. }) in lines {
         match level {
-            LogLevel::Debug => tracing::debug!(stage, "{message}"),
-            LogLevel::Info => tracing::info!(stage, "{message}"),
-            LogLevel::Warn => tracing::warn!(stage, "{message}"),
-            LogLevel::Error => tracing::error!(stage, "{message}"),
+            LogLevel::Debug => tracing::debug!(payload, stage, "{message}"),
+            LogLevel::Info => tracing::info!(payload, stage, "{message}"),
+            LogLevel::Warn => tracing::warn!(payload, stage, "{message}"),
+            LogLevel::Error => tracing::error!(payload, stage, "{message}"),
+        }
+    }
+}
+
+/// What the database is at, as our functions say.
+struct Doing;
+
+impl<S: Subscriber> Layer<S> for Doing {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut words = Words::default();
+        event.record(&mut words);
+        if let Some(what) = words.message.strip_prefix(DOING) {
+            live::doing(what);
         }
     }
 }
@@ -64,15 +84,19 @@ impl<S: Subscriber> Layer<S> for Lines {
 #[derive(Default)]
 struct Words {
     message: String,
+    payload: Option<String>,
     stage: Option<String>,
 }
 
 impl Words {
     fn line(&self, level: Level) -> String {
-        let message = match &self.stage {
-            Some(stage) => format!("stage `{stage}`: {}", self.message),
-            None => self.message.clone(),
-        };
+        let payload = self.payload.as_ref().map(|payload| format!("{payload}: "));
+        let stage = self
+            .stage
+            .as_ref()
+            .map(|stage| format!("stage `{stage}`: "));
+        let message = [payload.as_deref(), stage.as_deref(), Some(&self.message)];
+        let message: String = message.into_iter().flatten().collect();
         match level {
             Level::ERROR => format!("error: {message}"),
             Level::WARN => format!("warning: {message}"),
@@ -87,6 +111,7 @@ impl Words {
 impl Visit for Words {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
+            "payload" => self.payload = Some(value.to_string()),
             "stage" => self.stage = Some(value.to_string()),
             _ => self.record_debug(field, &format_args!("{value}")),
         }
@@ -132,12 +157,16 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("watching {}", "inbox");
             tracing::warn!("it is odd");
-            log(&[
-                line(LogLevel::Debug, "{d}"),
-                line(LogLevel::Info, "i"),
-                line(LogLevel::Warn, "w"),
-                line(LogLevel::Error, "e"),
-            ]);
+            log(
+                None,
+                &[
+                    line(LogLevel::Debug, "{d}"),
+                    line(LogLevel::Info, "i"),
+                    line(LogLevel::Warn, "w"),
+                    line(LogLevel::Error, "e"),
+                ],
+            );
+            log(Some("p.tar.gz"), &[line(LogLevel::Warn, "odd")]);
         });
         assert_eq!(
             *kept.lock().unwrap(),
@@ -148,6 +177,7 @@ mod tests {
                 "info: stage `a`: i",
                 "warning: stage `a`: w",
                 "error: stage `a`: e",
+                "warning: p.tar.gz: stage `a`: odd",
             ]
         );
     }

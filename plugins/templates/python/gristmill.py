@@ -10,6 +10,7 @@ speed of a stage in Python comes from.
 """
 
 import json
+import traceback
 from datetime import datetime, timezone
 from functools import wraps
 from itertools import accumulate, pairwise
@@ -193,6 +194,16 @@ def warn(message):
     log.write(log.Level.WARN, message)
 
 
+def _place(error):
+    """Where the stage's own code was when an exception came: this file and the library of
+    Python are nobody's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    others = ("/python/", "/bundled/", "gristmill.py", "componentize_py")
+    own = [frame for frame in frames if not any(other in frame.filename for other in others)]
+    frame = (own or frames)[-1]
+    return f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
+
+
 def reported(method):
     """Says where an exception was raised, since what the host sees of it is a trap."""
 
@@ -203,11 +214,7 @@ def reported(method):
         except Err:
             raise
         except Exception as error:
-            place = error.__traceback__
-            while place.tb_next is not None and "gristmill" not in place.tb_next.tb_frame.f_code.co_filename:
-                place = place.tb_next
-            file = place.tb_frame.f_code.co_filename.rsplit("/", 1)[-1]
-            said = f"{file}:{place.tb_lineno}: {type(error).__name__}: {error}"
+            said = f"{_place(error)}: {type(error).__name__}: {error}"
             log.write(log.Level.ERROR, said)
             raise
 

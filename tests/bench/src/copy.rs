@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use gristmill::database::{Database, Target};
+use gristmill::database::{Database, SchemaAccess, Target};
 use gristmill::diagnostics::failure::Failure;
 use gristmill::fold::FOLDS;
 use gristmill::ingest::hours::ReusedHours;
@@ -79,6 +79,7 @@ impl<'a> Copies<'a> {
                 schema: schema.parse().map_err(|error| anyhow::anyhow!("{error}"))?,
                 data_directory: server.folder().to_path_buf(),
                 lock_wait: gristmill::pipeline::plan::LOCK_WAIT,
+                access: SchemaAccess::Fill { creates: true },
             };
             let connections = connections(options.workers) + 1;
             Ok(runtime.block_on(Database::open(&target, connections))?)

@@ -128,7 +128,7 @@ impl<'a> Program<'a> {
     pub(crate) fn migrate(&self, schema: &str) -> Result<()> {
         let status = self
             .command(&self.cache())
-            .args(["db", "migrate", "--schema", schema])
+            .args(["db", "migrate", "--create-schema", "--schema", schema])
             .status()?;
         ensure!(status.success(), "`gristmill db migrate` failed");
         Ok(())

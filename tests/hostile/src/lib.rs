@@ -72,7 +72,7 @@ enum Behaviour {
     RejectsInEscapes,
     RejectsAtLength,
     FailsInEscapes,
-    SpinsInLog,
+    SpinsInLog, Prints, PrintsWithoutEnd,
     PanicsAtOpen,
     SpinsAtContract,
     PanicsAtContract,
@@ -328,6 +328,16 @@ impl Stage for Hostile {
             Behaviour::SpinsInLog => loop {
                 log::debug("again");
             },
+            Behaviour::Prints => {
+                println!("hello of {rows} rows");
+                log::info("and this");
+                eprint!("something\nis odd");
+            }
+            Behaviour::PrintsWithoutEnd => {
+                for number in 0..100_000 {
+                    println!("{number}");
+                }
+            }
             Behaviour::Gambles => usage = Column::new(Values::Float64(vec![gamble(); rows])),
             Behaviour::Snoops => {
                 assert!(std::fs::read_dir("/").is_err(), "there are files");

@@ -7,8 +7,8 @@ use super::Difference;
 use crate::authoring::harness::Outcome;
 use crate::pipeline::definition::Bytes;
 
-/// Limits on what the batches of a case take; opening the stage is not counted,
-/// but for its memory.
+/// Limits on what the batches of a case take; what the stage takes to start and to open
+/// is not counted.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Budget {
@@ -16,7 +16,7 @@ pub(super) struct Budget {
     fuel_per_row: Option<f64>,
     /// Bytes that come out, for each row that goes in.
     output_bytes_per_row: Option<f64>,
-    /// Linear memory at the end.
+    /// Linear memory at the end, beyond that of the opened stage.
     memory: Option<Bytes>,
 }
 
@@ -40,7 +40,7 @@ impl Budget {
             (
                 "memory",
                 self.memory.map(|memory| memory.0 as f64),
-                Some(cost.memory_bytes as f64),
+                Some((cost.memory_bytes - outcome.opened_memory_bytes) as f64),
             ),
         ];
         measured

@@ -18,6 +18,7 @@ pub use self::difference::{Difference, lines};
 use self::update::Expectation;
 use crate::authoring::harness::table::Table;
 use crate::authoring::harness::{Fault, Harness, Outcome};
+use crate::diagnostics::log_line::LogLine;
 use crate::diagnostics::problem::{Problem, Sources};
 use crate::pipeline::definition::{self, Bytes, Column};
 use crate::rows::column::ColumnType;
@@ -75,6 +76,8 @@ pub struct Verdict {
     /// The outcome that the case would have to expect; `None` when the stage broke, which
     /// no case should expect.
     expectation: Option<Expectation>,
+    /// What the stage logged, on the plain path.
+    pub log: Vec<LogLine>,
 }
 
 impl CaseFile {
@@ -161,7 +164,8 @@ impl Case {
             Ok(harness) => harness,
             Err(fault) => return self.judge_fault(&fault),
         };
-        let plain = harness.run(component, &self.input);
+        let mut log = Vec::new();
+        let plain = harness.run_logged(component, &self.input, &mut log);
         let divergence = harness.divergence(component, &self.input, &plain);
         let mut verdict = match &plain {
             Ok(outcome) => self.judge(outcome),
@@ -169,6 +173,7 @@ impl Case {
         };
         let divergence = divergence.map(Difference::Path);
         verdict.differences.extend(divergence);
+        verdict.log = log;
         verdict
     }
 
@@ -234,6 +239,7 @@ impl Case {
         Verdict {
             differences,
             expectation: Some(expectation),
+            log: Vec::new(),
         }
     }
 
@@ -266,6 +272,7 @@ impl Case {
         Verdict {
             differences: difference.map(Difference::Other).into_iter().collect(),
             expectation: fault.is_refusal().then(|| Expectation::error(actual)),
+            log: Vec::new(),
         }
     }
 }

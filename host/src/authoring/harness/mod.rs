@@ -22,7 +22,7 @@ use crate::pipeline::definition::Column;
 use crate::rows::batch::{Batch, RejectedRow};
 use crate::rows::column::{ColumnType, Schema};
 use crate::stage::{
-    Component, Contract, Cost, Fact, Settings, StageError, Transform, TransformOutput,
+    Component, Contract, Cost, Fact, Parser, Settings, StageError, Transform, TransformOutput,
     WantedColumn, World,
 };
 
@@ -55,10 +55,11 @@ pub struct Outcome {
     /// Rows left out on purpose.
     pub filtered: u64,
     pub facts: BTreeMap<String, Vec<String>>,
-    pub log: Vec<LogLine>,
     /// The cost of the batches alone, without opening the stage; the memory is its whole
     /// memory.
     pub cost: Cost,
+    /// Its memory when it was open and had seen no row.
+    pub opened_memory_bytes: u64,
 }
 
 /// Why there is no outcome.
@@ -108,12 +109,34 @@ impl Harness {
     /// # Errors
     /// The input is no table, or the stage refuses it or breaks.
     pub fn run(&self, component: &Component, input: &str) -> Result<Outcome, Fault> {
+        self.run_logged(component, input, &mut Vec::new())
+    }
+
+    /// As `run`; `log` gets what the stage logged, also when it broke later.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_logged(
+        &self,
+        component: &Component,
+        input: &str,
+        log: &mut Vec<LogLine>,
+    ) -> Result<Outcome, Fault> {
         match component.world {
-            World::Parser => self.parse(component, input.as_bytes()),
+            World::Parser => {
+                let mut parser = component.open_parser(&self.settings, &self.wanted())?;
+                let parsed = self.parse(&mut parser, input.as_bytes());
+                log.extend(parser.take_log());
+                parsed
+            }
             World::Transform => {
                 let input = self.batch(input)?;
                 let batches = split(&input, self.batch_rows)?;
-                self.transform(component, input, &batches, Transform::process)
+                let opened = component.open_transform(&self.settings, &input.schema);
+                let mut transform = opened?;
+                let transformed = through(&mut transform, input, &batches, Transform::process);
+                log.extend(transform.take_log());
+                transformed
             }
         }
     }
@@ -137,8 +160,7 @@ impl Harness {
             .map_err(Fault::Input)
     }
 
-    fn parse(&self, component: &Component, bytes: &[u8]) -> Result<Outcome, Fault> {
-        let mut parser = component.open_parser(&self.settings, &self.wanted())?;
+    fn parse(&self, parser: &mut Parser, bytes: &[u8]) -> Result<Outcome, Fault> {
         let opened = parser.cost();
         let mut batches = Vec::new();
         let mut rejects = Vec::new();
@@ -156,42 +178,41 @@ impl Harness {
             rejects,
             filtered: 0,
             facts,
-            log: parser.take_log(),
             cost,
+            opened_memory_bytes: opened.memory_bytes,
         })
     }
+}
 
-    fn transform(
-        &self,
-        component: &Component,
-        input: Batch,
-        batches_in: &[Batch],
-        process: impl Fn(&mut Transform, &Batch) -> Result<TransformOutput, StageError>,
-    ) -> Result<Outcome, Fault> {
-        let mut transform = component.open_transform(&self.settings, &input.schema)?;
-        let opened = transform.cost();
-        let mut batches = Vec::new();
-        let mut rejects = Vec::new();
-        let mut filtered = 0;
-        for batch in batches_in {
-            let processed = process(&mut transform, batch)?;
-            batches.push(processed.batch);
-            rejects.extend(processed.rejects);
-            filtered += processed.filtered;
-        }
-        let cost = since(opened, transform.cost());
-        let facts = by_topic(transform.finish()?);
-        Ok(Outcome {
-            schema: Arc::clone(transform.output()),
-            batches,
-            rejects,
-            filtered,
-            facts,
-            log: transform.take_log(),
-            cost,
-            input: Some((input, transform.contract().clone())),
-        })
+/// Takes batches through an opened transform.
+fn through(
+    transform: &mut Transform,
+    input: Batch,
+    batches_in: &[Batch],
+    process: impl Fn(&mut Transform, &Batch) -> Result<TransformOutput, StageError>,
+) -> Result<Outcome, Fault> {
+    let opened = transform.cost();
+    let mut batches = Vec::new();
+    let mut rejects = Vec::new();
+    let mut filtered = 0;
+    for batch in batches_in {
+        let processed = process(transform, batch)?;
+        batches.push(processed.batch);
+        rejects.extend(processed.rejects);
+        filtered += processed.filtered;
     }
+    let cost = since(opened, transform.cost());
+    let facts = by_topic(transform.finish()?);
+    Ok(Outcome {
+        schema: Arc::clone(transform.output()),
+        batches,
+        rejects,
+        filtered,
+        facts,
+        cost,
+        opened_memory_bytes: opened.memory_bytes,
+        input: Some((input, transform.contract().clone())),
+    })
 }
 
 impl Outcome {

@@ -10,7 +10,7 @@ use std::fmt;
 
 use arrow_array::Array;
 
-use super::{Fault, Harness, Outcome};
+use super::{Fault, Harness, Outcome, through};
 use crate::rows::batch::{Batch, Values};
 use crate::stage::{Component, World};
 
@@ -109,10 +109,16 @@ impl Harness {
             .map(|rows| input.take(rows)?.compact())
             .collect::<Result<Vec<Batch>, _>>()
             .map_err(|error| Fault::Input(error.to_string()))?;
-        self.transform(component, input.clone(), &batches, |transform, batch| {
-            let output = transform.process_once(batch)?;
-            Ok(output.processed)
-        })
+        let mut transform = component.open_transform(&self.settings, &input.schema)?;
+        through(
+            &mut transform,
+            input.clone(),
+            &batches,
+            |transform, batch| {
+                let output = transform.process_once(batch)?;
+                Ok(output.processed)
+            },
+        )
     }
 }
 

@@ -109,7 +109,7 @@ fn named(project: &Project, path: &str, text: &str) -> String {
     match (path, project.kind) {
         ("package.json" | "build.sh", Kind::Parser) => text
             .replace("transform-stage", "parser-stage")
-            .replace("--stub-wasi transform", "--stub-wasi parser"),
+            .replace("componentize transform", "componentize parser"),
         _ => text,
     }
 }

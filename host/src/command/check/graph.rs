@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::added;
+use crate::pipeline::definition::UnknownReports;
 use crate::pipeline::plan::{LoadPlan, Plan, ReportAction, ReportPlan, StagePlan, TransformPlan};
 use crate::rows::column::{Field, Schema};
 use crate::stage::RowEffect;
@@ -171,9 +172,17 @@ fn of_the_pipeline(plan: &Plan) -> Vec<String> {
     vec![
         format!("days     are won by {}", plan.coverage),
         format!("summary  is made by {}", plan.engines.choice(None)),
+        match plan.unknown_reports {
+            UnknownReports::Skip => "unknown  reports are read past with a warning".to_string(),
+            UnknownReports::Refuse => "unknown  reports refuse their payload".to_string(),
+        },
         format!(
-            "rows     at most {} % of a payload's may be rejected",
-            plan.rejected_rows_max * 100.0
+            "rows     at most {} % of a payload's may be rejected{}",
+            plan.rejected_rows.share * 100.0,
+            match plan.rejected_rows.floor {
+                0 => String::new(),
+                rows => format!(", or {rows} of them"),
+            }
         ),
         format!(
             "chunks   of {} of a report go to its parser",

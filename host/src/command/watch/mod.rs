@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use self::agenda::Agenda;
 use self::stop::Stop;
 use self::worker::{BACKOFF_FIRST, BACKOFF_MAX};
-use super::{engine, open_to_load, plan, target};
+use super::{engine, fills, open_to_load, plan, target};
 use crate::cli::WatchArguments;
 use crate::database::{self, Target};
 use crate::diagnostics::failure::{Failure, Result};
@@ -45,7 +45,7 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
         inbox: &inbox,
         stop,
         runner,
-        target: target(&arguments.database),
+        target: target(&arguments.database, fills(arguments.creation)),
         desk: Mutex::new(Desk {
             agenda: Agenda::new(plan.watch),
             ending: false,
@@ -93,6 +93,7 @@ fn runner<'a>(
             plan,
             runtime,
             &arguments.database,
+            fills(arguments.creation),
             arguments.connections,
             arguments.payloads_at_once,
         );
@@ -197,19 +198,22 @@ impl Watch<'_> {
         if failed == 0 && hindered.len() == 1 {
             return hindered.pop().map_or(Ok(()), Err);
         }
-        hindered.iter().for_each(terminal::failure);
         let shown = self.inbox.failed_folder().display();
-        match (hindered.len(), failed) {
-            (0, 0) => Ok(()),
-            (0, _) => Err(Failure::run(format!("{failed} of {handled} payloads failed"))
-                .hint(format!("they are in `{shown}`, each with its reason"))),
-            (stayed, _) => Err(Failure::environment(format!(
+        let failure = match (hindered.len(), failed) {
+            (0, 0) => return Ok(()),
+            (0, _) => Failure::run(format!("{failed} of {handled} payloads failed"))
+                .hint(format!("they are in `{shown}`, each with its reason")),
+            (stayed, _) => Failure::environment(format!(
                 "{failed} of {handled} payloads failed, and {stayed} could not be run"
             ))
             .hint(format!(
                 "those that failed are in `{shown}`, each with its reason; the others stay in the inbox"
-            ))),
-        }
+            )),
+        };
+        Err(Failure {
+            parts: hindered,
+            ..failure
+        })
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -72,7 +72,7 @@ impl Watch<'_> {
         if !self.has_its_turn(ticket, cluster.map(String::as_str)) {
             return;
         }
-        let (result, failure) = self.runner.run(&arrival.path, payload);
+        let (result, failure) = self.runner.run(&arrival.path, payload, self.turn());
         match failure {
             None => {
                 let put_away = self.inbox.done(arrival, file.as_ref());
@@ -94,6 +94,14 @@ impl Watch<'_> {
                 }
             },
         }
+    }
+
+    /// Which one it is of those that were run or are there to be run.
+    fn turn(&self) -> Option<terminal::Turn> {
+        let desk = self.desk();
+        let number = desk.handled + 1;
+        let of = desk.handled + desk.agenda.len();
+        Some(terminal::Turn { number, of })
     }
 
     /// The open payload, once for whoever puts it away and once to be run.

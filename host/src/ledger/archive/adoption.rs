@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::json;
 use sqlx::Connection;
 
 use super::root::{Digest, Ownership, Root};
@@ -13,6 +14,7 @@ use super::{Owner, folder_of};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::action;
 
 /// The result of taking an archive.
 #[derive(Debug, Serialize)]
@@ -105,6 +107,13 @@ pub fn adopt(database: &Database, directory: &Path) -> Result<Adoption> {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
+        if !adopted.was_ours || adopted.payloads_moved > 0 {
+            let subject = format!("archive `{shown}`");
+            let details = json!(adopted);
+            action::record(&mut transaction, "archive adopt", &subject, details)
+                .await
+                .map_err(failed)?;
+        }
         transaction.commit().await.map_err(failed)?;
         failpoint::passed(Failpoint::ArchiveAdopted);
         Ok(adopted)

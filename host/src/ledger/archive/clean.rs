@@ -30,7 +30,8 @@ pub struct ArchiveCleanSummary {
 
 #[derive(Debug, FromRow, Serialize)]
 pub struct OldPayload {
-    pub manifest_id: i32,
+    /// None when its source was removed.
+    pub manifest_id: Option<i32>,
     pub digest: String,
     pub payload: String,
     pub bytes: i64,
@@ -103,14 +104,7 @@ pub async fn clean(database: &Database, months: i32, dry_run: bool) -> Result<Ar
         })
         .collect();
     if !dry_run {
-        let manifests: Vec<i32> = old.iter().map(|payload| payload.manifest_id).collect();
-        let digests: Vec<&str> = old.iter().map(|payload| payload.digest.as_str()).collect();
-        sqlx::query(include_str!("../../../../sql/gristmill_archive.delete.sql"))
-            .bind(manifests)
-            .bind(digests)
-            .execute(database.pool())
-            .await
-            .map_err(failed)?;
+        forget(database, &old).await.map_err(failed)?;
         failpoint::passed(Failpoint::ArchiveForgotten);
         for file in pending_files(database).await? {
             if let Err(left) = remove_pending(database, &owner, &file).await? {
@@ -120,6 +114,37 @@ pub async fn clean(database: &Database, months: i32, dry_run: bool) -> Result<Ar
     }
     cleaned.payloads = old;
     Ok(cleaned)
+}
+
+/// Forgets archived payloads; their files are to be removed.
+async fn forget(database: &Database, old: &[OldPayload]) -> Result<(), sqlx::Error> {
+    let (mut manifests, mut digests) = (Vec::new(), Vec::new());
+    let (mut directories, mut orphans) = (Vec::new(), Vec::new());
+    for payload in old {
+        match payload.manifest_id {
+            Some(manifest_id) => {
+                manifests.push(manifest_id);
+                digests.push(payload.digest.as_str());
+            }
+            None => {
+                directories.push(payload.directory.as_str());
+                orphans.push(payload.digest.as_str());
+            }
+        }
+    }
+    sqlx::query(include_str!("../../../../sql/gristmill_archive.delete.sql"))
+        .bind(manifests)
+        .bind(digests)
+        .execute(database.pool())
+        .await?;
+    sqlx::query(include_str!(
+        "../../../../sql/gristmill_archive_orphan.delete.sql"
+    ))
+    .bind(directories)
+    .bind(orphans)
+    .execute(database.pool())
+    .await
+    .map(drop)
 }
 
 /// Removes a file, or says why it is left.

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
 
 pub use self::adoption::{Adoption, adopt};
 pub use self::owner::Owner;
@@ -21,6 +22,7 @@ pub use self::root::FileCondition;
 use self::root::{Digest, Root, place};
 pub use self::write::{ArchiveWrite, WrittenFile};
 use crate::database::{Database, SqlError};
+use crate::diagnostics::days::Days;
 use crate::diagnostics::failure::{Failure, Result};
 
 /// Where payloads of one schema are kept.
@@ -281,6 +283,24 @@ async fn select(database: &Database, manifest_id: i32) -> Result<Vec<ArchivedPay
             .fetch_all(database.pool())
             .await
             .map_err(|error| SqlError(error).failure("cannot read the archive's records"))?;
+    Ok(rows.into_iter().map(ArchivedPayload::from).collect())
+}
+
+/// The archived tarballs by which days of a source, or all of it, can come back, in the
+/// caller's transaction.
+pub async fn removable(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    days: Option<Days>,
+) -> Result<Vec<ArchivedPayload>, sqlx::Error> {
+    let rows: Vec<ArchivedPayloadRow> = sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_archive.select_removable.sql"
+    ))
+    .bind(source_uuid)
+    .bind(days.map(|days| days.first))
+    .bind(days.map(|days| days.last))
+    .fetch_all(connection)
+    .await?;
     Ok(rows.into_iter().map(ArchivedPayload::from).collect())
 }
 

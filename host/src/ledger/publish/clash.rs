@@ -13,15 +13,15 @@ const TRIES_MAX: u32 = 6;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 
 /// How often a transaction has been tried.
-pub(super) struct Tries(u32);
+pub(in crate::ledger) struct Tries(u32);
 
 impl Tries {
-    pub(super) fn new() -> Self {
+    pub(in crate::ledger) fn new() -> Self {
         Self(1)
     }
 
     /// Whether a failure is worth another try, after a pause.
-    pub(super) async fn again(&mut self, failure: &Failure) -> bool {
+    pub(in crate::ledger) async fn again(&mut self, failure: &Failure) -> bool {
         if failure.hindrance != Some(Hindrance::Clash) || self.0 == TRIES_MAX {
             return false;
         }

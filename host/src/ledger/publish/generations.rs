@@ -1,7 +1,9 @@
 //! Writes a manifest and its generations into the ledger, and takes generations back.
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
+use serde_json::json;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::ledger::source::Source;
@@ -55,6 +57,30 @@ pub(super) async fn insert_manifest(
     Ok(recorded)
 }
 
+/// Settles files that were read past as unknown, and are of kinds that the plan ignores.
+pub(super) async fn settle_unknown(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    source: &Source,
+) -> Result<(), sqlx::Error> {
+    let kinds: (Vec<&str>, Vec<String>) = plan
+        .ignored_reports()
+        .map(|report| (report.name.as_str(), json!(report.detect).to_string()))
+        .unzip();
+    if kinds.0.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.settle_unknown.sql"
+    ))
+    .bind(source.source_uuid)
+    .bind(kinds.0)
+    .bind(kinds.1)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
 /// Opens a generation of a manifest.
 pub(super) async fn open_generation(
     connection: &mut PgConnection,
@@ -101,4 +127,60 @@ pub(super) async fn ensure_summaries(
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// The days that a manifest has still, although its files are to be loaded once more.
+pub(super) async fn kept_days(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+) -> Result<Vec<NaiveDate>, sqlx::Error> {
+    sqlx::query_scalar(include_str!(
+        "../../../../sql/gristmill_day_manifest.select_kept.sql"
+    ))
+    .bind(manifest_id)
+    .fetch_all(connection)
+    .await
+}
+
+/// Removes the rows of these days from a generation that has just been loaded.
+pub(super) async fn forget_days(
+    connection: &mut PgConnection,
+    generation: i64,
+    days: &[NaiveDate],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT forget_days($1, $2)")
+        .bind(generation)
+        .bind(days)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Says that the files of a manifest may be loaded once more.
+pub(super) async fn reopen(
+    connection: &mut PgConnection,
+    manifest_id: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!(
+        "../../../../sql/reporting_common_costusagereportstatus.reopen.sql"
+    ))
+    .bind(manifest_id)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Takes back what is loaded of a manifest that waits for files; its rows go with the next
+/// `clean`.
+pub(super) async fn give_up(
+    connection: &mut PgConnection,
+    source_uuid: Uuid,
+    manifest_id: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT give_up_uploads($1, $2)")
+        .bind(source_uuid)
+        .bind(vec![manifest_id])
+        .execute(connection)
+        .await
+        .map(drop)
 }

@@ -6,11 +6,11 @@
 
 mod archival;
 mod claims;
-mod clash;
+pub(super) mod clash;
 mod generations;
 mod recording;
 pub mod replace;
-mod source_lock;
+pub(super) mod source_lock;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,9 @@ use uuid::Uuid;
 pub use self::archival::ArchiveEntry;
 pub use self::claims::{DayOutcome, Outcome, held_days};
 use self::clash::Tries;
-use self::generations::{ensure_summaries, forget, insert_manifest, open_generation};
+use self::generations::{
+    ensure_summaries, forget, insert_manifest, open_generation, settle_unknown,
+};
 use self::recording::{UploadIds, UploadName};
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::failpoint::{self, Failpoint};
@@ -56,6 +58,9 @@ pub struct Upload {
     pub open_files: Vec<String>,
     /// All files of the manifest.
     known_files: Vec<String>,
+    /// Days that the manifest still has, while its files are loaded once more for others
+    /// that were removed.
+    kept_days: Vec<NaiveDate>,
 }
 
 /// The terms on which a generation is completed, besides its files.
@@ -135,6 +140,7 @@ impl Upload {
         for generation in dead {
             forget(&mut lock, generation).await?;
         }
+        settle_unknown(&mut lock, plan, &source).await?;
         let (manifest_id, is_additive) =
             insert_manifest(&mut lock, plan, &source, manifest).await?;
         let files: Vec<(String, bool)> = sqlx::query_as(include_str!(
@@ -143,6 +149,15 @@ impl Upload {
         .bind(manifest_id)
         .fetch_all(&mut lock)
         .await?;
+        let open_files: Vec<String> = files
+            .iter()
+            .filter(|(_, complete)| !complete)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let kept_days = match open_files.is_empty() {
+            true => Vec::new(),
+            false => generations::kept_days(&mut lock, manifest_id).await?,
+        };
         let generation = open_generation(&mut lock, manifest_id, run_id, &source).await?;
         Ok(Self {
             lock,
@@ -154,24 +169,21 @@ impl Upload {
             is_additive,
             generation,
             run_id,
-            open_files: files
-                .iter()
-                .filter(|(_, complete)| !complete)
-                .map(|(name, _)| name.clone())
-                .collect(),
+            open_files,
             known_files: files.into_iter().map(|(name, _)| name).collect(),
+            kept_days,
         })
     }
 
     /// Finds the earlier uploads that this one may reuse; none when a part of it is loaded
-    /// already. `fingerprint` is that of the plan.
+    /// already, or it still has some of its days. `fingerprint` is that of the plan.
     ///
     /// # Errors
     /// The database fails.
     pub fn reusable(&mut self, manifest: &Manifest, fingerprint: &str) -> Result<Reuse> {
         let database = self.database.clone();
         database.wait(async {
-            if self.open_files.len() < self.known_files.len() {
+            if self.open_files.len() < self.known_files.len() || !self.kept_days.is_empty() {
                 return Ok(Reuse::default());
             }
             Reuse::find(&mut self.lock, self.manifest_id, manifest, fingerprint)
@@ -271,7 +283,8 @@ impl Upload {
         let ids = self.ids(&recording::days(files));
         let begun = self.lock.begin().await;
         let mut transaction = begun.map_err(ids.name.failed("begin the transaction"))?;
-        let fingerprint = Some(fingerprint);
+        // Others may take over what is all that was read, and nothing else.
+        let fingerprint = self.kept_days.is_empty().then_some(fingerprint);
         recording::generation(
             &mut transaction,
             &ids,
@@ -281,6 +294,14 @@ impl Upload {
             fingerprint,
         )
         .await?;
+        if !self.kept_days.is_empty() {
+            // An upload has each of its days once.
+            let forgotten =
+                generations::forget_days(&mut transaction, self.generation, &self.kept_days);
+            forgotten
+                .await
+                .map_err(ids.name.failed("leave out the days that it has"))?;
+        }
         let given = reuse.give_to(&mut transaction, self.manifest_id).await;
         // The source is locked, so that nobody removes one; a day without it would lose rows.
         if !given.map_err(ids.name.failed("reuse the generations of earlier uploads"))? {

@@ -116,9 +116,14 @@ async fn one_file(
     upload: &UploadIds,
     file: &IngestedFile,
 ) -> Result<(), sqlx::Error> {
-    let report = match &file.kind {
-        FileKind::Report(report) | FileKind::Ignored(report) => Some(report.as_str()),
-        FileKind::Empty => None,
+    let (report, unknown_columns) = match &file.kind {
+        FileKind::Report(report) | FileKind::Ignored(report) => (Some(report.as_str()), None),
+        FileKind::Unknown(columns) => {
+            // Postgres has no text with a zero byte.
+            let columns = columns.iter().map(|name| name.replace('\0', "\u{fffd}"));
+            (None, Some(columns.collect::<Vec<_>>()))
+        }
+        FileKind::Empty => (None, None),
     };
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportstatus.complete.sql"
@@ -131,6 +136,7 @@ async fn one_file(
     .bind(file.rows_loaded as i64)
     .bind(file.rejected.rows() as i64)
     .bind(file.rows_reused as i64)
+    .bind(unknown_columns)
     .execute(&mut *connection)
     .await?;
     let Some(report) = report else {

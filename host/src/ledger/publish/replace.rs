@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::claims::claim;
 use super::clash::Tries;
 use super::recording::{self, UploadIds};
-use super::{Outcome, Upload, source_lock};
+use super::{Outcome, Upload, generations, source_lock};
 use crate::database::{Database, SqlError, waiting};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failpoint::{self, Failpoint};
@@ -158,7 +158,19 @@ impl Upload {
         let mut transaction = self.lock.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
+        if !self.open_files.is_empty() {
+            // Some of its files may be back: they count with the others or not at all.
+            generations::give_up(&mut transaction, source_uuid, self.manifest_id)
+                .await
+                .map_err(failed)?;
+        }
         recording::generation(&mut transaction, &ids, files, all_of_it, time, None).await?;
+        if !self.open_files.is_empty() {
+            // Days of it were removed: running it again shall bring them back, as before.
+            generations::reopen(&mut transaction, self.manifest_id)
+                .await
+                .map_err(failed)?;
+        }
         replace_days(&mut transaction, &ids, days, days, plan).await?;
         summarize::days(&mut transaction, source_uuid, days).await?;
         let after = difference::totals(&mut transaction, source_uuid, days).await?;

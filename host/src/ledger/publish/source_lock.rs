@@ -1,6 +1,7 @@
 //! The lock of a source: its holder alone works on the payloads of the source.
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection};
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
@@ -9,7 +10,7 @@ use crate::ledger::source::Source;
 
 /// Takes the lock for the session `lock`. Says so when that takes time, which is bounded
 /// by the lock time-out of the session.
-pub(super) async fn take(
+pub(in crate::ledger) async fn take(
     database: &Database,
     lock: &mut PgConnection,
     source: &Source,
@@ -43,10 +44,17 @@ pub(super) async fn take(
     if locked {
         return Ok(());
     }
-    tracing::info!(
-        "waiting for another run at work on cluster `{}`",
-        source.cluster_id
-    );
+    let holder: Option<Holder> = sqlx::query_as(include_str!(
+        "../../../../sql/gristmill_run.select_holder.sql"
+    ))
+    .bind(&uuid)
+    .fetch_optional(&mut *lock)
+    .await
+    .map_err(failed)?;
+    // It may have gone meanwhile: then there is nobody to wait for.
+    if let Some(holder) = holder {
+        tracing::info!("{}", holder.waited_for(source));
+    }
     sqlx::query(include_str!("../../../../sql/gristmill_source.lock.sql"))
         .bind(&uuid)
         .execute(lock)
@@ -55,9 +63,36 @@ pub(super) async fn take(
         .map_err(failed)
 }
 
+/// Who has the lock.
+#[derive(FromRow)]
+struct Holder {
+    process: i32,
+    application_name: String,
+    run_id: Option<i64>,
+    payload: Option<String>,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl Holder {
+    fn waited_for(&self, source: &Source) -> String {
+        let cluster = &source.cluster_id;
+        match (self.run_id, &self.payload, self.started_at) {
+            (Some(run), Some(payload), Some(started_at)) => format!(
+                "waiting for another run at work on cluster `{cluster}`: run {run}, `{payload}`, \
+                 since {} UTC",
+                started_at.format("%Y-%m-%d %H:%M")
+            ),
+            _ => format!(
+                "waiting for session {} (`{}`), which keeps runs out of cluster `{cluster}`",
+                self.process, self.application_name
+            ),
+        }
+    }
+}
+
 /// The failure of a statement in the session that has the lock: when the session has
 /// ended, that is what there is to say, whatever met it.
-pub(super) fn in_its_session(source: &Source, failure: Failure) -> Failure {
+pub(in crate::ledger) fn in_its_session(source: &Source, failure: Failure) -> Failure {
     match failure.hindrance {
         Some(Hindrance::Lost) => lost(source, failure),
         _ => failure,
@@ -97,6 +132,28 @@ mod tests {
             registered_at: chrono::DateTime::UNIX_EPOCH,
             engine: None,
         }
+    }
+
+    #[test]
+    fn who_is_waited_for_is_a_run_only_when_there_is_one() {
+        let mut holder = Holder {
+            process: 42,
+            application_name: "psql".into(),
+            run_id: None,
+            payload: None,
+            started_at: None,
+        };
+        assert_eq!(
+            holder.waited_for(&source()),
+            "waiting for session 42 (`psql`), which keeps runs out of cluster `c`"
+        );
+        (holder.run_id, holder.payload) = (Some(7), Some("p.tar.gz".into()));
+        holder.started_at = Some(DateTime::UNIX_EPOCH);
+        assert_eq!(
+            holder.waited_for(&source()),
+            "waiting for another run at work on cluster `c`: run 7, `p.tar.gz`, \
+            since 1970-01-01 00:00 UTC"
+        );
     }
 
     #[test]

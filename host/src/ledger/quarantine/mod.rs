@@ -6,16 +6,18 @@ mod settlement;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
-use sqlx::FromRow;
+use serde_json::json;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 pub use self::reject_writer::RejectWriter;
 pub use self::settlement::{RejectOrigin, keep, keep_allowed, settle};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::ledger::action;
 
 /// The rows that a person asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Filter {
     pub ids: Option<Vec<i64>>,
     pub source_uuid: Option<Uuid>,
@@ -130,20 +132,41 @@ pub fn discard(database: &Database, filter: &Filter, reason: &str) -> Result<u64
                 return Err(unknown(*id));
             }
         }
-        sqlx::query(include_str!(
-            "../../../../sql/gristmill_quarantine.discard.sql"
-        ))
-        .bind(&filter.ids)
-        .bind(filter.source_uuid)
-        .bind(filter.run_id)
-        .bind(&filter.stage)
-        .bind(&filter.code)
-        .bind(reason)
-        .execute(database.pool())
-        .await
-        .map(|done| done.rows_affected())
-        .map_err(|error| SqlError(error).failure("cannot discard rows in quarantine"))
+        let failed = |error| SqlError(error).failure("cannot discard rows in quarantine");
+        let mut transaction = database.pool().begin().await.map_err(failed)?;
+        let rows = discard_in(&mut transaction, filter, reason)
+            .await
+            .map_err(failed)?;
+        if rows > 0 {
+            let subject = format!("{rows} rows in quarantine: {reason}");
+            let details = json!({ "rows": rows, "reason": reason, "chosen": filter });
+            action::record(&mut transaction, "quarantine discard", &subject, details)
+                .await
+                .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(rows)
     })
+}
+
+/// As `discard`, in the caller's transaction, and whatever numbers there are.
+pub(crate) async fn discard_in(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    reason: &str,
+) -> Result<u64, sqlx::Error> {
+    sqlx::query(include_str!(
+        "../../../../sql/gristmill_quarantine.discard.sql"
+    ))
+    .bind(&filter.ids)
+    .bind(filter.source_uuid)
+    .bind(filter.run_id)
+    .bind(&filter.stage)
+    .bind(&filter.code)
+    .bind(reason)
+    .execute(connection)
+    .await
+    .map(|done| done.rows_affected())
 }
 
 fn unknown(id: i64) -> Failure {

@@ -13,12 +13,14 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::FromRow;
 
 pub use self::records::OldRecords;
-use crate::database::Database;
+use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
+use crate::ledger::action;
 use crate::ledger::archive::clean::{self, OldPayload};
 use crate::ledger::scratch;
 use crate::pipeline::plan::RecordRetention;
@@ -116,7 +118,40 @@ async fn clean_schema(database: &Database, retention: Retention) -> Result<Clean
     drop(connection);
     // The generations and days of old manifests are gone by now.
     cleaned.records = records::clean(database, retention.records, retention.dry_run).await?;
+    record(database, &cleaned).await?;
     Ok(cleaned)
+}
+
+/// Records what went, where something did.
+async fn record(database: &Database, cleaned: &CleanSummary) -> Result<()> {
+    let details = json!({
+        "generations": cleaned.generations.len(),
+        "payloads": cleaned.payloads.len(),
+        "partitions": cleaned.partitions.len(),
+        "empty_partitions": cleaned.empty_partitions.len(),
+        "orphaned_rows": cleaned.orphaned_rows,
+        "report_periods": cleaned.report_periods.len(),
+        "records": cleaned.records,
+        "stray_files": cleaned.stray_files.len(),
+    });
+    let nothing = json!({
+        "generations": 0,
+        "payloads": 0,
+        "partitions": 0,
+        "empty_partitions": 0,
+        "orphaned_rows": 0,
+        "report_periods": 0,
+        "records": OldRecords::default(),
+        "stray_files": 0,
+    });
+    if cleaned.dry_run || details == nothing {
+        return Ok(());
+    }
+    let failed = |error| SqlError(error).failure("cannot record what was removed");
+    let mut connection = database.pool().acquire().await.map_err(failed)?;
+    action::record(&mut connection, "clean", "what was past retention", details)
+        .await
+        .map_err(failed)
 }
 
 /// Removes what is kept by calendar months.

@@ -1,6 +1,7 @@
 //! Sources: the clusters that payloads come from. A payload names its source by the id of
 //! the cluster, the host by the uuid, and a person by a [`word`].
 
+mod renaming;
 mod word;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +9,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+pub use self::renaming::Renaming;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -108,11 +110,11 @@ pub fn register(
     })
 }
 
-/// The source of a cluster.
+/// The source of a cluster that somebody named by its id.
 ///
 /// # Errors
 /// There is none, or the database fails.
-fn known(database: &Database, cluster_id: &str) -> Result<Source> {
+pub fn of_cluster(database: &Database, cluster_id: &str) -> Result<Source> {
     find(database, cluster_id)?.ok_or_else(|| {
         Failure::run(format!("there is no source for cluster `{cluster_id}`"))
             .hint("`gristmill sources list` shows the sources")
@@ -123,16 +125,9 @@ fn known(database: &Database, cluster_id: &str) -> Result<Source> {
 ///
 /// # Errors
 /// There is no such source, or the database fails.
-pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<()> {
-    let source = known(database, cluster_id)?;
-    let renamed = sqlx::query("SELECT rename_source($1, $2)")
-        .bind(source.source_uuid)
-        .bind(cluster_alias)
-        .execute(database.pool());
-    database
-        .wait(renamed)
-        .map(drop)
-        .map_err(|error| SqlError(error).failure(format!("cannot rename cluster `{cluster_id}`")))
+pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Result<Renaming> {
+    let source = of_cluster(database, cluster_id)?;
+    renaming::rename(database, &source, cluster_alias)
 }
 
 /// Gives a source an engine that goes before the pipeline's; `None` for the pipeline's.
@@ -140,7 +135,7 @@ pub fn rename(database: &Database, cluster_id: &str, cluster_alias: &str) -> Res
 /// # Errors
 /// The database fails.
 pub fn set_engine(database: &Database, cluster_id: &str, engine: Option<EngineName>) -> Result<()> {
-    let source = known(database, cluster_id)?;
+    let source = of_cluster(database, cluster_id)?;
     let set = sqlx::query(include_str!(
         "../../../../sql/gristmill_source.set_engine.sql"
     ))

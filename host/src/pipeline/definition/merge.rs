@@ -2,11 +2,13 @@
 //! extends replaces the same key of the file that it extends; tables merge key by
 //! key; arrays are replaced whole.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::diagnostics::file_kind;
 use crate::diagnostics::problem::{Problem, Sources, Span};
 
 /// More than anybody needs, few enough to stop a circle that links hide.
@@ -23,10 +25,8 @@ pub(super) fn collect(path: &Path, sources: &mut Sources) -> Result<(), Problem>
             return Err(Problem::new(named_at, message));
         }
         seen.push(identity);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let message = format!("cannot read pipeline file `{}`: {error}", path.display());
-            Problem::new(named_at, message)
-        })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| unread(&path, named_at, &error))?;
         let start = sources.add(&path, &text);
         let table = DeTable::parse(&text).map_err(|error| problem(&error, start))?;
         if let Some(parent) = table.get_ref().get("extends") {
@@ -39,6 +39,33 @@ pub(super) fn collect(path: &Path, sources: &mut Sources) -> Result<(), Problem>
         }
     }
     Ok(())
+}
+
+/// Why a file is no pipeline file. Whoever gives a payload first has the two in the wrong
+/// order.
+fn unread(path: &Path, named_at: Option<Span>, error: &io::Error) -> Problem {
+    let shown = path.display();
+    let kind = match error.kind() {
+        io::ErrorKind::IsADirectory => Some("a folder"),
+        io::ErrorKind::InvalidData => file_kind::of_file(path),
+        _ => None,
+    };
+    let Some(kind) = kind else {
+        let message = format!("cannot read pipeline file `{shown}`: {error}");
+        return Problem::new(named_at, message);
+    };
+    let is_first = named_at.is_none();
+    let problem = Problem::new(
+        named_at,
+        format!("`{shown}` is no pipeline file: it is {kind}, not TOML"),
+    );
+    match is_first {
+        true => problem.hint(
+            "the pipeline file comes first, and behind it what is run: \
+             `gristmill run PIPELINE PAYLOAD…`, `gristmill watch PIPELINE INBOX`",
+        ),
+        false => problem,
+    }
 }
 
 /// All of the sources as one table, whose spans are places among them.

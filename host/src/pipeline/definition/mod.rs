@@ -4,6 +4,7 @@
 //! Nothing here looks at components, tables or the environment: `plan` does.
 
 mod former;
+mod incomplete;
 mod json_schema;
 mod merge;
 mod quantity;
@@ -134,6 +135,12 @@ pub struct Limits {
     /// limit of its own unless given.
     #[schemars(extend("default" = "1 %"))]
     pub rejected_rows: Option<Share>,
+    /// Rejected rows that are borne whatever their share is: a payload, and each of its
+    /// files, fails only above both. None are where `rejected-rows` is 0 % and nothing is
+    /// said here. For a stage: beside a share of its own, and that of the pipeline unless
+    /// given.
+    #[schemars(with = "Option<u64>", extend("default" = 10))]
+    pub rejected_rows_floor: Option<Spanned<u64>>,
     /// Rejected rows of a payload, all of its files together. A payload with more is
     /// refused, and so many are kept. Of the pipeline only.
     #[schemars(with = "Option<u64>", extend("default" = 100_000))]
@@ -255,6 +262,32 @@ pub struct Publish {
     /// has it, in the file or in one that it extends.
     #[schemars(with = "Option<String>")]
     pub coverage: Option<Spanned<String>>,
+    /// What becomes of a payload with a report of no kind that the pipeline knows, such as
+    /// a newer operator brings.
+    #[serde(default)]
+    #[schemars(extend("default" = "skip"))]
+    pub unknown_reports: UnknownReports,
+}
+
+/// What becomes of a payload with a report of an unknown kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownReports {
+    /// The report is read past with a warning, which `status` goes on showing. A payload
+    /// that brings nothing else is refused.
+    #[default]
+    Skip,
+    /// The payload is refused.
+    Refuse,
+}
+
+impl fmt::Display for UnknownReports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Skip => "skip",
+            Self::Refuse => "refuse",
+        })
+    }
 }
 
 /// How summaries are made.
@@ -463,6 +496,7 @@ pub fn load(path: &Path) -> Result<SourcedDefinition, Box<Unreadable>> {
         .and_then(|()| merge::merged(&sources))
         .and_then(|table| {
             former::refuse(table.get_ref(), path)?;
+            incomplete::refuse(table.get_ref())?;
             Definition::deserialize(toml::de::Deserializer::from(table))
                 .map_err(|error| merge::problem(&error, 0))
         });

@@ -96,7 +96,7 @@ impl Resolver<'_> {
     }
 
     /// `Some(None)` where nothing is said.
-    fn count(
+    pub(super) fn count(
         &mut self,
         key: &str,
         count: Option<&Spanned<u64>>,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::resolve::{CHUNK_BYTES, MONTHS_AHEAD, MONTHS_BACK, REJECTED_ROWS_MAX};
+use super::resolve::{CHUNK_BYTES, MONTHS_AHEAD, MONTHS_BACK};
+use super::threshold::{REJECTED_ROWS_FLOOR, REJECTED_ROWS_MAX};
 use super::{LOCK_WAIT, PayloadBudget, RecordRetention, WatchPlan};
 use crate::pipeline::definition::{Bytes, Share, Time, json_schema};
 use crate::stage::limits::{Limits, LoadLimits};
@@ -65,6 +66,7 @@ fn the_schema_tells_the_limits_of_a_silent_definition() {
         ("log-lines", stage.log_lines),
         ("months-back", MONTHS_BACK.into()),
         ("months-ahead", MONTHS_AHEAD.into()),
+        ("rejected-rows-floor", REJECTED_ROWS_FLOOR),
         ("quarantine-rows", budget.quarantine_rows),
         ("learned-words", budget.learned_words),
         ("log-lines-of-payload", budget.log_lines),

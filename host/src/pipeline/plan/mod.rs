@@ -16,6 +16,7 @@ mod resolve;
 mod retention;
 mod servers;
 mod stages;
+mod threshold;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ pub use self::patience::{LOCK_WAIT, WatchPlan};
 pub use self::resolve::{Surroundings, resolve, resolve_servers};
 pub use self::retention::{RETENTION_DAYS_RANGE, RecordRetention};
 pub use self::servers::{Credentials, LakePlan, TrinoPlan};
-use crate::pipeline::definition::{BoundSet, LearnedSet};
+pub use self::threshold::RejectedRowsThreshold;
+use crate::pipeline::definition::{BoundSet, LearnedSet, UnknownReports};
 use crate::pipeline::staging::Storage;
 use crate::rows::column::Schema;
 use crate::stage::{Component, Contract, Limits, Settings, WantedColumn};
@@ -47,8 +49,9 @@ pub struct Plan {
     pub trino: Option<TrinoPlan>,
     /// The report kind whose distinct hours decide who wins a day.
     pub coverage: String,
-    /// The share of a payload's rows that may go to quarantine.
-    pub rejected_rows_max: f64,
+    pub unknown_reports: UnknownReports,
+    /// The rows of a payload that may go to quarantine.
+    pub rejected_rows: RejectedRowsThreshold,
     pub budget: PayloadBudget,
     pub chunk_bytes: usize,
     pub months: MonthLimits,
@@ -131,9 +134,9 @@ pub struct StagePlan {
     /// Topic → set.
     pub learn: Vec<(String, LearnedSet)>,
     pub limits: Limits,
-    /// The share of a payload's rows that this stage may reject; as many as the
-    /// pipeline allows when absent.
-    pub rejected_rows_max: Option<f64>,
+    /// The rows of a payload that this stage may reject; as many as the pipeline allows
+    /// when absent.
+    pub rejected_rows: Option<RejectedRowsThreshold>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +155,12 @@ impl Target {
 }
 
 impl Plan {
+    /// The kinds that are read past on purpose, with the columns that they are known by.
+    pub fn ignored_reports(&self) -> impl Iterator<Item = &ReportPlan> {
+        let ignored = |report: &&ReportPlan| matches!(report.action, ReportAction::Ignore);
+        self.reports.iter().filter(ignored)
+    }
+
     /// Every stage of every chain; one that is in several comes several times.
     pub fn stages(&self) -> impl Iterator<Item = &StagePlan> {
         self.reports

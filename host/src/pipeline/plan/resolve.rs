@@ -18,9 +18,6 @@ use crate::pipeline::staging::{self, PARTITION_COLUMN, StagingTable};
 use crate::rows::column::{ColumnType, Schema, nearest};
 use crate::stage::{Engine, StageError, WantedColumn, World};
 
-/// The share of rows that may be rejected where the definition is silent.
-pub(super) const REJECTED_ROWS_MAX: f64 = 0.01;
-
 /// Bytes of a report that a parser gets at a time: some 1,800 pod rows, beyond
 /// which batches gain little and cost memory.
 pub(super) const CHUNK_BYTES: u64 = 1 << 20;
@@ -129,6 +126,7 @@ impl<'a> Resolver<'a> {
             Some(chunk) => self.within("chunk", chunk.span(), chunk.get_ref().0, CHUNK_BYTES_RANGE),
             None => Some(CHUNK_BYTES),
         };
+        let rejected_rows = self.rejected_rows();
         let budget = self.budget();
         self.retention();
         let lock_wait = self.lock_wait();
@@ -140,9 +138,8 @@ impl<'a> Resolver<'a> {
             lake,
             trino,
             coverage: coverage?,
-            rejected_rows_max: limits
-                .rejected_rows
-                .map_or(REJECTED_ROWS_MAX, |share| share.0),
+            unknown_reports: definition.publish.unknown_reports,
+            rejected_rows: rejected_rows?,
             budget: budget?,
             chunk_bytes: chunk_bytes? as usize,
             months: MonthLimits {

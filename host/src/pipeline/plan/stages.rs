@@ -103,6 +103,7 @@ impl<'a> Resolver<'a> {
                 "`lock-wait` is a limit of the pipeline, not of a stage",
             ));
         }
+        let rejected_rows = self.rejected_rows_of(stage.limits.as_ref());
         let limits = self.stage_limits(own)?;
         Some(StagePlan {
             name: name.get_ref().clone(),
@@ -120,7 +121,7 @@ impl<'a> Resolver<'a> {
                 .map(|(topic, set)| (topic.get_ref().clone(), *set.get_ref()))
                 .collect(),
             limits,
-            rejected_rows_max: own.and_then(|own| own.rejected_rows).map(|share| share.0),
+            rejected_rows: rejected_rows?,
         })
     }
 
@@ -255,7 +256,7 @@ impl<'a> Resolver<'a> {
             "keep-days" => "days",
             "open-files" => "files",
             "log-lines" | "log-lines-of-payload" => "lines",
-            "quarantine-rows" => "rows",
+            "quarantine-rows" | "rejected-rows-floor" => "rows",
             "learned-words" => "words",
             "tries" => "tries",
             _ => "bytes",

@@ -4,9 +4,10 @@
 //! But most toolchains link a runtime that imports some of WASI before the stage's
 //! own code begins. `wasmtime-wasi` answers those imports from an empty context: no
 //! environment, no arguments, no directories, a clock that stands still, bytes from
-//! a fixed seed. What is written to standard output or error is kept for error
-//! messages. Every interface that is not listed here is refused when the component
-//! is loaded.
+//! a fixed seed. What is written to standard output or error goes to the stage's log.
+//! Sockets may be imported, since the runtime of Python does, and are not there: a call
+//! ends the stage. Every other interface that is not listed here is refused when the
+//! component is loaded.
 //!
 //! WASI runs in the host, where the time limit of a stage does not reach. So none of
 //! its calls waits ([`io`]), and each makes the host hold as much as `limits` allows.
@@ -15,11 +16,16 @@ mod clock;
 mod io;
 mod output;
 
-use bytes::Bytes;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
-use wasmtime::component::{HasSelf, Linker, ResourceTable, ResourceTableError};
-use wasmtime::{Error, Result};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    Component, HasSelf, Linker, ResourceTable, ResourceTableError, ResourceType,
+};
+use wasmtime::{Engine, Error, Result};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
@@ -30,9 +36,10 @@ use wasmtime_wasi_io::bindings::wasi::io::error;
 
 use self::clock::{Clock, HasClock, StillClock};
 use self::io::{HasIo, Io};
-use self::output::Output;
+use self::output::{Output, Stream, Written};
 use super::limits::{RANDOM_BYTES_MAX, WASI_RESOURCES_MAX};
 use super::state::State;
+use crate::diagnostics::log_line::LogLevel;
 
 /// The seed of the random bytes of every stage.
 const SEED: u64 = 0x6772_6973_746d_696c;
@@ -107,11 +114,80 @@ const INTERFACES: [(&str, Add); 20] = [
 /// Whether an import, as a component names it, is of an interface that is there. Of
 /// the versions of 0.2, a later one has all that an earlier one has.
 pub(super) fn is_inert(import: &str) -> bool {
-    let Some((interface, version)) = import.split_once("@0.2.") else {
-        return false;
-    };
+    let interface = interface(import);
+    INTERFACES.iter().any(|(name, _)| interface == Some(name))
+}
+
+/// Whether an import is of an interface that is not there, but that a component may name.
+pub(super) fn is_absent(import: &str) -> bool {
+    interface(import).is_some_and(|interface| interface.starts_with(ABSENT))
+}
+
+/// The interface of an import of a release of 0.2, without its version.
+fn interface(import: &str) -> Option<&str> {
+    let (interface, version) = import.split_once("@0.2.")?;
     let is_release = version.bytes().all(|byte| byte.is_ascii_digit());
-    is_release && INTERFACES.iter().any(|(name, _)| *name == interface)
+    is_release.then_some(interface)
+}
+
+/// Interfaces that runtimes of languages import and stages have no use for.
+const ABSENT: &str = "wasi:sockets/";
+
+/// Resources of other interfaces, which are there and which the absent ones name.
+const PRESENT: [&str; 4] = ["error", "input-stream", "output-stream", "pollable"];
+
+/// Stands for the resources of interfaces that are not there. Nobody ever has one.
+struct AbsentResource;
+
+/// A function was called that is not there.
+#[derive(Debug)]
+struct AbsentCalled(String);
+
+impl fmt::Display for AbsentCalled {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the stage called `{}`, which a stage may not",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for AbsentCalled {}
+
+/// Defines those interfaces that a component names and that are not there: each function
+/// ends the stage.
+pub(super) fn add_absent(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    component: &Component,
+) -> Result<()> {
+    let component_type = component.component_type();
+    for (import, item) in component_type.imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        if !is_absent(import) {
+            continue;
+        }
+        let mut absent = linker.instance(import)?;
+        for (name, item) in instance.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    let called = format!("{import} {name}");
+                    absent.func_new(name, move |_, _, _, _| {
+                        Err(AbsentCalled(called.clone()).into())
+                    })?;
+                }
+                ComponentItem::Resource(_) if !PRESENT.contains(&name) => {
+                    let resource = ResourceType::host::<AbsentResource>();
+                    absent.resource(name, resource, |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Defines every interface that a component may import.
@@ -123,18 +199,22 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 pub(super) struct Wasi {
     context: WasiCtx,
     resources: ResourceTable,
-    output: Output,
+    written: Arc<Mutex<Written>>,
 }
 
 impl Wasi {
     /// No environment, arguments, directories, addresses or input, which is what a
     /// context has that nobody gave any. Clocks and chance are the machine's in it.
-    pub(super) fn empty() -> Self {
-        let output = Output::default();
+    pub(super) fn empty(lines_max: u64) -> Self {
+        let written = Written::with_room(lines_max);
+        let output = |stream| Output {
+            stream,
+            written: Arc::clone(&written),
+        };
         let chance = Xoshiro256PlusPlus::seed_from_u64(SEED);
         let context = WasiCtxBuilder::new()
-            .stdout(output.clone())
-            .stderr(output.clone())
+            .stdout(output(Stream::Output))
+            .stderr(output(Stream::Error))
             .wall_clock(StillClock)
             .monotonic_clock(StillClock)
             .secure_random(chance.clone())
@@ -147,13 +227,25 @@ impl Wasi {
         Self {
             context,
             resources,
-            output,
+            written,
         }
     }
 
-    /// The bytes written to standard output and error, as far as they were kept.
-    pub(super) fn written(&self) -> Bytes {
-        self.output.kept()
+    /// The lines that were written to standard output and error since the last call, each
+    /// with its level, and how many more there were. At the `end` of a call, with the line
+    /// that has not ended.
+    pub(super) fn take_lines(&mut self, end: bool) -> (Vec<(LogLevel, String)>, u64) {
+        let mut written = output::locked(&self.written);
+        match end {
+            true => written.take_all(),
+            false => written.take_lines(),
+        }
+    }
+
+    /// The end of what was written since lines were taken at the end of a call, in place
+    /// of its lines.
+    pub(super) fn take_end(&mut self) -> Vec<u8> {
+        output::locked(&self.written).take_end()
     }
 }
 
@@ -184,11 +276,10 @@ pub(super) fn reason(error: &Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use wasmtime::component::Component;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
     use super::*;
-    use crate::stage::{Engine, Limits};
+    use crate::stage::{Engine as StageEngine, Limits};
 
     /// Something of each interface, in the order of the list.
     const MEMBERS: [&str; INTERFACES.len()] = [
@@ -216,7 +307,7 @@ mod tests {
 
     #[test]
     fn every_interface_on_the_list_is_there_and_no_other() {
-        let engine = Engine::new(None).unwrap();
+        let engine = StageEngine::new(None).unwrap();
         let is_there = |import: &str, member: &str| {
             // Whatever the member is, it is not missed for being of another type.
             let text =
@@ -243,6 +334,8 @@ mod tests {
         ] {
             assert!(!is_inert(import) && !is_there(import, member), "{import}");
         }
+        assert!(is_absent("wasi:sockets/tcp@0.2.9"));
+        assert!(!is_absent("wasi:sockets/tcp@0.3.0") && !is_absent("wasi:http/types@0.2.9"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
 #!/bin/sh
 # Makes the component.
 set -e
-componentize-py --wit-path wit --world transform-stage componentize --stub-wasi transform --output floor_usage.wasm
+componentize-py --wit-path wit --world transform-stage componentize transform --output floor_usage.wasm
