@@ -214,6 +214,7 @@ mod tests {
                 environment,
                 pipeline,
                 by_size: AUTO,
+                when_unreachable: WhenUnreachable::default(),
             };
             assert_eq!(plan(None).choice(None), of_pipeline);
             for (source, of_source) in names {
