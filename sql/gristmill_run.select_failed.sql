@@ -3,6 +3,7 @@
 --
 -- Reads  gristmill_run                             one row per run
 -- Reads  reporting_common_costusagereportmanifest  one row per manifest
+-- Reads  gristmill_fold                            one row per run, generation and staging table
 --
 -- A payload is known by its upload, or by its name where it got to none. A run of either
 -- that did not fail is its end.
@@ -30,8 +31,21 @@ SELECT
     failure.rows_filtered,
     failure.rows_rejected,
     failure.rows_reused,
-    failure.error
+    failure.error,
+    CASE
+        WHEN fold.engine IS NOT NULL THEN fold.engine
+        WHEN failure.rows_loaded > 0 THEN 'postgres'
+    END AS engine,
+    fold.seconds AS fold_seconds
 FROM failures AS failure
+CROSS JOIN LATERAL (
+    -- A run has one engine.
+    SELECT
+        max(folded.engine) AS engine,
+        sum(folded.seconds) AS seconds
+    FROM gristmill_fold AS folded
+    WHERE folded.run_id = failure.id
+) AS fold
 LEFT JOIN reporting_common_costusagereportmanifest AS manifest
     ON manifest.id = failure.manifest_id
 WHERE

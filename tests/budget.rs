@@ -14,7 +14,7 @@ use crate::support::server::TestDatabase;
 
 /// What a run may hold, in a build without optimisation: less than half of what a
 /// payload of few bytes took when each file had a bound of its own.
-const MEMORY_BYTES_MAX: u64 = 200 << 20;
+const MEMORY_BYTES_MAX: u64 = 256 << 20;
 
 /// A pipeline that minds no bad row, with these limits.
 fn patient(limits: &str) -> Scene {

@@ -72,7 +72,8 @@ fn the_row_that_breaks_a_stage_is_quarantined_and_the_rest_is_loaded() {
         let scene = Scene::with_pipeline(&clumsy(how, ""));
         scene
             .load(&later(&with_bad(120, &[71])))
-            .stderr_is("warning: bad.tar.gz: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine");
+            .stderr_is("warning: bad.tar.gz: stage `clumsy`: broke at 1 of 120 rows (lines 2 to 121), which go to quarantine\n\
+                1 row is in quarantine and does not count; `gristmill quarantine list` shows it");
         check_quarantine(
             &scene.database,
             &[&format!(

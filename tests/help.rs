@@ -11,7 +11,7 @@ use crate::support::walk::Reader;
 
 /// The commands in the order in which a reader can follow their examples, and whether one
 /// may also end with 1, because of what it finds.
-const ORDER: [(&str, bool); 32] = [
+const ORDER: [(&str, bool); 42] = [
     ("db migrate", false),
     ("db url", false),
     ("check", false),
@@ -19,6 +19,13 @@ const ORDER: [(&str, bool); 32] = [
     ("schema", false),
     ("run", false),
     ("status", true),
+    ("tenants list", false),
+    ("export", false),
+    ("runs discard", true),
+    ("uploads list", false),
+    ("uploads abandon", true),
+    ("verify", false),
+    ("db grant-reader", false),
     ("sources list", false),
     ("sources add", false),
     ("sources rename", false),
@@ -34,6 +41,9 @@ const ORDER: [(&str, bool); 32] = [
     ("quarantine discard", false),
     ("replay", false),
     ("summarize", false),
+    ("days remove", false),
+    ("sources remove", false),
+    ("log", false),
     ("watch", false),
     ("clean", false),
     ("archive adopt", false),
@@ -47,14 +57,18 @@ const ORDER: [(&str, bool); 32] = [
 ];
 
 /// Pages that list commands have the example of one of these.
-const GROUPS: [&str; 7] = [
+const GROUPS: [&str; 11] = [
     "",
     "archive",
+    "days",
     "db",
     "quarantine",
+    "runs",
     "sources",
     "stage",
     "tags",
+    "tenants",
+    "uploads",
 ];
 
 /// The example of each page of help, by its command.
@@ -128,6 +142,11 @@ fn examples_work() {
                 std::slice::from_ref(&odd),
             )
             .succeeds();
+        }
+        if name == "db grant-reader" {
+            reader.database.execute(
+                "DO $$ BEGIN CREATE ROLE analyst; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+            );
         }
         let example = example.replace("/srv/gristmill", "srv");
         let ended = match may_find {

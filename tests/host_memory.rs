@@ -39,7 +39,7 @@ fn pods(count: usize) -> Vec<u8> {
 /// The payload fails with these words, and the host stays small.
 #[track_caller]
 fn costs_little(pipeline: &str, payload: &[u8], words: &str) -> (Scene, Ended) {
-    let scene = Scene::with_pipeline(pipeline);
+    let scene = Scene::without_floor(pipeline);
     let before = scene.database.digests_of_published();
     let (
         ended,

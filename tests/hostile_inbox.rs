@@ -127,25 +127,23 @@ fn folders_that_are_not_ours_are_refused() {
     let scene = Scene::new();
     for below in ["done", "failed"] {
         let place = scene.path(below);
-        let words = format!("error: `[INBOX]/{below}` is a link or a file, not a folder");
+        let words = format!("`[INBOX]/{below}` is a link or a file, not a folder");
         symlink(scene.outside.path(), &place).expect("a link");
         let ended = scene.watch().ends_with(3);
-        assert!(ended.stderr.starts_with(&words), "{ended}");
-        assert!(
-            ended.stderr.contains(&format!("`--{below} DIR`")),
-            "{ended}"
-        );
+        assert_eq!(ended.json()["message"], words, "{ended}");
+        let hint = ended.json()["hint"].to_string();
+        assert!(hint.contains(&format!("`--{below} DIR`")), "{ended}");
         fs::remove_file(&place).expect("it is there");
         fs::write(&place, "a file").expect("a file");
         let ended = scene.watch().ends_with(3);
-        assert!(ended.stderr.starts_with(&words), "{ended}");
+        assert_eq!(ended.json()["message"], words, "{ended}");
         fs::remove_file(&place).expect("it is there");
         // Only root gives folders away.
         fs::create_dir(&place).expect("a folder");
         if std::os::unix::fs::chown(&place, Some(65_534), None).is_ok() {
             let ended = scene.watch().ends_with(3);
             let words = "belongs to another user (uid 65534)";
-            assert!(ended.stderr.contains(words), "{ended}");
+            assert!(ended.stdout.contains(words), "{ended}");
         }
         fs::remove_dir(&place).expect("it is empty");
     }
@@ -167,11 +165,8 @@ fn payloads_go_where_it_is_said() {
         .arguments([Path::new("--done"), &done, Path::new("--failed"), &failed])
         .calling(elsewhere.path(), "[ELSEWHERE]")
         .ends_with(1);
-    assert!(
-        ended
-            .stderr
-            .ends_with("they are in `[ELSEWHERE]/failed`, each with its reason\n")
-    );
+    let words = "they are in `[ELSEWHERE]/failed`, each with its reason";
+    assert!(ended.stderr.contains(words), "{ended}");
     assert!(done.join("good.tar.gz").is_file());
     assert!(failed.join("bad.tgz").is_file() && failed.join("bad.tgz.error.txt").is_file());
     assert_eq!(
@@ -182,7 +177,7 @@ fn payloads_go_where_it_is_said() {
         .watch()
         .arguments([Path::new("--done"), scene.inbox.path()])
         .ends_with(2);
-    assert!(ended.stderr.contains("`--done`"), "{ended}");
+    assert!(ended.stdout.contains("`--done`"), "{ended}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ mod crash;
 mod custom_stage;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
+/// Servers of an engine that are away.
+mod engine_away;
 /// Peculiar days, by each engine and by several.
 mod engine_cases;
 /// What decides which engine folds.

@@ -207,13 +207,13 @@ fn a_pipeline_says_how_long_and_an_argument_says_more() {
     let ended = clean(&database, &["--pipeline", &path.display().to_string()]).ends_with(2);
     assert!(
         ended
-            .stderr
+            .stdout
             .contains("`runs-days` must be between 1 and 3650 days"),
         "{ended}"
     );
-    assert!(ended.stderr.contains("wrong.toml:5:13"), "{ended}");
+    assert!(ended.stdout.contains("wrong.toml:5:13"), "{ended}");
     let ended = clean(&database, &["--runs-days", "0"]).ends_with(2);
-    assert!(ended.stderr.contains("0 is not in 1..=3650"), "{ended}");
+    assert!(ended.stdout.contains("0 is not in 1..=3650"), "{ended}");
 }
 
 /// More than one statement takes, and a source that is at work.

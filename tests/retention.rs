@@ -168,7 +168,9 @@ fn the_previous_the_current_and_the_next_month_always_exist() {
         "SELECT format('reporting_ocp_gpu_summary_p_%s', to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM'))",
     );
     site.database.execute(&format!("DROP TABLE {}", next[0]));
-    gristmill(["status"]).database(&site.database).succeeds();
+    gristmill(["db", "migrate"])
+        .database(&site.database)
+        .succeeds();
     assert_eq!(site.months("reporting_ocp_gpu_summary_p"), ["-1", "0", "1"]);
 }
 

@@ -179,7 +179,7 @@ fn what_failed_waits_or_was_rejected_needs_a_person() {
 fn a_payload_that_failed_is_known_until_it_is_run_well_or_discarded() {
     let database = TestDatabase::migrated();
     let folder = folder();
-    let bad = Report::pods().row(0, &[("pod_usage_cpu_core_seconds", "much")]);
+    let bad = Report::pods().with_too_many_bad();
     let bad = Payload::numbered(1).file("pods.csv", bad.text());
     let run_as = |name: &str, bytes: &[u8], code: i32| {
         let path = crate::support::payload::write(folder.path(), name, bytes);
@@ -206,7 +206,7 @@ fn a_payload_that_failed_is_known_until_it_is_run_well_or_discarded() {
     assert_eq!(failed(1), (vec![1], vec![3]));
     let ended = status(&database, &[], 1);
     for words in [
-        "cluster `test-cluster`: `bad.tar.gz` (run 1) failed: 1 of 1 rows were rejected",
+        "cluster `test-cluster`: `bad.tar.gz` (run 1) failed: 11 of 11 rows were rejected",
         "`broken.tar.gz` (run 3) failed: ",
         "`gristmill runs discard RUN --reason TEXT`",
     ] {

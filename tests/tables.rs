@@ -260,7 +260,8 @@ data_sets! {
 
 #[test]
 fn every_data_set_is_compared() {
-    let found: Vec<PathBuf> = sorted(&file("tests/data"));
+    let mut found: Vec<PathBuf> = sorted(&file("tests/data"));
+    found.retain(|folder| folder.join("payloads").is_dir());
     let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
     assert_eq!(names, NAMES);
 }

@@ -132,11 +132,13 @@ fn every_lock_is_of_a_schema() {
         for call in sql.split("hashtextextended(").skip(1) {
             let key = call.split(", 0)").next().unwrap_or_default();
             asking += 1;
-            assert!(key.contains("current_schema()"), "sql/{name}: {key}");
+            let is_of_one = key.contains("current_schema()") || key.contains("|| scratch");
+            assert!(is_of_one, "sql/{name}: {key}");
         }
         let locks = sql.contains("pg_advisory_") || sql.contains("pg_try_advisory_");
         let keyed = sql.contains("hashtextextended(")
             || sql.contains("source_lock_key(")
+            || sql.contains("scratch_lock_key(")
             || sql.contains("source_key");
         assert!(!locks || keyed, "sql/{name} locks by another key");
     }

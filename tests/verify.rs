@@ -257,7 +257,7 @@ fn what_is_not_in_the_archive_is_not_verified() {
     let ended = verify(&site, "embedded").ends_with(1);
     says(
         &ended,
-        "error: engine `postgres`: the replay of payload-0.tar.gz failed",
+        "error: engine `postgres`: the replay of payload-0.tar.gz, 2026-01-10 failed",
     );
     says(&ended, "is damaged");
     has_scratch(&site.database, "0");
@@ -321,6 +321,8 @@ fn what_a_killed_one_left_goes_with_clean_of_its_schema_alone() {
     // A schema with such a name, and another tenant's `clean`.
     site.database
         .execute("CREATE SCHEMA gristmill_scratch_of_somebody");
+    site.command(&["db", "migrate", "--schema", "other", "--create-schema"])
+        .succeeds();
     site.command(&["clean", "--schema", "other"]).succeeds();
     has_scratch(&site.database, "3");
     let dry = site.command(&["clean", "--dry-run", "--json"]).succeeds();

@@ -189,13 +189,14 @@ fn what_is_no_gzip_is_refused() {
 #[test]
 fn folders_hold_plain_files() {
     let scene = Scene::new();
-    let refuses = |prepare: &dyn Fn(&Path), words: &str| {
+    let ends_with = |code: i32, prepare: &dyn Fn(&Path), words: &str| {
         let folder = tempfile::tempdir().expect("a folder");
         let payload = Payload::usual(2).write_unpacked(folder.path());
         prepare(folder.path());
-        let ended = run(&scene.database, "pipelines/ocp.toml", &[payload]).ends_with(1);
+        let ended = run(&scene.database, "pipelines/ocp.toml", &[payload]).ends_with(code);
         assert!(ended.stderr.contains(words), "{words}\n{ended}");
     };
+    let refuses = |prepare: &dyn Fn(&Path), words: &str| ends_with(1, prepare, words);
     let link = |name: &'static str| {
         move |folder: &Path| {
             fs::remove_file(folder.join(name)).expect("it is there");
@@ -222,7 +223,12 @@ fn folders_hold_plain_files() {
         &socket_instead,
         "member `manifest.json` is not a plain file",
     );
-    refuses(&nothing, "it has no `manifest.json`");
+    // Reports that somebody laid together are a payload of a cluster that is named.
+    ends_with(
+        2,
+        &nothing,
+        "is a folder of reports without a manifest, so its cluster is unknown",
+    );
     run(&scene.database, "pipelines/ocp.toml", &["/dev/null".into()])
         .ends_with(2)
         .stderr_is("error: payload `/dev/null` is neither a file nor a folder");

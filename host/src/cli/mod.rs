@@ -85,10 +85,13 @@ pub enum Command {
     #[command(subcommand)]
     Sources(SourcesCommand),
     /// The uploads of clusters: what payloads brought, and what some of them lack
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gristmill uploads list")]
     Uploads(UploadsCommand),
     /// The days that are loaded
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  gristmill days remove --source my-cluster --from 2026-01-10 --dry-run"
+    )]
     Days(DaysCommand),
     /// The schemas of a database, one for each tenant
     #[command(subcommand, after_help = "Example:\n  gristmill tenants list")]
@@ -103,7 +106,7 @@ pub enum Command {
     /// The runs of payloads
     #[command(
         subcommand,
-        after_help = "Example:\n  gristmill runs discard 7 --reason \"a photograph\""
+        after_help = "Example:\n  gristmill runs discard 7 --reason no-report"
     )]
     Runs(RunsCommand),
     /// The rows that stages or the tables refused
@@ -117,6 +120,9 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Load archived payloads into scratch schemas by two engines, and compare their tables;
     /// exit code 1 when they differ
+    #[command(
+        after_help = "Example:\n  gristmill verify pipelines/ocp.toml --engine embedded --source my-cluster --from 2026-01-10"
+    )]
     Verify(VerifyArguments),
     /// Summarize loaded days again, after a change of tag mappings or cost categories
     #[command(after_help = "Example:\n  gristmill summarize --source my-cluster --from 2026-01")]
@@ -127,6 +133,7 @@ pub enum Command {
     Clean(CleanArguments),
     /// Show what people changed by hand, who and when: removals, discarded rows, abandoned
     /// uploads, changed tags, renamed and adopted things
+    #[command(after_help = "Example:\n  gristmill log")]
     Log(LogArguments),
     /// Write a table's rows of some days as CSV or Parquet
     #[command(
@@ -351,6 +358,9 @@ pub enum SourcesCommand {
     },
     /// Remove a cluster with all that there is of it in any table; running its payloads
     /// again brings it back
+    #[command(
+        after_help = "Example:\n  gristmill sources remove --cluster-id other-cluster --dry-run"
+    )]
     Remove(SourceRemoveArguments),
     /// Change how a source is treated
     #[command(
@@ -372,7 +382,7 @@ pub enum SourcesCommand {
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
     /// Bring the schema up to date
-    #[command(after_help = "Example:\n  gristmill db migrate --schema tenant_one")]
+    #[command(after_help = "Example:\n  gristmill db migrate --schema tenant_one --create-schema")]
     Migrate {
         #[command(flatten)]
         database: DatabaseArguments,

@@ -25,6 +25,9 @@ pub struct SourceRemoveArguments {
 pub enum DaysCommand {
     /// Remove days of a cluster from every table; running their payloads again brings them
     /// back
+    #[command(
+        after_help = "Example:\n  gristmill days remove --source my-cluster --from 2026-01-10 --dry-run"
+    )]
     Remove(DaysRemoveArguments),
 }
 
@@ -53,6 +56,7 @@ pub struct DaysRemoveArguments {
 #[derive(Debug, Subcommand)]
 pub enum UploadsCommand {
     /// List uploads, the latest first; those that wait or waited in vain when no state is said
+    #[command(after_help = "Example:\n  gristmill uploads list --state all")]
     List {
         /// Uploads of this cluster: its id, its alias or the source's uuid, or exactly
         /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
@@ -71,6 +75,9 @@ pub enum UploadsCommand {
         database: DatabaseArguments,
     },
     /// Give up an upload of which files never came; running all of it again brings it back
+    #[command(
+        after_help = "Example:\n  gristmill uploads abandon 00000000-0000-4000-8000-000000000007"
+    )]
     Abandon {
         /// The upload, as `list` shows it
         #[arg(value_name = "UPLOAD")]

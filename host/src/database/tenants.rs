@@ -88,6 +88,8 @@ pub(super) async fn schemas(
         JOIN pg_class AS sources
             ON sources.relnamespace = tenant.oid
             AND sources.relname = 'gristmill_source'
+        -- Scratch schemas are nobody's, as their comment says.
+        WHERE coalesce(obj_description(tenant.oid, 'pg_namespace') NOT LIKE 'scratch of gristmill %', true)
         ORDER BY tenant.nspname";
 
     let rows = sqlx::raw_sql(SQL)

@@ -21,6 +21,15 @@ pub struct LakeFolds {
     plan: LakePlan,
 }
 
+/// How a run is through with its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlacesEnd {
+    Folded,
+    Failed,
+    /// It failed, since the servers do not answer.
+    Away,
+}
+
 impl LakeFolds {
     /// Opens those of a pipeline, if it has them; neither is asked for anything yet.
     ///
@@ -109,19 +118,30 @@ impl LakeFolds {
     }
 
     /// Removes places that the run is through with, or keeps them for as long as `[lake]`
-    /// says. What cannot be removed is told, and stays on record.
-    pub(super) fn end(&self, database: &Database, places: &[Place], succeeded: bool) {
+    /// says. What cannot be removed is told, and stays on record. Of servers that are `away`
+    /// nothing is asked, since they have been waited for.
+    pub(super) fn end(&self, database: &Database, places: &[Place], end: PlacesEnd) {
         for place in places {
-            let ended = match (succeeded, self.plan.keep_days == 0) {
-                (true, false) => {
+            let ended = match end {
+                PlacesEnd::Folded if self.plan.keep_days > 0 => {
                     lake_record::keep(database, &place.to_string(), self.plan.keep_days)
                 }
-                _ => self.remove(database, &self.record(place)).map(drop),
+                PlacesEnd::Folded | PlacesEnd::Failed => {
+                    self.remove(database, &self.record(place)).map(drop)
+                }
+                PlacesEnd::Away => {
+                    terminal::say(&format!(
+                        "what is in the lake at `{place}` stays until the next run of its cluster, or `gristmill clean --pipeline`"
+                    ));
+                    Ok(())
+                }
             };
+            // Who is away for one place is so for the others.
             if let Err(failure) = ended {
                 terminal::say(&format!(
-                    "files in the lake stay for now, the next run or `gristmill clean` removes them: {failure}"
+                    "what is in the lake stays until the next run of its cluster, or `gristmill clean --pipeline`: {failure}"
                 ));
+                return;
             }
         }
     }
@@ -134,7 +154,10 @@ impl LakeFolds {
         for record in lake_record::due(database, upload.source_uuid())? {
             // What cannot be removed now may be removed later, and harms nobody.
             if let Err(failure) = self.remove(database, &record) {
-                terminal::say(&format!("files in the lake stay for now: {failure}"));
+                terminal::say(&format!(
+                    "what earlier runs left in the lake stays for now: {failure}"
+                ));
+                return Ok(());
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use crate::payload::{Manifest, Payload};
 use crate::pipeline::plan::{AggregationEngine, WhenUnreachable};
 use crate::run::engine;
 use crate::run::ingestion::Ingestion;
+use crate::run::lake_folds::PlacesEnd;
 use crate::terminal::{self, Live, Step};
 
 /// A kind of run: the steps in which runs differ.
@@ -173,8 +174,14 @@ impl OpenUpload<'_> {
     /// Lets the places go that were filled in the lake.
     fn leave_lake(&mut self, succeeded: bool) {
         let places = std::mem::take(&mut self.places);
+        let fault = self.loader.as_ref().and_then(Loader::engine_fault);
+        let end = match fault {
+            _ if succeeded => PlacesEnd::Folded,
+            Some(EngineFault::Unreachable) => PlacesEnd::Away,
+            _ => PlacesEnd::Failed,
+        };
         if let Some(lake) = self.ingestion.lake {
-            lake.end(self.ingestion.database, &places, succeeded);
+            lake.end(self.ingestion.database, &places, end);
         }
     }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use gristmill::database;
 use gristmill::terminal;
 use gristmill_bench::{Options, run};
 
 fn main() -> ExitCode {
-    terminal::show_log();
+    terminal::show_log(database::NOTICES);
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [program, stages, rest @ ..] = &arguments[..] else {
         terminal::say("usage: gristmill-bench PROGRAM STAGES [--smoke] [--chain] [--engines]");

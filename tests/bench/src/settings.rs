@@ -16,7 +16,7 @@ const DAYS: u32 = 9;
 const SECONDS_MAX: f64 = 20.0;
 
 /// Functions that have settings: what makes a case for it, and how it is called then.
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case {
         function: "add_tags_values",
         given: "TRUNCATE reporting_ocptags_values",
@@ -54,6 +54,11 @@ const CASES: [Case; 10] = [
         function: "collect_daily_volumes",
         given: "SELECT make_daily_tables()",
         call: "collect_daily_volumes('[day]', ARRAY[[generation]])",
+    },
+    Case {
+        function: "engines_of_day",
+        given: "",
+        call: "engines_of_day('[day]', ARRAY[[generation]])",
     },
     Case {
         function: "insert_unallocated_rows",
