@@ -183,9 +183,15 @@ impl Watching {
 
     #[track_caller]
     fn says(&self, words: &str) {
+        self.says_at_once(&[words]);
+    }
+
+    /// All of it in one line, as a failure is told to a program.
+    #[track_caller]
+    fn says_at_once(&self, words: &[&str]) {
         loop {
-            let line = self.stderr.recv_timeout(PATIENCE).expect(words);
-            if line.contains(words) {
+            let line = self.stderr.recv_timeout(PATIENCE).expect(words[0]);
+            if words.iter().all(|words| line.contains(words)) {
                 return;
             }
         }

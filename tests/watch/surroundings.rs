@@ -87,8 +87,8 @@ fn a_payload_waits_for_a_read_only_database() {
     let watching = scene.watching();
     read_only(&scene.database, "on");
     scene.deliver(&Payload::usual(1), "p.tar.gz");
-    watching.says("its sessions are read-only");
-    watching.says("hint: `default_transaction_read_only` is on");
+    let hint = "\"hint\":\"`default_transaction_read_only` is on";
+    watching.says_at_once(&["its sessions are read-only", hint]);
     watching.says("the payload stays in the inbox until the database is back");
     scene.has("failed", &[]);
     let payload = scene.inbox.path().join("p.tar.gz");
@@ -249,10 +249,9 @@ fn a_table_of_locks_that_is_full_is_said_with_what_to_do() {
     clashes(&scene.database, 7, FULL_LOCK_TABLE);
     let watching = scene.watching();
     scene.deliver(&Payload::usual(1), "p.tar.gz");
-    watching.says("out of shared memory");
     let hint = "raise `max_locks_per_transaction` of the server, or have fewer payloads published \
                 at a time (`--payloads-at-once` of `watch`)";
-    watching.says(hint);
+    watching.says_at_once(&["out of shared memory", hint]);
     watching.says("stays in the inbox, and is tried again in 1 s");
     // The locks are others', who are done by then.
     watching.handles("p.tar.gz");
