@@ -137,11 +137,6 @@ pub static FOLDS: [TableFold; 2] = [
     },
 ];
 
-/// The fold of a staging table; `None` when its hours stay.
-pub fn fold_of(table: &str) -> Option<&'static TableFold> {
-    FOLDS.iter().find(|fold| fold.table == table)
-}
-
 impl TableFold {
     /// The columns of the hours that its parts read, each once, as the staging table has
     /// them in order.
@@ -213,11 +208,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(
-            fold_of(FOLDS[1].table).map(|fold| fold.name),
-            Some("volumes")
-        );
-        assert!(fold_of("reporting_ocpusagelineitem_vm_staging").is_none());
     }
 
     /// Postgres takes the greatest text, and so does Trino: bytes decide.

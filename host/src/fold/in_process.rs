@@ -354,44 +354,34 @@ impl PartFold {
     fn new(part: &'static Part, places: &dyn Fn(&[&str]) -> Vec<usize>, words: &[&str]) -> Self {
         let measures = part.maxima.len() + part.sums.len();
         assert!(measures <= u32::BITS as usize, "a bit for each measure");
+        Self::empty(part, [part.keys, part.maxima, words, part.sums].map(places))
+    }
+
+    /// One without rows; the places are those of keys, maxima, words and sums.
+    fn empty(part: &'static Part, [keys, maxima, words, sums]: [Vec<usize>; 4]) -> Self {
         Self {
+            key_numbers: Chunks::new(keys.len() + 1),
+            rows: Chunks::new(1),
+            present: Chunks::new(1),
+            largest: Chunks::new(maxima.len()),
+            ranks: Chunks::new(words.len()),
+            totals: Chunks::new(sums.len()),
             part,
-            keys: places(part.keys),
-            maxima: places(part.maxima),
-            words: places(words),
-            sums: places(part.sums),
+            keys,
+            maxima,
+            words,
+            sums,
             entries: HashTable::new(),
             hasher: RandomState::default(),
             count: 0,
-            key_numbers: Chunks::new(part.keys.len() + 1),
-            rows: Chunks::new(1),
-            present: Chunks::new(1),
-            largest: Chunks::new(part.maxima.len()),
-            ranks: Chunks::new(part.words.len()),
-            totals: Chunks::new(part.sums.len()),
             carried: HashMap::new(),
         }
     }
 
+    /// Takes all of it, and leaves one without rows.
     fn emptied(&mut self) -> Self {
-        let empty = Self {
-            part: self.part,
-            keys: self.keys.clone(),
-            maxima: self.maxima.clone(),
-            words: self.words.clone(),
-            sums: self.sums.clone(),
-            entries: HashTable::new(),
-            hasher: self.hasher.clone(),
-            count: 0,
-            key_numbers: Chunks::new(self.key_numbers.width),
-            rows: Chunks::new(1),
-            present: Chunks::new(1),
-            largest: Chunks::new(self.largest.width),
-            ranks: Chunks::new(self.ranks.width),
-            totals: Chunks::new(self.totals.width),
-            carried: HashMap::new(),
-        };
-        mem::replace(self, empty)
+        let places = [&self.keys, &self.maxima, &self.words, &self.sums].map(Vec::clone);
+        mem::replace(self, Self::empty(self.part, places))
     }
 
     fn add(&mut self, instants: &[u32], numbers: &[Vec<u32>], rows: &StoredRows<'_>) {

@@ -12,7 +12,7 @@ mod part_rows;
 mod stored_rows;
 
 pub use self::declaration::{
-    FOLDS, FoldColumn, FoldColumnKind, Grain, Part, ROWS_COLUMN, TableFold, Word, fold_of,
+    FOLDS, FoldColumn, FoldColumnKind, Grain, Part, ROWS_COLUMN, TableFold, Word,
 };
 pub use self::in_process::InProcessFold;
 pub use self::part_rows::{PartKey, PartRow};

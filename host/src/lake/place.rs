@@ -50,10 +50,6 @@ impl Place {
         format!("{}_{}_{:016x}", self.report, self.generation, self.random)
     }
 
-    pub fn generation(&self) -> i64 {
-        self.generation
-    }
-
     /// Below the lake's location: the folder of the files.
     pub(super) fn data(&self) -> String {
         format!("{self}/data")
