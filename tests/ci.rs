@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::command::root;
+use crate::support::command::{make, root};
 
 /// A cargo without cargo-deny, which installs nothing and says so.
 const CARGO: &str = "#!/bin/sh
@@ -23,15 +23,10 @@ fn deny(arguments: &[&str]) -> Output {
     fs::write(&cargo, CARGO).expect("a program");
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("our program");
     let path = env::var("PATH").expect("a path");
-    Command::new("make")
-        .arg("deny")
+    make("deny")
         .args(arguments)
-        .current_dir(root())
         .env("PATH", format!("{}:{path}", folder.path().display()))
         .env("CARGO_TARGET_DIR", folder.path())
-        // Of the `make` that runs the tests.
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKEOVERRIDES")
         .output()
         .expect("make")
 }
@@ -129,12 +124,8 @@ fn a_test_without_its_servers_is_named_and_skipped_or_fails() {
         fs::read_to_string(&list).expect("a list"),
         format!("{name}\n")
     );
-    let told = Command::new("make")
-        .arg("skipped")
-        .current_dir(root())
+    let told = make("skipped")
         .env("CARGO_TARGET_DIR", folder.path())
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKEOVERRIDES")
         .output()
         .expect("make");
     let words = String::from_utf8_lossy(&told.stdout);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::command::{root, stages};
+use crate::support::command::{make, stages};
 
 /// Every file below a folder, as its path from there.
 fn files(folder: &Path) -> Vec<String> {
@@ -32,16 +32,11 @@ fn files(folder: &Path) -> Vec<String> {
 fn an_installed_program_finds_its_stages() {
     let folder = tempfile::tempdir().expect("a folder");
     let destination = folder.path().join("destination");
-    let placed = Command::new("make")
-        .arg("place")
+    let placed = make("place")
         .arg(concat!("PROGRAM=", env!("CARGO_BIN_EXE_gristmill")))
         .arg(format!("COMPONENTS={}", stages().display()))
         .arg(format!("DESTDIR={}", destination.display()))
         .arg("PREFIX=/usr")
-        .current_dir(root())
-        // Of the `make` that runs the tests.
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKEOVERRIDES")
         .output()
         .expect("make");
     assert!(placed.status.success(), "{placed:?}");

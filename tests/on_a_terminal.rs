@@ -78,6 +78,8 @@ fn colours_are_for_terminals_that_want_them() {
     for plain in [
         missing().env("NO_COLOR", "1").shown_on(80),
         missing().env("TERM", "dumb").shown_on(80),
+        // CI systems show colours, unless they say that they do not.
+        missing().env("CI", "true").env("TERM", "dumb").shown_on(80),
         missing().ends().stderr,
     ] {
         assert!(

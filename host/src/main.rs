@@ -20,7 +20,7 @@ use gristmill::terminal;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    terminal::show_panics();
+    terminal::open();
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     if let Some((command, rest)) = arguments.split_first()
         && command == COMPILE_COMMAND

@@ -67,6 +67,17 @@ pub(crate) fn file(path: &str) -> PathBuf {
     root().join(path)
 }
 
+/// `make` at the top of the repository, as a user's shell calls it.
+pub(crate) fn make(target: &str) -> Command {
+    let mut make = Command::new("make");
+    make.arg(target).current_dir(root());
+    // Of the `make` that runs the tests.
+    for name in ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES"] {
+        make.env_remove(name);
+    }
+    make
+}
+
 /// The program, about to be run.
 pub(crate) struct Gristmill {
     command: Command,
@@ -78,7 +89,14 @@ pub(crate) struct Gristmill {
 pub(crate) fn gristmill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Gristmill {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
     for (name, _) in env::vars_os() {
-        let ours = ["GRISTMILL_", "OCP_", "PG", "DATABASE_URL"];
+        let ours = [
+            "GRISTMILL_",
+            "OCP_",
+            "PG",
+            "DATABASE_URL",
+            "NO_COLOR",
+            "CLICOLOR",
+        ];
         if ours.iter().any(|prefix| starts_with(&name, prefix)) {
             command.env_remove(name);
         }

@@ -141,8 +141,10 @@ pub fn refusal(refusal: &clap::Error, without_secrets: &dyn Fn(&str) -> String) 
     ExitCode::from(exit)
 }
 
-/// From now on a bug of ours is told like anything else: its words may be of others.
-pub fn show_panics() {
+/// From now on a terminal gets what it can show, and a bug of ours is told like anything
+/// else: its words may be of others.
+pub fn open() {
+    style::heed_dumb_terminals();
     std::panic::set_hook(Box::new(|panic| tell(&format!("error: {panic}"))));
 }
 

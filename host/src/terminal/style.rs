@@ -21,6 +21,15 @@ pub(super) fn forget_width() {
     WIDE.store(true, Ordering::Relaxed);
 }
 
+/// From now on a terminal that says it is dumb has no colours, in CI either: there the
+/// library gives them to every terminal.
+pub(super) fn heed_dumb_terminals() {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| value != "0");
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") && !is_set("CLICOLOR_FORCE") {
+        ColorChoice::Never.write_global();
+    }
+}
+
 /// Whether a stream shows colours: a terminal does, unless `NO_COLOR` or its kin say
 /// otherwise.
 pub(super) fn colours<S: RawStream>(stream: &S) -> bool {
