@@ -256,7 +256,7 @@ mod tests {
             version,
             "create thing".into(),
             MigrationType::Simple,
-            sqlx::SqlSafeStr::into_sql_str("SELECT 1"),
+            "SELECT 1".into(),
             false,
         );
         migration.checksum = vec![checksum].into();

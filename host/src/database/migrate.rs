@@ -7,10 +7,10 @@
 //! none: nothing is left of what fails, not even the schema.
 
 use sqlx::migrate::{Migrate, MigrateError, Migration};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use super::error::{DatabaseError, sql_state};
-use super::history::{self, AppliedMigrations, MIGRATIONS_TABLE};
+use super::history::{self, AppliedMigrations};
 use super::migration_progress::Progress;
 use super::schema_access;
 use super::schema_name::SchemaName;
@@ -73,7 +73,7 @@ pub(super) async fn bring_up_to_date(
     create_schema(&mut together, schema).await?;
     failpoint::passed(Failpoint::SchemaCreated);
     together
-        .ensure_migrations_table(MIGRATIONS_TABLE)
+        .ensure_migrations_table()
         .await
         .map_err(|error| migration_error(error, None, schema))?;
     // Another process may have done the work while we waited.
@@ -134,7 +134,7 @@ async fn apply(
     progress: &mut Progress<'_>,
     schema: &SchemaName,
 ) -> Result<(), DatabaseError> {
-    let applied = connection.apply(MIGRATIONS_TABLE, migration);
+    let applied = connection.apply(migration);
     progress
         .telling(&file_of(migration), applied)
         .await
@@ -166,7 +166,7 @@ async fn create_schema(
     }
     // An identifier cannot be a parameter; `SchemaName` admits nothing harmful.
     let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", schema.quoted());
-    sqlx::raw_sql(AssertSqlSafe(sql))
+    sqlx::raw_sql(&sql)
         .execute(connection)
         .await
         .map_err(DatabaseError::statement(format!(
@@ -189,7 +189,7 @@ fn migration_error(
     }
     match migration {
         Some(migration) => {
-            DatabaseError::sql_file(file_of(migration), migration.sql.as_str(), source)
+            DatabaseError::sql_file(file_of(migration), migration.sql.as_ref(), source)
         }
         None => DatabaseError::statement("create the table of applied migrations")(source),
     }
@@ -213,7 +213,7 @@ mod tests {
             7,
             "create thing".into(),
             MigrationType::Simple,
-            sqlx::SqlSafeStr::into_sql_str("SELECT 1"),
+            "SELECT 1".into(),
             false,
         );
         assert_eq!(file_of(&migration), "migrations/0007_create_thing.sql");

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 
 use super::error::{DatabaseError, sql_state};
 use super::history::MIGRATIONS_TABLE;
@@ -99,7 +99,7 @@ pub(super) async fn install(connection: &mut PgConnection) -> Result<(), Databas
         .map_err(DatabaseError::statement(doing))?;
     // COMMENT takes no parameters; a mark is of numbers and plain words.
     let record = format!("COMMENT ON TABLE {MIGRATIONS_TABLE} IS '{}'", mark());
-    sqlx::raw_sql(AssertSqlSafe(record))
+    sqlx::raw_sql(&record)
         .execute(&mut *transaction)
         .await
         .map_err(DatabaseError::statement("record the functions and views"))?;
@@ -144,10 +144,7 @@ async fn settle_functions(transaction: &mut PgConnection) -> Result<(), sqlx::Er
         .iter()
         .map(|signature| format!("ALTER ROUTINE {signature}{settings};"))
         .collect();
-    sqlx::raw_sql(AssertSqlSafe(settle))
-        .execute(transaction)
-        .await
-        .map(drop)
+    sqlx::raw_sql(&settle).execute(transaction).await.map(drop)
 }
 
 /// The settings that functions keep.
@@ -168,9 +165,7 @@ async fn install_view(
         Err(_) => attempt.rollback().await?,
     }
     let sql = format!("DROP VIEW {}", view.name);
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::raw_sql(&sql).execute(&mut *transaction).await?;
     sqlx::raw_sql(view.sql).execute(transaction).await.map(drop)
 }
 
@@ -193,9 +188,7 @@ async fn install_function(
 
     for overload in overloads(transaction, function).await? {
         let sql = format!("DROP ROUTINE {overload}");
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::raw_sql(&sql).execute(&mut *transaction).await?;
     }
     sqlx::raw_sql(function.sql).execute(transaction).await?;
     Ok(())

@@ -7,12 +7,13 @@
 //! is not is not used.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{Executor, PgConnection, Row};
 
 use super::connections::{self, Refusal};
 use super::error::{DatabaseError, SqlError};
@@ -226,9 +227,7 @@ impl Session {
 
     async fn look(&self, connection: &mut PgConnection, sql: &str) -> Result<i32, SessionError> {
         // Fixed but for the schema's name, which `SchemaName` has checked.
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-            .fetch_all(connection)
-            .await?;
+        let rows = rows_of(connection, sql).await?;
         match rows.last() {
             Some(row) => self.check(row),
             None => Err(sqlx::Error::RowNotFound.into()),
@@ -381,12 +380,20 @@ impl Session {
     }
 }
 
+/// The rows of statements that are not prepared. One lifetime for both, for whoever sends
+/// the future elsewhere.
+fn rows_of<'s>(
+    connection: &'s mut PgConnection,
+    sql: &'s str,
+) -> Pin<Box<dyn Future<Output = Result<Vec<PgRow>, sqlx::Error>> + Send + 's>> {
+    connection.fetch_all(sqlx::raw_sql(sql))
+}
+
 /// The server's process that is at work for a connection.
 pub(super) async fn process(connection: &mut PgConnection) -> Result<i32, SessionError> {
     // Without a prepared statement: nothing may be left in somebody else's session.
-    let row = sqlx::raw_sql("SELECT pg_backend_pid()::text AS process")
-        .fetch_one(connection)
-        .await?;
+    let rows = rows_of(connection, "SELECT pg_backend_pid()::text AS process").await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     process_of(&row.try_get::<String, _>("process")?)
 }
 

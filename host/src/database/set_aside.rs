@@ -2,7 +2,7 @@
 //! new one can have its name. All of its tables stay, under another name. The archive's
 //! folder belongs to the name, so its identity goes over to the new schema.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::error::DatabaseError;
 use super::history::AppliedMigrations;
@@ -40,7 +40,7 @@ pub(super) async fn rename(
             schema.quoted(),
             aside.quoted()
         );
-        sqlx::raw_sql(AssertSqlSafe(sql))
+        sqlx::raw_sql(&sql)
             .execute(&mut *connection)
             .await
             .map_err(doing())?;
@@ -91,7 +91,7 @@ pub(super) async fn hand_over(
             database_oid = former.database_oid
         FROM former"
     );
-    sqlx::raw_sql(AssertSqlSafe(sql))
+    sqlx::raw_sql(&sql)
         .execute(connection)
         .await
         .map(drop)

@@ -8,8 +8,8 @@ mod parquet;
 use std::io::{self, Write};
 
 use futures_util::TryStreamExt as _;
+use sqlx::FromRow;
 use sqlx::postgres::PgPoolCopyExt as _;
-use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use self::parquet::ParquetFile;
@@ -80,7 +80,7 @@ pub fn parquet(
         let failed = |error| SqlError(error).failure(format!("cannot export `{}`", wanted.table));
         let mut file = ParquetFile::begin(&statement.names, &statement.kinds, to)?;
         // Made by Postgres, of names and values that it has quoted.
-        let mut rows = sqlx::query(AssertSqlSafe(statement.typed)).fetch(database.pool());
+        let mut rows = sqlx::query(&statement.typed).fetch(database.pool());
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             file.add(&row)?;
         }
