@@ -20,6 +20,9 @@ LANGUAGE plpgsql
 SET enable_nestloop = off
 AS $$
 DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
     -- Which key becomes which.
     parents jsonb;
     children text[];
@@ -53,6 +56,7 @@ BEGIN
             FROM reporting_ocpusagelineitem_daily_summary AS summary
             WHERE
                 summary.usage_start = ANY (days)
+                AND summary.usage_start BETWEEN first_day AND last_day
                 AND summary.source_uuid = source
                 AND is_usage(summary.infrastructure_raw_cost)
                 AND summary.pod_labels ?| children
@@ -65,6 +69,7 @@ BEGIN
     FROM label_sets AS label_set
     WHERE
         summary.usage_start = ANY (days)
+        AND summary.usage_start BETWEEN first_day AND last_day
         AND summary.source_uuid = source
         AND is_usage(summary.infrastructure_raw_cost)
         AND summary.pod_labels = label_set.labels;
@@ -81,6 +86,7 @@ BEGIN
             FROM reporting_ocpusagelineitem_daily_summary AS summary
             WHERE
                 summary.usage_start = ANY (days)
+                AND summary.usage_start BETWEEN first_day AND last_day
                 AND summary.source_uuid = source
                 AND is_usage(summary.infrastructure_raw_cost)
                 AND summary.volume_labels ?| children
@@ -93,6 +99,7 @@ BEGIN
     FROM label_sets AS label_set
     WHERE
         summary.usage_start = ANY (days)
+        AND summary.usage_start BETWEEN first_day AND last_day
         AND summary.source_uuid = source
         AND is_usage(summary.infrastructure_raw_cost)
         AND summary.volume_labels = label_set.labels;

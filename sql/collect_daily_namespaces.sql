@@ -18,20 +18,37 @@ DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    WITH last_labels AS (
-        SELECT DISTINCT ON (staged.namespace)
+    WITH staged_labels AS NOT MATERIALIZED (
+        SELECT
             staged.namespace,
-            label_set.labels
+            staged.interval_start,
+            staged.namespace_labels_id
         FROM reporting_ocpusagelineitem_namespace_labels_staging AS staged
-        LEFT JOIN gristmill_label_set AS label_set
-            ON label_set.id = staged.namespace_labels_id
         WHERE
             staged.generation = ANY (generations)
             AND staged.interval_start >= day_start
             AND staged.interval_start < day_end
+    ),
+    last_labels AS (
+        SELECT DISTINCT ON (staged.namespace)
+            staged.namespace,
+            label_set.labels
+        FROM staged_labels AS staged
+        LEFT JOIN gristmill_label_set AS label_set
+            ON label_set.id = staged.namespace_labels_id
+        -- Only the labels of one hour are looked up and put in order. The planner, which
+        -- guesses a few rows, makes no join of what is asked to be true.
+        WHERE (
+            (staged.namespace, staged.interval_start) IN (
+                SELECT
+                    hour.namespace,
+                    max(hour.interval_start)
+                FROM staged_labels AS hour
+                GROUP BY hour.namespace
+            )
+        ) IS TRUE
         ORDER BY
             staged.namespace,
-            staged.interval_start DESC,
             label_set.labels::text COLLATE "C" DESC NULLS LAST
     ),
     namespaces AS (
@@ -53,7 +70,5 @@ BEGIN
     FROM namespaces AS present
     LEFT JOIN last_labels AS last
         ON last.namespace = present.namespace;
-
-    ANALYZE pg_temp.daily_namespaces (namespace);
 END
 $$;

@@ -18,7 +18,20 @@ DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    WITH last_labels AS (
+    WITH staged_labels AS NOT MATERIALIZED (
+        SELECT
+            staged.node,
+            staged.interval_start,
+            staged.node_labels_id,
+            staged.node_role_label,
+            staged.architecture
+        FROM reporting_ocpusagelineitem_node_labels_staging AS staged
+        WHERE
+            staged.generation = ANY (generations)
+            AND staged.interval_start >= day_start
+            AND staged.interval_start < day_end
+    ),
+    last_labels AS (
         -- An hour with two sets is a fault of the report: any rule will do that
         -- is always the same.
         SELECT DISTINCT ON (staged.node)
@@ -26,16 +39,22 @@ BEGIN
             label_set.labels,
             staged.node_role_label,
             staged.architecture
-        FROM reporting_ocpusagelineitem_node_labels_staging AS staged
+        FROM staged_labels AS staged
         LEFT JOIN gristmill_label_set AS label_set
             ON label_set.id = staged.node_labels_id
-        WHERE
-            staged.generation = ANY (generations)
-            AND staged.interval_start >= day_start
-            AND staged.interval_start < day_end
+        -- Only the labels of one hour are looked up and put in order. The planner, which
+        -- guesses a few rows, makes no join of what is asked to be true.
+        WHERE (
+            (staged.node, staged.interval_start) IN (
+                SELECT
+                    hour.node,
+                    max(hour.interval_start)
+                FROM staged_labels AS hour
+                GROUP BY hour.node
+            )
+        ) IS TRUE
         ORDER BY
             staged.node,
-            staged.interval_start DESC,
             label_set.labels::text COLLATE "C" DESC NULLS LAST,
             staged.node_role_label COLLATE "C" DESC NULLS LAST,
             staged.architecture COLLATE "C" DESC NULLS LAST
@@ -60,7 +79,5 @@ BEGIN
     FROM node_capacities_of_day(usage_day, generations) AS capacity
     LEFT JOIN last_labels AS last
         ON last.node = capacity.node;
-
-    ANALYZE pg_temp.daily_nodes (node);
 END
 $$;

@@ -25,17 +25,37 @@ SET enable_sort = off
 -- depend on who adds them. Handing over a row has its cost, so that each hands over
 -- sums and not hours.
 SET parallel_setup_cost = 0
--- Some thousand rows tell well enough how many there are of what.
-SET default_statistics_target = 10
 AS $$
 DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
-    -- %1$I is what sums up. By ids, so that names are looked up once a day and not
-    -- once an hour. Postgres has several processes fold for a table that it makes, and
-    -- not for one that is there.
+    -- %1$I is the table, %2$s the type that has room for a sum.
+    rows_of CONSTANT text := $rows$
+        SELECT
+            staged.namespace_name_id,
+            staged.node_name_id,
+            staged.pod,
+            staged.pod_labels_id,
+            staged.resource_id_name_id,
+            staged.node_capacity_cpu_cores_e12,
+            staged.node_capacity_memory_gigabytes_e12,
+            staged.pod_usage_cpu_core_hours_e12::%2$s AS pod_usage_cpu_core_hours_e12,
+            staged.pod_request_cpu_core_hours_e12::%2$s AS pod_request_cpu_core_hours_e12,
+            staged.pod_limit_cpu_core_hours_e12::%2$s AS pod_limit_cpu_core_hours_e12,
+            staged.pod_effective_usage_cpu_core_hours_e12::%2$s AS pod_effective_usage_cpu_core_hours_e12,
+            staged.pod_usage_memory_gigabyte_hours_e12::%2$s AS pod_usage_memory_gigabyte_hours_e12,
+            staged.pod_request_memory_gigabyte_hours_e12::%2$s AS pod_request_memory_gigabyte_hours_e12,
+            staged.pod_limit_memory_gigabyte_hours_e12::%2$s AS pod_limit_memory_gigabyte_hours_e12,
+            staged.pod_effective_usage_memory_gigabyte_hours_e12::%2$s AS pod_effective_usage_memory_gigabyte_hours_e12
+        FROM %1$I AS staged
+        WHERE
+            staged.generation = ANY ($1)
+            AND staged.interval_start >= $2
+            AND staged.interval_start < $3
+    $rows$;
+    -- %1$I is what sums up, %2$s the rows. By ids, so that names are looked up once a day
+    -- and not once an hour.
     folded CONSTANT text := $fold$
-        CREATE TEMPORARY TABLE pod_sums ON COMMIT DROP AS
         SELECT
             staged.namespace_name_id,
             staged.node_name_id,
@@ -52,11 +72,7 @@ DECLARE
             %1$I(staged.pod_request_memory_gigabyte_hours_e12) AS pod_request_memory_gigabyte_hours_e12,
             %1$I(staged.pod_limit_memory_gigabyte_hours_e12) AS pod_limit_memory_gigabyte_hours_e12,
             %1$I(staged.pod_effective_usage_memory_gigabyte_hours_e12) AS pod_effective_usage_memory_gigabyte_hours_e12
-        FROM reporting_ocpusagelineitem_pod_staging AS staged
-        WHERE
-            staged.generation = ANY ($1)
-            AND staged.interval_start >= $2
-            AND staged.interval_start < $3
+        FROM (%2$s) AS staged
         GROUP BY
             staged.namespace_name_id,
             staged.node_name_id,
@@ -64,57 +80,48 @@ DECLARE
             staged.pod_labels_id,
             staged.resource_id_name_id
     $fold$;
-    folded_parts CONSTANT text := $fold$
-        INSERT INTO pg_temp.pod_sums
+    named CONSTANT text := $names$
+        INSERT INTO pg_temp.daily_pods (
+            namespace,
+            node,
+            pod,
+            pod_labels_id,
+            resource_id,
+            node_capacity_cpu_cores_e12,
+            node_capacity_memory_gigabytes_e12,
+            pod_usage_cpu_core_hours_e12,
+            pod_request_cpu_core_hours_e12,
+            pod_limit_cpu_core_hours_e12,
+            pod_effective_usage_cpu_core_hours_e12,
+            pod_usage_memory_gigabyte_hours_e12,
+            pod_request_memory_gigabyte_hours_e12,
+            pod_limit_memory_gigabyte_hours_e12,
+            pod_effective_usage_memory_gigabyte_hours_e12
+        )
         SELECT
-            part.namespace_name_id,
-            part.node_name_id,
-            part.pod,
-            part.pod_labels_id,
-            part.resource_id_name_id,
-            part.node_capacity_cpu_cores_e12,
-            part.node_capacity_memory_gigabytes_e12,
-            part.pod_usage_cpu_core_hours_e12,
-            part.pod_request_cpu_core_hours_e12,
-            part.pod_limit_cpu_core_hours_e12,
-            part.pod_effective_usage_cpu_core_hours_e12,
-            part.pod_usage_memory_gigabyte_hours_e12,
-            part.pod_request_memory_gigabyte_hours_e12,
-            part.pod_limit_memory_gigabyte_hours_e12,
-            part.pod_effective_usage_memory_gigabyte_hours_e12
-        FROM reporting_ocpusagelineitem_pod_day_staging AS part
-        WHERE
-            part.generation = ANY ($1)
-            AND part.interval_start >= $2
-            AND part.interval_start < $3
-    $fold$;
-    merged CONSTANT text := $fold$
-        CREATE TEMPORARY TABLE merged_pod_sums ON COMMIT DROP AS
-        SELECT
-            sums.namespace_name_id,
-            sums.node_name_id,
-            sums.pod,
-            sums.pod_labels_id,
-            sums.resource_id_name_id,
-            max(sums.node_capacity_cpu_cores_e12) AS node_capacity_cpu_cores_e12,
-            max(sums.node_capacity_memory_gigabytes_e12) AS node_capacity_memory_gigabytes_e12,
-            %1$I(sums.pod_usage_cpu_core_hours_e12) AS pod_usage_cpu_core_hours_e12,
-            %1$I(sums.pod_request_cpu_core_hours_e12) AS pod_request_cpu_core_hours_e12,
-            %1$I(sums.pod_limit_cpu_core_hours_e12) AS pod_limit_cpu_core_hours_e12,
-            %1$I(sums.pod_effective_usage_cpu_core_hours_e12) AS pod_effective_usage_cpu_core_hours_e12,
-            %1$I(sums.pod_usage_memory_gigabyte_hours_e12) AS pod_usage_memory_gigabyte_hours_e12,
-            %1$I(sums.pod_request_memory_gigabyte_hours_e12) AS pod_request_memory_gigabyte_hours_e12,
-            %1$I(sums.pod_limit_memory_gigabyte_hours_e12) AS pod_limit_memory_gigabyte_hours_e12,
-            %1$I(sums.pod_effective_usage_memory_gigabyte_hours_e12)
-                AS pod_effective_usage_memory_gigabyte_hours_e12
-        FROM pg_temp.pod_sums AS sums
-        GROUP BY
-            sums.namespace_name_id,
-            sums.node_name_id,
-            sums.pod,
-            sums.pod_labels_id,
-            sums.resource_id_name_id
-    $fold$;
+            namespace.name,
+            node.name,
+            summed.pod,
+            summed.pod_labels_id,
+            resource.name,
+            COALESCE(summed.node_capacity_cpu_cores_e12, 0),
+            COALESCE(summed.node_capacity_memory_gigabytes_e12, 0),
+            COALESCE(summed.pod_usage_cpu_core_hours_e12, 0),
+            COALESCE(summed.pod_request_cpu_core_hours_e12, 0),
+            COALESCE(summed.pod_limit_cpu_core_hours_e12, 0),
+            COALESCE(summed.pod_effective_usage_cpu_core_hours_e12, 0),
+            COALESCE(summed.pod_usage_memory_gigabyte_hours_e12, 0),
+            COALESCE(summed.pod_request_memory_gigabyte_hours_e12, 0),
+            COALESCE(summed.pod_limit_memory_gigabyte_hours_e12, 0),
+            COALESCE(summed.pod_effective_usage_memory_gigabyte_hours_e12, 0)
+        FROM pod_sums AS summed
+        LEFT JOIN gristmill_name AS namespace
+            ON namespace.id = summed.namespace_name_id
+        LEFT JOIN gristmill_name AS node
+            ON node.id = summed.node_name_id
+        LEFT JOIN gristmill_name AS resource
+            ON resource.id = summed.resource_id_name_id
+    $names$;
     has_parts CONSTANT boolean := EXISTS (
         SELECT
         FROM reporting_ocpusagelineitem_pod_day_staging AS part
@@ -123,22 +130,40 @@ DECLARE
             AND part.interval_start >= day_start
             AND part.interval_start < day_end
     );
-    sum_name text;
+    -- Postgres has several processes fold for a table that it makes, and not for one that is
+    -- there. Where it may have none, or has little to do, the table costs more than it saves.
+    in_parallel CONSTANT boolean := current_setting('max_parallel_workers_per_gather')::integer > 0;
+    wide record;
+    staged_rows text;
+    sums text;
 BEGIN
-    FOREACH sum_name IN ARRAY ARRAY['sum_of_bigint', 'sum'] LOOP
+    FOR wide IN
+        SELECT *
+        FROM (
+            VALUES
+                ('sum_of_bigint', 'bigint', false),
+                ('sum', 'numeric', true)
+        ) AS sum (name, type, is_last)
+    LOOP
+        staged_rows := format(rows_of, 'reporting_ocpusagelineitem_pod_staging', wide.type);
+        IF has_parts THEN
+            staged_rows := staged_rows || ' UNION ALL '
+                || format(rows_of, 'reporting_ocpusagelineitem_pod_day_staging', wide.type);
+        END IF;
+        sums := format(folded, wide.name, staged_rows);
         BEGIN
-            EXECUTE format(folded, sum_name) USING generations, day_start, day_end;
-            IF has_parts THEN
-                EXECUTE folded_parts USING generations, day_start, day_end;
-                EXECUTE format(merged, sum_name);
-                DROP TABLE pg_temp.pod_sums;
-                ALTER TABLE pg_temp.merged_pod_sums RENAME TO pod_sums;
+            IF in_parallel THEN
+                EXECUTE 'CREATE TEMPORARY TABLE pod_sums ON COMMIT DROP AS ' || sums
+                USING generations, day_start, day_end;
+            ELSE
+                EXECUTE format('WITH pod_sums AS (%s) %s', sums, named)
+                USING generations, day_start, day_end;
             END IF;
             EXIT;
         EXCEPTION
             -- Usage that nobody has, but a report can say.
             WHEN numeric_value_out_of_range THEN
-                IF sum_name = 'sum' THEN
+                IF wide.is_last THEN
                     RAISE;
                 END IF;
                 ALTER TABLE pg_temp.daily_pods
@@ -153,48 +178,9 @@ BEGIN
         END;
     END LOOP;
 
-    INSERT INTO pg_temp.daily_pods (
-        namespace,
-        node,
-        pod,
-        pod_labels_id,
-        resource_id,
-        node_capacity_cpu_cores_e12,
-        node_capacity_memory_gigabytes_e12,
-        pod_usage_cpu_core_hours_e12,
-        pod_request_cpu_core_hours_e12,
-        pod_limit_cpu_core_hours_e12,
-        pod_effective_usage_cpu_core_hours_e12,
-        pod_usage_memory_gigabyte_hours_e12,
-        pod_request_memory_gigabyte_hours_e12,
-        pod_limit_memory_gigabyte_hours_e12,
-        pod_effective_usage_memory_gigabyte_hours_e12
-    )
-    SELECT
-        namespace.name,
-        node.name,
-        summed.pod,
-        summed.pod_labels_id,
-        resource.name,
-        COALESCE(summed.node_capacity_cpu_cores_e12, 0),
-        COALESCE(summed.node_capacity_memory_gigabytes_e12, 0),
-        COALESCE(summed.pod_usage_cpu_core_hours_e12, 0),
-        COALESCE(summed.pod_request_cpu_core_hours_e12, 0),
-        COALESCE(summed.pod_limit_cpu_core_hours_e12, 0),
-        COALESCE(summed.pod_effective_usage_cpu_core_hours_e12, 0),
-        COALESCE(summed.pod_usage_memory_gigabyte_hours_e12, 0),
-        COALESCE(summed.pod_request_memory_gigabyte_hours_e12, 0),
-        COALESCE(summed.pod_limit_memory_gigabyte_hours_e12, 0),
-        COALESCE(summed.pod_effective_usage_memory_gigabyte_hours_e12, 0)
-    FROM pg_temp.pod_sums AS summed
-    LEFT JOIN gristmill_name AS namespace
-        ON namespace.id = summed.namespace_name_id
-    LEFT JOIN gristmill_name AS node
-        ON node.id = summed.node_name_id
-    LEFT JOIN gristmill_name AS resource
-        ON resource.id = summed.resource_id_name_id;
-
-    DROP TABLE pg_temp.pod_sums;
-    ANALYZE pg_temp.daily_pods (namespace, node, pod, resource_id, pod_labels_id);
+    IF in_parallel THEN
+        EXECUTE named;
+        DROP TABLE pg_temp.pod_sums;
+    END IF;
 END
 $$;

@@ -104,7 +104,5 @@ BEGIN
         summed.csi_volume_handle,
         summed.persistentvolume_labels_id,
         summed.persistentvolumeclaim_labels_id;
-
-    ANALYZE pg_temp.daily_volumes;
 END
 $$;

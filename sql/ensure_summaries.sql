@@ -12,16 +12,27 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    summary text;
-BEGIN
-    FOR summary IN
+    summaries CONSTANT text[] := ARRAY(
         SELECT monthly.table_name
         FROM monthly_tables() AS monthly
         WHERE NOT monthly.is_staging
         ORDER BY monthly.table_name
-    LOOP
-        PERFORM hold_partitions(summary, '{}');
-        PERFORM ensure_partition(summary, month);
+    );
+    summary text;
+BEGIN
+    -- As hold_partitions does, all of them at once.
+    EXECUTE (
+        SELECT format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', string_agg(held.names, ', ' ORDER BY held.names))
+        FROM (
+            SELECT format('ONLY %I.%I', current_schema(), summaries.name) AS names
+            FROM unnest(summaries) AS summaries (name)
+        ) AS held
+    );
+
+    FOREACH summary IN ARRAY summaries LOOP
+        IF to_regclass(format('%I.%I', current_schema(), summary || to_char(month, '_YYYY_MM'))) IS NULL THEN
+            PERFORM ensure_partition(summary, month);
+        END IF;
     END LOOP;
 END
 $$;

@@ -8,16 +8,29 @@
 -- Writes  pg_temp.daily_namespaces  one row per namespace
 --
 -- Measures are fixed-point integers, as in staging. What is in the tables lasts to the next
--- call, the tables to the end of the transaction: new ones for each day would stay locked so
--- long, with all that belongs to them, and the table of locks has room for some thousands.
+-- call or the end of the transaction, the tables as long as the session: new ones for each
+-- day would stay locked to the end of the transaction, and the table of locks has room for
+-- some thousands; and plans last as long as the tables that they read.
 
 CREATE OR REPLACE FUNCTION make_daily_tables()
 RETURNS void
 LANGUAGE plpgsql
--- They are there when this is not the transaction's first day.
+-- They are there when this is not the session's first day.
 SET client_min_messages = warning
 AS $$
 BEGIN
+    -- A day had more than 64 bits of a sum.
+    IF EXISTS (
+        SELECT
+        FROM pg_attribute AS attribute
+        WHERE
+            attribute.attrelid = to_regclass('pg_temp.daily_pods')
+            AND attribute.attname = 'pod_usage_cpu_core_hours_e12'
+            AND attribute.atttypid = 'numeric'::regtype
+    ) THEN
+        DROP TABLE pg_temp.daily_pods;
+    END IF;
+
     -- A pod has one machine, but that of a node may change or be unknown for hours:
     -- whoever wants one a pod takes the last. Sums are bigint, which are added up faster;
     -- collect_daily_pods makes them numeric on a day that has more than 64 bits of one.
@@ -37,7 +50,7 @@ BEGIN
         pod_request_memory_gigabyte_hours_e12 bigint,
         pod_limit_memory_gigabyte_hours_e12 bigint,
         pod_effective_usage_memory_gigabyte_hours_e12 bigint
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
 
     CREATE TEMPORARY TABLE IF NOT EXISTS daily_volumes (
         namespace varchar(253),
@@ -52,7 +65,7 @@ BEGIN
         capacity_gigabyte_months_e12 numeric,
         request_gigabyte_months_e12 numeric,
         usage_gigabyte_months_e12 numeric
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
 
     -- Labels are those of the node's last hour.
     CREATE TEMPORARY TABLE IF NOT EXISTS daily_nodes (
@@ -63,19 +76,26 @@ BEGIN
         labels jsonb,
         node_role_label text,
         architecture text
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
 
     -- Labels are those of the namespace's last hour.
     CREATE TEMPORARY TABLE IF NOT EXISTS daily_namespaces (
         namespace varchar(253),
         labels jsonb,
         cost_category_id integer
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
 
-    TRUNCATE
-        pg_temp.daily_pods,
-        pg_temp.daily_volumes,
-        pg_temp.daily_nodes,
-        pg_temp.daily_namespaces;
+    -- Of an earlier day of the transaction.
+    IF EXISTS (SELECT FROM pg_temp.daily_pods)
+        OR EXISTS (SELECT FROM pg_temp.daily_volumes)
+        OR EXISTS (SELECT FROM pg_temp.daily_nodes)
+        OR EXISTS (SELECT FROM pg_temp.daily_namespaces)
+    THEN
+        TRUNCATE
+            pg_temp.daily_pods,
+            pg_temp.daily_volumes,
+            pg_temp.daily_nodes,
+            pg_temp.daily_namespaces;
+    END IF;
 END
 $$;

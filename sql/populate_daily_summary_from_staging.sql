@@ -2,6 +2,7 @@
 -- was there. A day is made of the rows of the manifests that hold it.
 --
 -- Reads   held_days                                       one row per day that can be summarised
+-- Reads   gristmill_coverage                              one row per generation, report kind and hour
 -- Reads   reporting_ocpusagelineitem_*_staging            one row per generation, hour and object
 -- Writes  reporting_ocpusagelineitem_daily_summary        one row per contribution
 -- Writes  reporting_ocp_nodes, _projects, _pvcs           one row per cluster and object
@@ -28,8 +29,8 @@ CREATE OR REPLACE FUNCTION populate_daily_summary_from_staging(
 RETURNS TABLE (rows_inserted bigint, rows_deleted bigint)
 LANGUAGE plpgsql
 SET work_mem = '128MB'
--- Which partitions and block ranges a query needs depends on its parameters.
-SET plan_cache_mode = force_custom_plan
+-- Chosen anew for each day.
+SET plan_cache_mode = auto
 -- Compiling takes longer than the queries.
 SET jit = off
 AS $$
@@ -38,6 +39,8 @@ DECLARE
     cluster ALIAS FOR cluster_id;
     alias ALIAS FOR cluster_alias;
     source ALIAS FOR source_uuid;
+    processes CONSTANT text := current_setting('max_parallel_workers_per_gather');
+    is_small boolean;
     held record;
 BEGIN
     IF date_trunc('month', start_date::timestamp) <> date_trunc('month', end_date::timestamp) THEN
@@ -58,12 +61,36 @@ BEGIN
         ) AS day
         ORDER BY day.usage_day
     LOOP
+        is_small := (
+            SELECT is_small_day(sum(coverage.rows)::bigint)
+            FROM gristmill_coverage AS coverage
+            WHERE
+                coverage.generation = ANY (held.generations)
+                AND coverage.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
+                AND coverage.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
+        );
+        -- Which partitions and block ranges a query needs depends on its parameters; a small
+        -- day is done before that is found out.
+        PERFORM set_config(
+            'plan_cache_mode',
+            CASE WHEN is_small THEN 'force_generic_plan' ELSE 'force_custom_plan' END,
+            true
+        );
+        PERFORM set_config(
+            'max_parallel_workers_per_gather',
+            CASE WHEN is_small THEN '0' ELSE processes END,
+            true
+        );
+
         PERFORM make_daily_tables();
         -- Only these read staging.
         PERFORM collect_daily_pods(held.usage_day, held.generations);
         PERFORM collect_daily_volumes(held.usage_day, held.generations);
         PERFORM collect_daily_nodes(held.usage_day, held.generations);
         PERFORM collect_daily_namespaces(held.usage_day, held.generations);
+        IF NOT is_small THEN
+            PERFORM analyze_daily_tables();
+        END IF;
 
         -- The unallocated rows need the nodes' roles.
         PERFORM refresh_nodes(source);
@@ -84,6 +111,8 @@ BEGIN
         FROM engines_of_day(held.usage_day, held.generations) AS folded
         WHERE day.source_uuid = source AND day.usage_day = held.usage_day;
     END LOOP;
+
+    PERFORM set_config('max_parallel_workers_per_gather', processes, true);
 
     UPDATE reporting_ocpusagereportperiod AS summarised
     SET

@@ -15,15 +15,21 @@ CREATE OR REPLACE FUNCTION refresh_cost_summaries_by_place(days date[], source u
 RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
 BEGIN
     DELETE FROM reporting_ocp_cost_summary_by_node_p AS made
     WHERE
         made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     DELETE FROM reporting_ocp_cost_summary_by_project_p AS made
     WHERE
         made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     WITH sums AS MATERIALIZED (
@@ -48,6 +54,7 @@ BEGIN
         FROM reporting_ocpusagelineitem_daily_summary AS summary
         WHERE
             summary.usage_start = ANY (days)
+            AND summary.usage_start BETWEEN first_day AND last_day
             AND summary.source_uuid = source
         GROUP BY
             summary.usage_start,

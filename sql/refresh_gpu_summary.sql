@@ -18,6 +18,9 @@ RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
     -- Known before the query is planned, so that it keeps to the months of the days.
     range_start CONSTANT timestamptz := (SELECT min(day) FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
     range_end CONSTANT timestamptz := (SELECT max(day) + 1 FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
@@ -28,6 +31,7 @@ BEGIN
     WHERE
         made.usage_start = held.usage_day
         AND made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     WITH reported AS (

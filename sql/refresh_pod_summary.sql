@@ -11,10 +11,15 @@ CREATE OR REPLACE FUNCTION refresh_pod_summary(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
 BEGIN
     DELETE FROM reporting_ocp_pod_summary_p AS made
     WHERE
         made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     WITH machines AS (
@@ -29,6 +34,7 @@ BEGIN
         CROSS JOIN LATERAL unnest(node.resource_ids) AS machine (resource_id)
         WHERE
             node.usage_start = ANY (days)
+            AND node.usage_start BETWEEN first_day AND last_day
             AND node.source_uuid = source
     )
     INSERT INTO reporting_ocp_pod_summary_p (
@@ -109,6 +115,7 @@ BEGIN
     FROM reporting_ocp_pod_summary_by_node_p AS node
     WHERE
         node.usage_start = ANY (days)
+        AND node.usage_start BETWEEN first_day AND last_day
         AND node.source_uuid = source
     GROUP BY
         node.usage_start,

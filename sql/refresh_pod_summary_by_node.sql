@@ -10,10 +10,15 @@ CREATE OR REPLACE FUNCTION refresh_pod_summary_by_node(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
 BEGIN
     DELETE FROM reporting_ocp_pod_summary_by_node_p AS made
     WHERE
         made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     INSERT INTO reporting_ocp_pod_summary_by_node_p (
@@ -88,6 +93,7 @@ BEGIN
     FROM reporting_ocpusagelineitem_daily_summary AS summary
     WHERE
         summary.usage_start = ANY (days)
+        AND summary.usage_start BETWEEN first_day AND last_day
         AND summary.source_uuid = source
         AND summary.data_source = 'Pod'
         -- Unused capacity, and what cloud bills could not place, is no pod's usage.

@@ -25,12 +25,17 @@ CREATE OR REPLACE FUNCTION refresh_vm_summary(days date[], source uuid)
 RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- What tells a plan that is made for any days which months they are of.
+    first_day CONSTANT date := (SELECT min(day) FROM unnest(days) AS day);
+    last_day CONSTANT date := (SELECT max(day) FROM unnest(days) AS day);
 BEGIN
     DELETE FROM reporting_ocp_vm_summary_p AS made
     USING held_days(days, source) AS held
     WHERE
         made.usage_start = held.usage_day
         AND made.usage_start = ANY (days)
+        AND made.usage_start BETWEEN first_day AND last_day
         AND made.source_uuid = source;
 
     WITH machine_claims AS (
@@ -55,6 +60,7 @@ BEGIN
             AND summary.persistentvolumeclaim = machine.persistentvolumeclaim
         WHERE
             summary.usage_start = ANY (days)
+            AND summary.usage_start BETWEEN first_day AND last_day
             AND summary.source_uuid = source
             AND summary.data_source = 'Storage'
             AND summary.node IS NOT NULL
@@ -91,6 +97,7 @@ BEGIN
         CROSS JOIN LATERAL jsonb_each_text(pod.pod_labels) AS label
         WHERE
             pod.usage_start = ANY (days)
+            AND pod.usage_start BETWEEN first_day AND last_day
             AND pod.source_uuid = source
             AND pod.data_source = 'Pod'
     ),

@@ -25,7 +25,7 @@ RETURNS TABLE (rows_inserted bigint, rows_deleted bigint)
 LANGUAGE plpgsql
 -- As in populate_daily_summary_from_staging.
 SET work_mem = '128MB'
-SET plan_cache_mode = force_custom_plan
+SET plan_cache_mode = auto
 SET jit = off
 AS $$
 DECLARE
@@ -62,6 +62,13 @@ BEGIN
         cluster.cluster_alias,
         source
     ) AS populated;
+
+    -- As there: the tables of reports are made of these rows, each of some ten hours.
+    PERFORM set_config(
+        'plan_cache_mode',
+        CASE WHEN is_small_day(10 * rows_inserted) THEN 'force_generic_plan' ELSE 'force_custom_plan' END,
+        true
+    );
 
     SELECT COALESCE(array_agg(held.usage_day ORDER BY held.usage_day), '{}')
     INTO days

@@ -38,6 +38,10 @@ const OTHERS: &[&str] = &[
     "settle_tags_values",
     "has_partition_register",
     "hold_partitions",
+    // How days are made, which shows in none of their rows: `day_sizes`.
+    "analyze_daily_tables",
+    "is_small_day",
+    "index_staged_rows",
     "is_unused_partition",
     "partitions_by_month",
     "monthly_tables",

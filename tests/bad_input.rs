@@ -458,7 +458,7 @@ fn a_statement_that_fails_is_named_with_the_upload_and_its_days() {
         AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$",
     );
     for (event, statement) in [
-        ("INSERT ON gristmill_coverage", "record file `pods.csv`"),
+        ("INSERT ON gristmill_coverage", "record its files"),
         (
             "INSERT ON reporting_enabledtagkeys",
             "record the tag keys of its rows",

@@ -291,7 +291,7 @@ fn reports(parts: usize) -> Vec<[String; 2]> {
 }
 
 /// The peculiar day in so many tarballs of one upload.
-fn peculiar(parts: usize) -> Vec<Payload> {
+pub(crate) fn peculiar(parts: usize) -> Vec<Payload> {
     let names = |part: usize| [format!("pods-{part}.csv"), format!("volumes-{part}.csv")];
     let all: Vec<String> = (0..parts).flat_map(names).collect();
     reports(parts)

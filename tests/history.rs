@@ -105,7 +105,7 @@ const HISTORY: &str = "
     FROM reporting_ocpusagepodlabel_summary
     WHERE report_period_id >= 1000;
     INSERT INTO gristmill_label_set (id, labels)
-    SELECT number, jsonb_build_object('app', number) FROM generate_series(1, 5000) AS number;
+    SELECT number, jsonb_build_object('app', number) FROM generate_series(1, 20000) AS number;
     INSERT INTO gristmill_name (id, name)
     SELECT 1000 + number, 'name-' || number FROM generate_series(1, 5000) AS number;
 

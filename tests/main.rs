@@ -34,6 +34,7 @@ mod containment;
 mod crash;
 /// A stage that gristmill has never seen.
 mod custom_stage;
+mod day_sizes;
 /// Pipeline files, and what `gristmill check` says of them.
 mod definitions;
 /// Servers of an engine that are away.

@@ -8,6 +8,7 @@ mod address;
 mod connections;
 mod environment;
 mod error;
+mod held_sessions;
 mod history;
 mod local;
 mod migrate;
@@ -39,6 +40,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::address::Address;
 use self::connections::Looks;
+use self::held_sessions::HeldSessions;
 use self::migration_progress::Progress;
 use self::session::{Session, SessionError};
 use self::target_session::TargetSession;
@@ -80,6 +82,7 @@ pub struct Database {
     /// Threads ask it, and wait for the answer.
     runtime: Handle,
     connections: Connections,
+    held: HeldSessions,
     copies: Arc<Semaphore>,
     schema: SchemaName,
     location: String,
@@ -153,6 +156,7 @@ impl Database {
             pool,
             runtime: Handle::current(),
             connections,
+            held: HeldSessions::default(),
             copies: Arc::new(Semaphore::new(connections.copies())),
             schema: target.schema.clone(),
             location: server.location,
@@ -181,6 +185,19 @@ impl Database {
     /// other: see [`Connections`].
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A session for locks, of those that a payload holds beside the pool's.
+    ///
+    /// # Errors
+    /// None can be had.
+    pub async fn hold_session(&self) -> Result<PgConnection, sqlx::Error> {
+        self.held.take(&self.pool).await
+    }
+
+    /// Lets go of the locks of such a session, which did all that was asked of it.
+    pub async fn release_session(&self, session: PgConnection) {
+        self.held.give_back(session).await;
     }
 
     /// The connections that are shared among those at work.

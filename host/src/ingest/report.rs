@@ -33,6 +33,10 @@ use crate::rows::batch::Batch;
 /// Batches waiting for a worker: one while all others are worked on.
 const BATCHES_WAITING_MAX: usize = 1;
 
+/// A worker for each so many batches of a report: one more has instances of its stages to
+/// make and a COPY of its own, which a small report is not worth.
+const BATCHES_OF_WORKER: u64 = 4;
+
 /// Before any batch has failed.
 const NONE: u64 = u64::MAX;
 
@@ -180,7 +184,7 @@ impl<'a> Report<'a> {
                 return Ok(Some(ReportFailure { number, why }.into()));
             }
             self.tell(read.records, &self.load.parser, read.stage_time);
-            workers.start_another();
+            workers.start_for(number);
             if self.failed_at.load(Ordering::Relaxed) != NONE || batches.send(read).is_err() {
                 // A worker knows why.
                 return Ok(Some(ReadEnd::default()));
@@ -413,9 +417,11 @@ impl From<ReportFailure> for ReadEnd {
 }
 
 impl<'scope, 'env> Workers<'scope, 'env, '_> {
-    /// One more, unless there are enough.
-    fn start_another(&mut self) {
-        if self.running.len() < self.report.ingest.workers.max(1) {
+    /// One more for a batch, unless there are enough for so many.
+    fn start_for(&mut self, number: u64) {
+        let wanted = 1 + (number - 1) / BATCHES_OF_WORKER;
+        let most = self.report.ingest.workers.max(1) as u64;
+        if (self.running.len() as u64) < wanted.min(most) {
             let (report, batches) = (self.report, self.batches);
             self.running.push(self.scope.spawn(|| report.work(batches)));
         }

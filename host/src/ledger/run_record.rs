@@ -4,13 +4,14 @@
 //! runs that are marked as running and hold no lock: these have died.
 
 use serde::Serialize;
+use sqlx::types::Json;
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::Result;
 use crate::ingest::IngestedFile;
-use crate::ingest::row_accounting::{FileAccount, StageAccount};
+use crate::ingest::row_accounting::FileAccount;
 use crate::pipeline::plan::{Plan, ReportAction};
 
 /// How a run ended.
@@ -76,7 +77,7 @@ pub struct RunRecord {
 pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord> {
     database.wait(async {
         let failed = |error| SqlError(error).failure("cannot record the run");
-        let mut session = database.pool().acquire().await.map_err(failed)?.detach();
+        let mut session = database.hold_session().await.map_err(failed)?;
         sqlx::query(include_str!("../../../sql/gristmill_run.fail_dead.sql"))
             .execute(&mut session)
             .await
@@ -159,11 +160,8 @@ impl RunRecord {
     /// Lets go of a run whose record was written by the transaction that made it
     /// count.
     pub fn closed(self) {
-        let database = self.database.clone();
-        database.wait(async {
-            // The lock goes with the connection, however that ends.
-            let _ = self.session.close().await;
-        })
+        let database = self.database;
+        database.wait(database.release_session(self.session));
     }
 }
 
@@ -194,39 +192,23 @@ pub async fn write(
         .map(drop)
 }
 
-/// Records the row accounting of a file.
+/// Records the row accounting of files.
 ///
 /// # Errors
 /// The database fails.
-pub async fn keep_account(
+pub async fn keep_accounts(
     connection: &mut PgConnection,
     run_id: i64,
-    account: &FileAccount,
+    accounts: &[FileAccount],
 ) -> Result<(), sqlx::Error> {
-    let sums = |sum: fn(&StageAccount) -> u64| -> Vec<i64> {
-        account
-            .stages
-            .iter()
-            .map(|account| sum(account) as i64)
-            .collect()
-    };
-    let stages: Vec<&str> = account
-        .stages
-        .iter()
-        .map(|account| account.stage.as_str())
-        .collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
     sqlx::query(include_str!(
         "../../../sql/gristmill_row_account.insert.sql"
     ))
     .bind(run_id)
-    .bind(&account.file)
-    .bind(stages)
-    .bind(sums(|account| account.rows_in))
-    .bind(sums(|account| account.rows_repeated))
-    .bind(sums(|account| account.rows_out))
-    .bind(sums(|account| account.rows_filtered))
-    .bind(sums(|account| account.rows_rejected))
-    .bind(sums(|account| account.rows_reused))
+    .bind(Json(accounts))
     .execute(connection)
     .await
     .map(drop)

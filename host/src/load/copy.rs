@@ -137,7 +137,7 @@ impl CopyOf {
 }
 
 /// Makes a month's partition of a table, when it is not there.
-pub(super) async fn ensure_partition(
+async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,
@@ -152,5 +152,7 @@ pub(super) async fn ensure_partition(
         .bind(table)
         .bind(month)
         .execute(&mut *connection);
-    waiting::or_say(words, ensured).await.map(drop)
+    waiting::or_say(words, ensured).await?;
+    failpoint::passed(Failpoint::MonthEnsured);
+    Ok(())
 }

@@ -23,7 +23,6 @@ use chrono::{DateTime, Datelike, Months, NaiveDate};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use self::copy::ensure_partition;
 use self::encode::Encoder;
 pub use self::folding::FoldTally;
 use self::folding::Folding;
@@ -54,7 +53,7 @@ pub struct Loader {
     label_sets: Arc<StoredTexts>,
     names: Arc<StoredTexts>,
     loadable: LoadableMonths,
-    months: Arc<Mutex<MonthsMade>>,
+    months: Arc<Mutex<MonthsSeen>>,
     /// What folds rows in place of storing them.
     foldings: Arc<Vec<AnyFolding>>,
 }
@@ -65,13 +64,13 @@ enum AnyFolding {
     InLake(LakeFolding),
 }
 
-/// The partitions and report periods of the months that rows were of, by their first
-/// days.
+/// The months that rows were of, by their first days.
 #[derive(Default)]
-struct MonthsMade {
+struct MonthsSeen {
+    /// Their report periods.
     periods: HashMap<NaiveDate, i32>,
-    /// The months of each table that have a partition.
-    partitions: HashMap<String, BTreeSet<NaiveDate>>,
+    /// Those of each table, which need a partition.
+    tables: HashMap<String, BTreeSet<NaiveDate>>,
 }
 
 impl Loader {
@@ -153,7 +152,7 @@ impl Loader {
         })
     }
 
-    /// The report periods of months, with the table's partitions for them.
+    /// The report periods of months that rows of a table are of.
     fn periods(
         &self,
         table: &str,
@@ -169,32 +168,24 @@ impl Loader {
         prepared.map_err(|error| SqlError(error).failure(doing(table)))
     }
 
-    /// The months of a table that have a partition.
+    /// The months that rows of a table were of so far.
     async fn months_of(&self, table: &str) -> BTreeSet<NaiveDate> {
-        let made = self.months.lock().await;
-        made.partitions.get(table).cloned().unwrap_or_default()
+        let seen = self.months.lock().await;
+        seen.tables.get(table).cloned().unwrap_or_default()
     }
 
-    /// The report period of a month, and the table's partition for it, made when they
-    /// are not there.
+    /// The report period of a month, made when it is not there. The table's rows of the
+    /// month need a partition, which a COPY sees to.
     async fn period(&self, table: &str, month: NaiveDate) -> Result<i32, sqlx::Error> {
-        let mut made = self.months.lock().await;
-        let known = made.periods.get(&month).copied();
-        if known.is_none() && made.periods.len() == MONTHS_MAX {
+        let mut seen = self.months.lock().await;
+        let known = seen.periods.get(&month).copied();
+        if known.is_none() && seen.periods.len() == MONTHS_MAX {
             return Err(sqlx::Error::Protocol(format!(
                 "the payload spans more than {MONTHS_MAX} months"
             )));
         }
-        if !made
-            .partitions
-            .get(table)
-            .is_some_and(|months| months.contains(&month))
-        {
-            ensure_partition(&self.database, table, month).await?;
-            failpoint::passed(Failpoint::MonthEnsured);
-            let months = made.partitions.entry(table.to_string()).or_default();
-            months.insert(month);
-        }
+        let months = seen.tables.entry(table.to_string()).or_default();
+        months.insert(month);
         if let Some(period) = known {
             return Ok(period);
         }
@@ -204,7 +195,7 @@ impl Loader {
             .fetch_one(self.database.pool())
             .await?;
         failpoint::passed(Failpoint::PeriodEnsured);
-        made.periods.insert(month, period);
+        seen.periods.insert(month, period);
         Ok(period)
     }
 }

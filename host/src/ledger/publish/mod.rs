@@ -102,7 +102,7 @@ impl Upload {
     ) -> Result<Self> {
         database.wait(async {
             let failed = |error| SqlError(error).failure("cannot open the upload");
-            let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
+            let mut lock = database.hold_session().await.map_err(failed)?;
             source_lock::take(database, &mut lock, &source).await?;
             failpoint::passed(Failpoint::SourceLocked);
             let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
@@ -437,11 +437,8 @@ impl Upload {
 
     /// Lets other runs at the source.
     pub fn close(self) {
-        let database = self.database.clone();
-        database.wait(async {
-            // The lock goes with the connection, however that ends.
-            let _ = self.lock.close().await;
-        })
+        let database = self.database;
+        database.wait(database.release_session(self.lock));
     }
 
     /// Ends an upload after a failure, and takes back what was loaded. Returns what there

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::database::SqlError;
@@ -87,10 +89,9 @@ pub(super) async fn generation(
         time_max: quarantine_time,
     };
     quarantine::settle(connection, origin, files, resolves).await?;
-    for file in files {
-        let failed = upload.name.failed(&format!("record file `{}`", file.name));
-        one_file(connection, upload, file).await.map_err(failed)?;
-    }
+    record_files(connection, upload, files)
+        .await
+        .map_err(upload.name.failed("record its files"))?;
     tag_keys(connection, files)
         .await
         .map_err(upload.name.failed("record the tag keys of its rows"))?;
@@ -111,55 +112,86 @@ pub(super) async fn generation(
     .map_err(upload.name.failed("complete its generation"))
 }
 
-async fn one_file(
+/// A file, as the ledger has it.
+#[derive(Serialize)]
+struct LoadedFile<'f> {
+    report_name: &'f str,
+    /// `None` for one of no known kind, or without a byte.
+    report: Option<&'f str>,
+    started: DateTime<Utc>,
+    rows_loaded: u64,
+    rows_rejected: u64,
+    rows_reused: u64,
+    /// Those of a file of no known kind.
+    unknown_columns: Option<Vec<String>>,
+}
+
+impl<'f> LoadedFile<'f> {
+    fn of(file: &'f IngestedFile) -> Self {
+        let (report, unknown_columns) = match &file.kind {
+            FileKind::Report(report) | FileKind::Ignored(report) => (Some(report.as_str()), None),
+            FileKind::Unknown(columns) => {
+                // Postgres has no text with a zero byte.
+                let columns = columns.iter().map(|name| name.replace('\0', "\u{fffd}"));
+                (None, Some(columns.collect()))
+            }
+            FileKind::Empty => (None, None),
+        };
+        Self {
+            report_name: &file.name,
+            report,
+            started: file.started,
+            rows_loaded: file.rows_loaded,
+            rows_rejected: file.rejected.rows(),
+            rows_reused: file.rows_reused,
+            unknown_columns,
+        }
+    }
+}
+
+async fn record_files(
     connection: &mut PgConnection,
     upload: &UploadIds,
-    file: &IngestedFile,
+    files: &[IngestedFile],
 ) -> Result<(), sqlx::Error> {
-    let (report, unknown_columns) = match &file.kind {
-        FileKind::Report(report) | FileKind::Ignored(report) => (Some(report.as_str()), None),
-        FileKind::Unknown(columns) => {
-            // Postgres has no text with a zero byte.
-            let columns = columns.iter().map(|name| name.replace('\0', "\u{fffd}"));
-            (None, Some(columns.collect::<Vec<_>>()))
-        }
-        FileKind::Empty => (None, None),
-    };
+    let loaded: Vec<LoadedFile<'_>> = files.iter().map(LoadedFile::of).collect();
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportstatus.complete.sql"
     ))
     .bind(upload.manifest_id)
-    .bind(&file.name)
-    .bind(report)
     .bind(upload.generation)
-    .bind(file.started)
-    .bind(file.rows_loaded as i64)
-    .bind(file.rejected.rows() as i64)
-    .bind(file.rows_reused as i64)
-    .bind(unknown_columns)
+    .bind(Json(&loaded))
     .execute(&mut *connection)
     .await?;
-    let Some(report) = report else {
-        return Ok(());
-    };
-    if !file.hours.is_empty() {
-        let hours: Vec<DateTime<Utc>> = file
-            .hours
-            .keys()
-            .filter_map(|hour| DateTime::from_timestamp_micros(*hour))
-            .collect();
-        let rows: Vec<i64> = file.hours.values().map(|rows| *rows as i64).collect();
+    let mut reports = Vec::new();
+    let mut hours = Vec::new();
+    let mut rows = Vec::new();
+    let mut accounts = Vec::new();
+    for (file, loaded) in files.iter().zip(&loaded) {
+        let Some(report) = loaded.report else {
+            continue;
+        };
+        accounts.push(file.account());
+        for (hour, count) in &file.hours {
+            if let Some(hour) = DateTime::from_timestamp_micros(*hour) {
+                reports.push(report);
+                hours.push(hour);
+                rows.push(*count as i64);
+            }
+        }
+    }
+    if !hours.is_empty() {
         sqlx::query(include_str!(
             "../../../../sql/gristmill_coverage.insert.sql"
         ))
         .bind(upload.generation)
-        .bind(report)
+        .bind(reports)
         .bind(hours)
         .bind(rows)
         .execute(&mut *connection)
         .await?;
     }
-    run_record::keep_account(connection, upload.run_id, &file.account()).await
+    run_record::keep_accounts(connection, upload.run_id, &accounts).await
 }
 
 /// Makes the tag keys known that the stages saw.

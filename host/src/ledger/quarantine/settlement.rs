@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ingest::row_accounting::imbalance;
+use crate::ingest::row_accounting::{FileAccount, imbalance};
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::run_record;
 
@@ -67,13 +67,13 @@ pub fn keep(database: &Database, origin: RejectOrigin, files: &[IngestedFile]) -
         let rejected = files.iter().map(|file| file.rejected.rows()).sum();
         let mut connection = database.pool().acquire().await.map_err(unkept)?;
         let mut transaction = connection.begin().await.map_err(unkept)?;
-        for file in files {
-            if let FileKind::Report(_) = &file.kind {
-                run_record::keep_account(&mut transaction, origin.run_id, &file.account())
-                    .await
-                    .map_err(unkept)?;
-            }
-        }
+        let reports = files
+            .iter()
+            .filter(|file| matches!(file.kind, FileKind::Report(_)));
+        let accounts: Vec<FileAccount> = reports.map(IngestedFile::account).collect();
+        run_record::keep_accounts(&mut transaction, origin.run_id, &accounts)
+            .await
+            .map_err(unkept)?;
         insert(&mut transaction, origin, rejected, false).await?;
         transaction.commit().await.map_err(unkept)?;
         failpoint::passed(Failpoint::RejectsKept);
