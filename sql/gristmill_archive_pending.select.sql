@@ -3,7 +3,7 @@
 --
 -- Reads  gristmill_archive_pending  one row per file that is written or is to be removed
 --
--- A run holds the lock of gristmill_run.lock.sql as long as its session lives. Those
+-- A run holds the lock of gristmill_run.insert.sql while it is at work. Those
 -- taken here go with the transaction.
 
 SELECT

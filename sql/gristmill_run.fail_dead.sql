@@ -10,7 +10,7 @@ WITH running_runs AS MATERIALIZED (
     WHERE run.state = 'running'
 ),
 dead_runs AS MATERIALIZED (
-    -- The lock is gristmill_run.lock.sql's.
+    -- The lock is gristmill_run.insert.sql's.
     SELECT running.id
     FROM running_runs AS running
     WHERE pg_try_advisory_xact_lock(

@@ -40,6 +40,7 @@ DECLARE
     alias ALIAS FOR cluster_alias;
     source ALIAS FOR source_uuid;
     processes CONSTANT text := current_setting('max_parallel_workers_per_gather');
+    staged_rows bigint;
     is_small boolean;
     held record;
 BEGIN
@@ -61,21 +62,16 @@ BEGIN
         ) AS day
         ORDER BY day.usage_day
     LOOP
-        is_small := (
-            SELECT is_small_day(sum(coverage.rows)::bigint)
+        staged_rows := (
+            SELECT sum(coverage.rows)
             FROM gristmill_coverage AS coverage
             WHERE
                 coverage.generation = ANY (held.generations)
                 AND coverage.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
                 AND coverage.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
         );
-        -- Which partitions and block ranges a query needs depends on its parameters; a small
-        -- day is done before that is found out.
-        PERFORM set_config(
-            'plan_cache_mode',
-            CASE WHEN is_small THEN 'force_generic_plan' ELSE 'force_custom_plan' END,
-            true
-        );
+        is_small := is_small_day(staged_rows);
+        PERFORM set_config('plan_cache_mode', plan_mode_of_day(staged_rows), true);
         PERFORM set_config(
             'max_parallel_workers_per_gather',
             CASE WHEN is_small THEN '0' ELSE processes END,

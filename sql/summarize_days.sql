@@ -64,11 +64,7 @@ BEGIN
     ) AS populated;
 
     -- As there: the tables of reports are made of these rows, each of some ten hours.
-    PERFORM set_config(
-        'plan_cache_mode',
-        CASE WHEN is_small_day(10 * rows_inserted) THEN 'force_generic_plan' ELSE 'force_custom_plan' END,
-        true
-    );
+    PERFORM set_config('plan_cache_mode', plan_mode_of_day(10 * rows_inserted), true);
 
     SELECT COALESCE(array_agg(held.usage_day ORDER BY held.usage_day), '{}')
     INTO days

@@ -41,6 +41,8 @@ const OTHERS: &[&str] = &[
     // How days are made, which shows in none of their rows: `day_sizes`.
     "analyze_daily_tables",
     "is_small_day",
+    // What publishing locks: `months`.
+    "plan_mode_of_day",
     "index_staged_rows",
     "is_unused_partition",
     "partitions_by_month",

@@ -13,7 +13,7 @@ use super::publish::clash::Tries;
 use super::publish::source_lock;
 use super::source::Source;
 use super::{action, staged_rows};
-use crate::database::{Database, SqlError, waiting};
+use crate::database::{Database, SqlError};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -81,8 +81,7 @@ impl RemovalRequest<'_> {
     async fn remove(&self, database: &Database) -> Result<Removal> {
         let failed = |error| self.failed(error);
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        source_lock::take(database, &mut lock, self.source).await?;
-        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let process = source_lock::take(database, &mut lock, self.source).await?;
         let removed = database.telling(process, self.remove_locked(&mut lock));
         let removed = removed.await;
         // The lock goes with the connection, however that ends.

@@ -82,18 +82,6 @@ pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord
             .execute(&mut session)
             .await
             .map_err(failed)?;
-        let mut transaction = session.begin().await.map_err(failed)?;
-        let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
-            .bind(&plan.name)
-            .bind(payload)
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        sqlx::query(include_str!("../../../sql/gristmill_run.lock.sql"))
-            .bind(run_id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
         let mut reports = Vec::new();
         let mut positions = Vec::new();
         let mut stages = Vec::new();
@@ -111,17 +99,17 @@ pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord
                 configs.push(stage.config.clone());
             }
         }
-        sqlx::query(include_str!("../../../sql/gristmill_run_stage.insert.sql"))
-            .bind(run_id)
+        let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
+            .bind(&plan.name)
+            .bind(payload)
             .bind(&reports)
             .bind(&positions)
             .bind(&stages)
             .bind(&digests)
             .bind(&configs)
-            .execute(&mut *transaction)
+            .fetch_one(&mut session)
             .await
             .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
         failpoint::passed(Failpoint::RunOpened);
         Ok(RunRecord {
             id: run_id,

@@ -120,17 +120,14 @@ impl ArchiveWrite {
         // `watch` runs for days, in which the archive may change hands.
         self.owner.open(self.root.path())?;
         let _ = self.named.set(digest.clone());
-        let mut transaction = connection.begin().await.map_err(failed)?;
-        lock(&mut transaction, digest).await.map_err(failed)?;
         sqlx::query(include_str!(
             "../../../../sql/gristmill_archive_pending.update.sql"
         ))
         .bind(self.id)
         .bind(digest.as_str())
-        .execute(&mut *transaction)
+        .execute(connection)
         .await
         .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
         failpoint::passed(Failpoint::ArchiveNamed);
         self.try_place(digest)
             .map_err(|error| cannot_keep(payload, self.root.path(), error))?;

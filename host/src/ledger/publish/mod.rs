@@ -26,7 +26,7 @@ use self::generations::{
     ensure_summaries, forget, insert_manifest, open_generation, settle_unknown,
 };
 use self::recording::{UploadIds, UploadName};
-use crate::database::{Database, SqlError, waiting};
+use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
@@ -103,11 +103,18 @@ impl Upload {
         database.wait(async {
             let failed = |error| SqlError(error).failure("cannot open the upload");
             let mut lock = database.hold_session().await.map_err(failed)?;
-            source_lock::take(database, &mut lock, &source).await?;
+            let process = source_lock::take(database, &mut lock, &source).await?;
             failpoint::passed(Failpoint::SourceLocked);
-            let upload = Self::locked(database, lock, plan, source.clone(), manifest, run_id)
-                .await
-                .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
+            let upload = Self::locked(
+                database,
+                (lock, process),
+                plan,
+                source.clone(),
+                manifest,
+                run_id,
+            )
+            .await
+            .map_err(|error| source_lock::in_its_session(&source, failed(error)))?;
             let (known, listed) = (upload.known_files.iter(), manifest.files.iter());
             if known.collect::<BTreeSet<_>>() != listed.collect() {
                 let uuid = manifest.uuid;
@@ -124,13 +131,12 @@ impl Upload {
     /// The rest of `begin`, once the session `lock` has the source.
     async fn locked(
         database: &Database,
-        mut lock: PgConnection,
+        (mut lock, process): (PgConnection, i32),
         plan: &Plan,
         source: Source,
         manifest: &Manifest,
         run_id: i64,
     ) -> Result<Self, sqlx::Error> {
-        let process = waiting::process(&mut lock).await?;
         let dead: Vec<i64> = sqlx::query_scalar(include_str!(
             "../../../../sql/gristmill_generation.select_unfinished.sql"
         ))

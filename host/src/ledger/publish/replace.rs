@@ -16,7 +16,7 @@ use super::claims::claim;
 use super::clash::Tries;
 use super::recording::{self, UploadIds};
 use super::{Outcome, Upload, generations, source_lock};
-use crate::database::{Database, SqlError, waiting};
+use crate::database::{Database, SqlError};
 use crate::diagnostics::days::Days;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
@@ -296,8 +296,7 @@ pub struct Resummary {
 pub fn summarize_again(database: &Database, source: &Source, days: Days) -> Result<Resummary> {
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        source_lock::take(database, &mut lock, source).await?;
-        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let process = source_lock::take(database, &mut lock, source).await?;
         let again = summarize_locked(&mut lock, source, days);
         let again = database.telling(process, again).await;
         let _ = lock.close().await;
@@ -384,8 +383,7 @@ pub fn reclassify(
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
         let source_uuid = source.source_uuid;
-        source_lock::take(database, &mut lock, source).await?;
-        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let process = source_lock::take(database, &mut lock, source).await?;
         let reclassified = async {
             let mut tries = Tries::new();
             loop {

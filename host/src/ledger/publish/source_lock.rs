@@ -8,13 +8,13 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
 use crate::ledger::source::Source;
 
-/// Takes the lock for the session `lock`. Says so when that takes time, which is bounded
-/// by the lock time-out of the session.
+/// Takes the lock for the session `lock`; returns the server's process of that. Says so when
+/// it takes time, which is bounded by the lock time-out of the session.
 pub(in crate::ledger) async fn take(
     database: &Database,
     lock: &mut PgConnection,
     source: &Source,
-) -> Result<()> {
+) -> Result<i32> {
     let failed = |error: sqlx::Error| {
         let error = SqlError(error);
         if error.state().as_deref() != Some("55P03") {
@@ -34,7 +34,7 @@ pub(in crate::ledger) async fn take(
         )
     };
     let uuid = source.source_uuid.to_string();
-    let locked: bool = sqlx::query_scalar(include_str!(
+    let (locked, process): (bool, i32) = sqlx::query_as(include_str!(
         "../../../../sql/gristmill_source.try_lock.sql"
     ))
     .bind(&uuid)
@@ -42,7 +42,7 @@ pub(in crate::ledger) async fn take(
     .await
     .map_err(failed)?;
     if locked {
-        return Ok(());
+        return Ok(process);
     }
     let holder: Option<Holder> = sqlx::query_as(include_str!(
         "../../../../sql/gristmill_run.select_holder.sql"
@@ -59,7 +59,7 @@ pub(in crate::ledger) async fn take(
         .bind(&uuid)
         .execute(lock)
         .await
-        .map(drop)
+        .map(|_| process)
         .map_err(failed)
 }
 

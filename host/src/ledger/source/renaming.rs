@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::Source;
-use crate::database::{Database, SqlError, waiting};
+use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::action;
@@ -32,8 +32,7 @@ pub(super) fn rename(database: &Database, source: &Source, alias: &str) -> Resul
     let failed = |error| failed(source, error);
     database.wait(async {
         let mut lock = database.pool().acquire().await.map_err(failed)?.detach();
-        source_lock::take(database, &mut lock, source).await?;
-        let process = waiting::process(&mut lock).await.map_err(failed)?;
+        let process = source_lock::take(database, &mut lock, source).await?;
         let renamed = rename_locked(&mut lock, source, alias);
         let renamed = database.telling(process, renamed).await.map_err(failed);
         // The lock goes with the connection, however that ends.
