@@ -20,7 +20,8 @@ use gristmill::pipeline::plan::{Plan, ReportAction};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::server::Server;
+use crate::processor::children_seconds;
+use crate::server::{Server, drop_schema};
 use crate::timing::time;
 use crate::{ENABLED_KEYS, Options};
 
@@ -49,11 +50,18 @@ const GENERATION: &str = "
     FROM manifests AS manifest
     CROSS JOIN runs AS run";
 
+/// What a copy cost.
+pub(crate) struct Copied {
+    pub(crate) seconds: f64,
+    /// Of psql and of the server.
+    pub(crate) processor_seconds: f64,
+}
+
 pub(crate) struct Copies<'a> {
     options: &'a Options,
     server: &'a Server,
     plan: &'a Plan,
-    payload: &'a Path,
+    payloads: &'a [PathBuf],
     /// The runtime on which the database asks its server.
     _runtime: Runtime,
     database: Database,
@@ -64,12 +72,13 @@ pub(crate) struct Copies<'a> {
 }
 
 impl<'a> Copies<'a> {
-    /// Loads once, and writes what came of it to files.
+    /// Loads payloads once, and writes what came of them to files of these formats.
     pub(crate) fn prepare(
         options: &'a Options,
         server: &'a Server,
         plan: &'a Plan,
-        payload: &'a Path,
+        payloads: &'a [PathBuf],
+        formats: &[&str],
     ) -> Result<Self> {
         let runtime = Runtime::new()?;
         let schemas = [server.new_schema(), server.new_schema()];
@@ -102,7 +111,7 @@ impl<'a> Copies<'a> {
             options,
             server,
             plan,
-            payload,
+            payloads,
             database,
             source_uuid,
             schemas,
@@ -111,7 +120,7 @@ impl<'a> Copies<'a> {
         };
         copies.ingest()?;
         for table in &copies.tables {
-            for format in ["text", "binary"] {
+            for format in formats {
                 let path = copies.file(table, format);
                 let copy = format!(
                     "\\copy (SELECT * FROM {table}) TO '{}' (FORMAT {format})",
@@ -123,12 +132,12 @@ impl<'a> Copies<'a> {
         Ok(copies)
     }
 
-    /// Loads the tarball into empty tables.
+    /// Loads the payloads into empty tables.
     pub(crate) fn ingest(&self) -> Result<f64> {
         self.ingest_by(false)
     }
 
-    /// Loads the tarball, and folds it meanwhile.
+    /// Loads the payloads, and folds them meanwhile.
     pub(crate) fn ingest_folded(&self) -> Result<f64> {
         let parts = FOLDS.iter().flat_map(|fold| fold.parts);
         let parts: Vec<&str> = parts.map(|part| part.table).collect();
@@ -139,51 +148,69 @@ impl<'a> Copies<'a> {
 
     fn ingest_by(&self, folds: bool) -> Result<f64> {
         self.empty(&self.schemas[0])?;
-        let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
-        let progress = Progress::default();
         let loadable = LoadableMonths::now(&self.database, self.plan.months)
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        let seconds = time(|| {
+        time(|| {
             let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
             let loader = if folds { loader.embedded() } else { loader };
-            let payload = Payload::open(self.payload, None)
-                .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-            let files = Ingest {
-                plan: self.plan,
-                words: &words,
-                reused: &ReusedHours::default(),
-                sink: &loader,
-                rejects: &Rejects::new(&self.plan.budget, &Nowhere),
-                progress: &progress,
-                workers: self.options.workers,
+            for payload in self.payloads {
+                self.load(payload, &loader)?;
             }
-            .run(&payload, &|_| true)
+            Ok(())
+        })
+    }
+
+    fn load(&self, payload: &Path, loader: &Loader) -> Result<()> {
+        let words = |_: BoundSet| ENABLED_KEYS.map(str::to_string).to_vec();
+        let payload =
+            Payload::open(payload, None).map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let files = Ingest {
+            plan: self.plan,
+            words: &words,
+            reused: &ReusedHours::default(),
+            sink: loader,
+            rejects: &Rejects::new(&self.plan.budget, &Nowhere),
+            progress: &Progress::default(),
+            workers: self.options.workers,
+        }
+        .run(&payload, &|_| true)
+        .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        loader
+            .fold(&|_| ())
             .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-            loader
-                .fold(&|_| ())
-                .map_err(|failure| anyhow::anyhow!("{failure}"))?;
-            match files
-                .iter()
-                .find_map(|file| file.rejected.first(None).pop())
-            {
-                None => Ok(()),
-                Some(reject) => bail!("a row was rejected: {}", describe(reject)),
-            }
-        })?;
-        Ok(seconds)
+        match files
+            .iter()
+            .find_map(|file| file.rejected.first(None).pop())
+        {
+            None => Ok(()),
+            Some(reject) => bail!("a row was rejected: {}", describe(reject)),
+        }
     }
 
     /// Copies the finished rows as text.
     pub(crate) fn text(&self) -> Result<f64> {
+        Ok(self.copy("text")?.seconds)
+    }
+
+    /// The same, with the processor time of psql and of the server.
+    pub(crate) fn text_with_processor_time(&self) -> Result<Copied> {
         self.copy("text")
     }
 
     /// Copies the finished rows in binary.
     pub(crate) fn binary(&self) -> Result<f64> {
-        self.copy("binary")
+        Ok(self.copy("binary")?.seconds)
     }
 
-    fn copy(&self, format: &str) -> Result<f64> {
+    /// Drops both schemas.
+    pub(crate) fn remove(self) -> Result<()> {
+        for schema in &self.schemas {
+            drop_schema(self.server.url(), schema)?;
+        }
+        Ok(())
+    }
+
+    fn copy(&self, format: &str) -> Result<Copied> {
         let schema = &self.schemas[1];
         self.empty(schema)?;
         let commands: Vec<String> = self
@@ -195,12 +222,26 @@ impl<'a> Copies<'a> {
             })
             .collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let processor_seconds = || children_seconds() + self.server.processor_seconds();
+        let before = processor_seconds();
         let seconds = time(|| self.server.psql(schema, &commands).map(drop))?;
+        self.server.notice_ended();
+        let copied = Copied {
+            seconds,
+            processor_seconds: processor_seconds() - before,
+        };
         ensure!(
             self.rows(&self.schemas[0])? == self.rows(schema)?,
             "the copy has other rows than were loaded"
         );
-        Ok(seconds)
+        Ok(copied)
+    }
+
+    /// How many rows a copy has.
+    pub(crate) fn rows_of_all(&self) -> Result<u64> {
+        let rows = self.rows(&self.schemas[0])?;
+        let counts = rows.split('|').map(|count| Ok(count.parse::<u64>()?));
+        counts.sum()
     }
 
     fn rows(&self, schema: &str) -> Result<String> {

@@ -9,16 +9,14 @@ use anyhow::{Context, Result, ensure};
 use gristmill_generator::{Cluster, Upload};
 
 use crate::copy::Copies;
-use crate::program::Program;
+use crate::processor::processes;
+use crate::program::{Program, Verb};
 use crate::server::Server;
 use crate::timing::{Pair, Samples};
 use crate::{Line, Options};
 
 /// Names a file with the sections `[lake]` and `[trino]` of servers that are there.
 const SERVERS: &str = "GRISTMILL_BENCH_SERVERS";
-
-/// Of Linux on the machines that we know: a clock tick is a hundredth of a second.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A run of one payload with one engine.
 struct EngineRun {
@@ -51,13 +49,7 @@ pub(crate) fn lines(
     if !sections.is_empty() {
         engines.push("trino");
     }
-    server.psql(
-        "public",
-        &[
-            "ALTER SYSTEM SET track_functions = 'pl'",
-            "SELECT pg_reload_conf()",
-        ],
-    )?;
+    server.count_functions()?;
     let mut lines = Vec::new();
     for nodes in options.engine_nodes {
         let upload = Upload::of_day(Cluster::of_nodes(nodes, options.largest.pods_of_node));
@@ -116,8 +108,9 @@ fn load_and_fold(
     payload: &Path,
     say: &dyn Fn(&str),
 ) -> Result<Line> {
-    let plan = crate::plan(&options.root, &options.stages)?;
-    let copies = Copies::prepare(options, server, &plan, payload)?;
+    let plan = crate::plan(&options.root, &options.build.stages)?;
+    let payloads = [payload.to_path_buf()];
+    let copies = Copies::prepare(options, server, &plan, &payloads, &["text"])?;
     let (mut folded, mut text) = (Samples::default(), Samples::default());
     for repetition in 1..=options.repetitions {
         say(&format!(
@@ -142,7 +135,13 @@ fn load_and_fold(
     })
 }
 
-fn pipeline(options: &Options, folder: &Path, engine: &str, sections: &str) -> Result<PathBuf> {
+/// The shipped pipeline with an engine, and with further sections.
+pub(crate) fn pipeline(
+    options: &Options,
+    folder: &Path,
+    engine: &str,
+    sections: &str,
+) -> Result<PathBuf> {
     let path = folder.join(format!("{engine}.toml"));
     let base = options.root.join("pipelines/ocp.toml");
     let base = base.canonicalize()?;
@@ -157,19 +156,17 @@ fn run(
     pipeline: &Path,
     payload: &Path,
 ) -> Result<EngineRun> {
-    let schema = server.new_schema();
-    program.migrate(&schema)?;
-    server.enable_tags(&schema)?;
+    let schema = program.new_schema(server)?;
     server.settle()?;
     let wal = || -> Result<f64> {
         let lsn = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')";
         Ok(server.psql("public", &[lsn])?.parse()?)
     };
-    let (wal_before, before) = (wal()?, processor_times()?);
-    let ran = program.run_by(pipeline, payload, &schema, &program.cache())?;
-    // Sessions that ended count with the server's own process, once it has noticed.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let after = processor_times()?;
+    let (wal_before, before) = (wal()?, processor_times());
+    let payloads = [payload.to_path_buf()];
+    let ran = program.load_by(Verb::Run, pipeline, &payloads, &schema, &program.cache())?;
+    server.notice_ended();
+    let after = processor_times();
     let spent = |name: &str| {
         let at = |times: &BTreeMap<String, f64>| times.get(name).copied().unwrap_or_default();
         at(&after) - at(&before)
@@ -194,39 +191,24 @@ fn run(
     )?;
     ensure!(summary != "0", "nothing was summarized");
     let run = EngineRun {
-        seconds: ran.0,
-        peak_bytes: ran.1,
-        program_seconds: ran.2,
+        seconds: ran.seconds,
+        peak_bytes: ran.peak_bytes,
+        program_seconds: ran.processor_seconds,
         postgres_seconds: spent("postgres"),
         trino_seconds: spent("java"),
         wal_bytes: wal()? - wal_before,
         staged_bytes: staged.parse()?,
         fold_seconds: folding.parse()?,
     };
-    server.drop_schema(&schema)?;
+    program.drop_schema(&schema)?;
     Ok(run)
 }
 
-/// The processor time, in seconds, of all processes of a name, with that of those of their
-/// children that have ended.
-fn processor_times() -> Result<BTreeMap<String, f64>> {
+/// The processor time, in seconds, of all processes of a name.
+fn processor_times() -> BTreeMap<String, f64> {
     let mut times = BTreeMap::new();
-    for entry in fs::read_dir("/proc")? {
-        let stat = entry?.path().join("stat");
-        let Ok(text) = fs::read_to_string(stat) else {
-            continue;
-        };
-        let Some((head, rest)) = text.rsplit_once(") ") else {
-            continue;
-        };
-        let name = head.split_once('(').map_or("", |(_, name)| name);
-        let fields: Vec<&str> = rest.split(' ').collect();
-        // utime, stime, cutime and cstime.
-        let ticks: f64 = fields[11..15]
-            .iter()
-            .filter_map(|field| field.parse::<f64>().ok())
-            .sum();
-        *times.entry(name.to_owned()).or_default() += ticks / TICKS_PER_SECOND;
+    for process in processes() {
+        *times.entry(process.name).or_default() += process.seconds;
     }
-    Ok(times)
+    times
 }

@@ -10,9 +10,11 @@ mod chain;
 mod copy;
 mod engines;
 mod native;
+mod processor;
 mod program;
 mod server;
 mod settings;
+mod shapes;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -28,17 +30,26 @@ pub use self::chain::chunks;
 pub use self::native::{NativeChain, NativeTransform, open_parser};
 use self::program::Program;
 use self::server::Server;
+pub use self::shapes::{Ratio, SHAPES_HEADER, ShapeLine};
 use self::timing::{Pair, Samples};
 
 /// The label keys that the measured pipelines keep, as a site would enable them.
 pub const ENABLED_KEYS: [&str; 5] = ["app", "cost_center", "environment", "tier", "version"];
 
-/// The measurements, and their settings.
-pub struct Options {
-    /// The program.
+/// A program with its stages.
+#[derive(Clone, Debug)]
+pub struct Build {
     pub program: PathBuf,
     /// The folder of the components.
     pub stages: PathBuf,
+}
+
+/// The measurements, and their settings.
+pub struct Options {
+    /// The program.
+    pub build: Build,
+    /// An earlier build, to be measured in turn with it on every shape.
+    pub base: Option<Build>,
     /// The repository.
     pub root: PathBuf,
     /// The largest payload; there are others of a third and a tenth of its nodes.
@@ -52,14 +63,19 @@ pub struct Options {
     /// The engines alone, by the nodes of the payloads.
     pub engines_only: bool,
     pub engine_nodes: [u32; 3],
+    /// The shapes alone.
+    pub shapes_only: bool,
+    /// What is many in a shape, divided by this.
+    pub shapes_divisor: u32,
+    pub shapes_repetitions: u32,
 }
 
 impl Options {
     /// A day of a thousand nodes.
-    pub fn full(program: PathBuf, stages: PathBuf, root: PathBuf) -> Self {
+    pub fn full(build: Build, root: PathBuf) -> Self {
         Self {
-            program,
-            stages,
+            build,
+            base: None,
             root,
             largest: Cluster::of(Size::ThousandNodes),
             repetitions: 4,
@@ -67,16 +83,21 @@ impl Options {
             chain_only: false,
             engines_only: false,
             engine_nodes: [84, 1_000, 5_000],
+            shapes_only: false,
+            shapes_divisor: 1,
+            shapes_repetitions: 3,
         }
     }
 
     /// All of it, but so small that the figures mean nothing.
-    pub fn smoke(program: PathBuf, stages: PathBuf, root: PathBuf) -> Self {
+    pub fn smoke(build: Build, root: PathBuf) -> Self {
         Self {
             largest: Cluster::of_nodes(10, 5),
             repetitions: 2,
             engine_nodes: [2, 10, 20],
-            ..Self::full(program, stages, root)
+            shapes_divisor: 50,
+            shapes_repetitions: 2,
+            ..Self::full(build, root)
         }
     }
 }
@@ -92,30 +113,57 @@ pub struct Line {
     pub detail: String,
 }
 
-/// Measures everything and returns the table; `say` is told what is going on.
+/// The tables.
+#[derive(Debug, Default)]
+pub struct Figures {
+    pub lines: Vec<Line>,
+    pub shapes: Vec<ShapeLine>,
+}
+
+/// Measures everything and returns the tables; `say` is told what is going on.
 ///
 /// # Errors
 /// Something does not run.
-pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Vec<Line>> {
+pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Figures> {
+    let plan = plan(&options.root, &options.build.stages)?;
+    let mut figures = Figures::default();
     if options.chain_only {
-        return chain::compare(options, &plan(&options.root, &options.stages)?);
+        figures.lines = chain::compare(options, &plan)?;
+        return Ok(figures);
     }
     let server = Server::start()?;
+    let program = Program::new(options, &server);
     if options.engines_only {
-        let program = Program::new(options, &server);
-        return engines::lines(options, &server, &program, say);
+        figures.lines = engines::lines(options, &server, &program, say)?;
+        return Ok(figures);
     }
-    let payloads = Payloads::write(options, &server, say)?;
-    let plan = plan(&options.root, &options.stages)?;
+    let lines = &mut figures.lines;
+    if !options.shapes_only {
+        lines.extend(general(options, &server, &program, &plan, say)?);
+    }
+    let (shapes, more) = shapes::measure(options, &server, &plan, say)?;
+    lines.extend(more);
+    figures.shapes = shapes;
+    Ok(figures)
+}
+
+/// Everything but the engines and the shapes.
+fn general(
+    options: &Options,
+    server: &Server,
+    program: &Program<'_>,
+    plan: &Plan,
+    say: &dyn Fn(&str),
+) -> Result<Vec<Line>> {
+    let payloads = Payloads::write(options, server, say)?;
     let mut lines = Vec::new();
     say("the chain, in the sandbox and without it");
-    lines.extend(chain::compare(options, &plan)?);
+    lines.extend(chain::compare(options, plan)?);
     say("start-up");
-    let program = Program::new(options, &server);
-    lines.extend(program.start_up(&server)?);
-    lines.extend(Scales::measure(options, &server, &program, &payloads, &plan, say)?.lines());
+    lines.extend(program.start_up(server)?);
+    lines.extend(Scales::measure(options, server, program, &payloads, plan, say)?.lines());
     say("planner settings of functions");
-    lines.extend(settings::lines(options, &server, &program)?);
+    lines.extend(settings::lines(options, server, program)?);
     Ok(lines)
 }
 
@@ -189,7 +237,9 @@ impl Scales {
             index_bytes: 0.0,
             archive_bytes: 0.0,
         };
-        let copies = copy::Copies::prepare(options, server, plan, &payloads.whole.0)?;
+        let whole = [payloads.whole.0.clone()];
+        let formats = ["text", "binary"];
+        let copies = copy::Copies::prepare(options, server, plan, &whole, &formats)?;
         for repetition in 1..=options.repetitions {
             say(&format!("loading, {repetition} of {}", options.repetitions));
             scales.ingest.push(copies.ingest()?);

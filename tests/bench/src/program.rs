@@ -1,4 +1,5 @@
-//! The program as a user runs it: how long, and with how much memory.
+//! The program as a user runs it, or another build of it: how long, and with how much memory
+//! and processor time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,20 +9,43 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use gristmill_generator::{Cluster, Upload, Written};
 
-use crate::server::Server;
+use crate::processor::children_seconds;
+use crate::server::{Server, drop_schema, psql};
 use crate::timing::{Pair, Samples};
-use crate::{Line, Options};
+use crate::{Build, ENABLED_KEYS, Line, Options};
 
 /// How often its memory is looked at. The peak stays to be seen until it ends.
 const POLL: Duration = Duration::from_millis(5);
+
+/// How often the program looks into an inbox: a payload is loaded after the second look.
+const INBOX_POLL_MILLISECONDS: &str = "20";
 
 /// Start-ups are short, so there are more of them.
 const REPETITIONS_FACTOR: usize = 3;
 
 pub(crate) struct Program<'a> {
     options: &'a Options,
+    build: &'a Build,
     url: String,
+    /// Its archive and its compiled components.
     folder: PathBuf,
+}
+
+/// How the program is given payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// One after another.
+    Run,
+    /// In an inbox, until it is empty.
+    Watch,
+}
+
+/// What a command took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    pub(crate) seconds: f64,
+    pub(crate) peak_bytes: u64,
+    pub(crate) processor_seconds: f64,
 }
 
 /// A payload that was run.
@@ -37,19 +61,30 @@ impl<'a> Program<'a> {
     pub(crate) fn new(options: &'a Options, server: &Server) -> Self {
         Self {
             options,
+            build: &options.build,
             url: server.url().to_string(),
             folder: server.folder().to_path_buf(),
         }
     }
 
+    /// Another build, with a database and a folder of its own.
+    pub(crate) fn base(options: &'a Options, build: &'a Build, server: &Server) -> Result<Self> {
+        let folder = server.folder().join("base");
+        fs::create_dir(&folder)?;
+        Ok(Self {
+            options,
+            build,
+            url: server.new_database("base")?,
+            folder,
+        })
+    }
+
     /// A payload into a schema of its own, from tarball to every summary.
     pub(crate) fn load(&self, server: &Server, payload: &Path, written: &Written) -> Result<Run> {
-        let schema = server.new_schema();
-        self.migrate(&schema)?;
-        server.enable_tags(&schema)?;
+        let schema = self.new_schema(server)?;
         server.settle()?;
-        let (seconds, peak_bytes) = self.run(payload, &schema, &self.cache())?;
-        let figures = server.psql(
+        let spent = self.run(payload, &schema, &self.cache())?;
+        let figures = self.psql(
             &schema,
             &["SELECT
                 (SELECT sum(pg_table_size(relid)) FROM pg_partition_tree('reporting_ocpusagelineitem_pod_staging')),
@@ -68,10 +103,10 @@ impl<'a> Program<'a> {
         };
         ensure!(rows == written.rows[0], "{rows} pod rows are in staging");
         ensure!(summary_rows > 0, "nothing was summarized");
-        server.drop_schema(&schema)?;
+        self.drop_schema(&schema)?;
         Ok(Run {
-            seconds,
-            peak_bytes,
+            seconds: spent.seconds,
+            peak_bytes: spent.peak_bytes,
             table_bytes,
             index_bytes,
             archive_bytes,
@@ -97,9 +132,11 @@ impl<'a> Program<'a> {
         let (mut warm, mut cold) = (Samples::default(), Samples::default());
         for repetition in 0..self.options.repetitions * REPETITIONS_FACTOR {
             let number = 2 + 2 * repetition as u32;
-            warm.push(self.run(&payload(number)?, &schema, &self.cache())?.0);
+            let spent = self.run(&payload(number)?, &schema, &self.cache())?;
+            warm.push(spent.seconds);
             let cache = self.folder.join(format!("cache-{repetition}"));
-            cold.push(self.run(&payload(number + 1)?, &schema, &cache)?.0);
+            let spent = self.run(&payload(number + 1)?, &schema, &cache)?;
+            cold.push(spent.seconds);
         }
         let line = |what: &str, samples: &Samples, target| Line {
             what: what.to_string(),
@@ -125,37 +162,79 @@ impl<'a> Program<'a> {
         self.folder.join("cache")
     }
 
-    pub(crate) fn migrate(&self, schema: &str) -> Result<()> {
+    /// A new schema that is up to date, with the tag keys that the measurements use.
+    pub(crate) fn new_schema(&self, server: &Server) -> Result<String> {
+        let schema = server.new_schema();
+        self.migrate(&schema)?;
+        let keys: Vec<String> = ENABLED_KEYS
+            .iter()
+            .map(|key| format!("('{key}', true, 'OCP')"))
+            .collect();
+        let insert = format!(
+            "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type) VALUES {}",
+            keys.join(", ")
+        );
+        self.psql(&schema, &[&insert])?;
+        Ok(schema)
+    }
+
+    /// Runs commands of psql in a schema of its database; returns what it prints.
+    pub(crate) fn psql(&self, schema: &str, commands: &[&str]) -> Result<String> {
+        psql(&self.url, schema, commands)
+    }
+
+    pub(crate) fn drop_schema(&self, schema: &str) -> Result<()> {
+        drop_schema(&self.url, schema)
+    }
+
+    /// The schema is made before: the first version had no option for that.
+    fn migrate(&self, schema: &str) -> Result<()> {
+        self.psql("public", &[&format!("CREATE SCHEMA {schema}")])?;
         let status = self
             .command(&self.cache())
-            .args(["db", "migrate", "--create-schema", "--schema", schema])
+            .args(["db", "migrate", "--schema", schema])
             .status()?;
         ensure!(status.success(), "`gristmill db migrate` failed");
         Ok(())
     }
 
-    /// Runs a payload; returns the seconds and the most memory that it took.
-    pub(crate) fn run(&self, payload: &Path, schema: &str, cache: &Path) -> Result<(f64, u64)> {
-        let pipeline = self.options.root.join("pipelines/ocp.toml");
-        let (seconds, peak_bytes, _) = self.run_by(&pipeline, payload, schema, cache)?;
-        Ok((seconds, peak_bytes))
+    /// Runs a payload through the shipped pipeline.
+    pub(crate) fn run(&self, payload: &Path, schema: &str, cache: &Path) -> Result<Spent> {
+        let pipeline = self.shipped_pipeline();
+        self.load_by(
+            Verb::Run,
+            &pipeline,
+            &[payload.to_path_buf()],
+            schema,
+            cache,
+        )
     }
 
-    /// The same by a pipeline; returns the seconds of processor time besides.
-    pub(crate) fn run_by(
+    pub(crate) fn shipped_pipeline(&self) -> PathBuf {
+        self.options.root.join("pipelines/ocp.toml")
+    }
+
+    /// Loads payloads by a pipeline, in one command.
+    pub(crate) fn load_by(
         &self,
+        verb: Verb,
         pipeline: &Path,
-        payload: &Path,
+        payloads: &[PathBuf],
         schema: &str,
         cache: &Path,
-    ) -> Result<(f64, u64, f64)> {
+    ) -> Result<Spent> {
         let mut command = self.command(cache);
+        match verb {
+            Verb::Run => command.arg("run").arg(pipeline).args(payloads),
+            Verb::Watch => command
+                .arg("watch")
+                .arg(pipeline)
+                .arg(self.inbox(payloads)?)
+                .args(["--once", "--poll-milliseconds", INBOX_POLL_MILLISECONDS]),
+        };
         command
-            .arg("run")
-            .arg(pipeline)
-            .arg(payload)
             .arg("--stages")
-            .arg(&self.options.stages)
+            .arg(&self.build.stages)
             .args(["--schema", schema, "--json"]);
         let started = Instant::now();
         let before = children_seconds();
@@ -170,12 +249,34 @@ impl<'a> Program<'a> {
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        ensure!(status.success(), "`gristmill run` failed");
-        Ok((seconds, peak_bytes, children_seconds() - before))
+        ensure!(
+            status.success(),
+            "`{} {verb:?}` failed",
+            self.build.program.display()
+        );
+        Ok(Spent {
+            seconds,
+            peak_bytes,
+            processor_seconds: children_seconds() - before,
+        })
+    }
+
+    /// A new inbox with these payloads.
+    fn inbox(&self, payloads: &[PathBuf]) -> Result<PathBuf> {
+        let inbox = self.folder.join("inbox");
+        if inbox.exists() {
+            fs::remove_dir_all(&inbox)?;
+        }
+        fs::create_dir(&inbox)?;
+        for payload in payloads {
+            let name = payload.file_name().context("a payload without a name")?;
+            fs::copy(payload, inbox.join(name))?;
+        }
+        Ok(inbox)
     }
 
     fn command(&self, cache: &Path) -> Command {
-        let mut command = Command::new(&self.options.program);
+        let mut command = Command::new(&self.build.program);
         command
             .env("DATABASE_URL", &self.url)
             .env("GRISTMILL_DATA", &self.folder)
@@ -187,17 +288,6 @@ impl<'a> Program<'a> {
             .stderr(Stdio::null());
         command
     }
-}
-
-/// The processor time of our children that have ended, in seconds.
-fn children_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = fields.split(' ').skip(13).take(2);
-    ticks
-        .filter_map(|field| field.parse::<f64>().ok())
-        .sum::<f64>()
-        / 100.0
 }
 
 /// The most memory that a process has held so far; 0 when it is gone.

@@ -6,16 +6,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use gristmill::database;
 use tempfile::TempDir;
 
-use crate::ENABLED_KEYS;
+use crate::processor::seconds_of_family;
+
+/// In which the server notices that a session has ended.
+const NOTICE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Server {
     folder: TempDir,
     url: String,
+    process: u32,
     schemas: AtomicU32,
 }
 
@@ -26,10 +32,14 @@ impl Server {
             .tempdir()?;
         // The server, which may run as another user, lives in it.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
-        let server = database::start_local(folder.path())?;
+        let url = database::start_local(folder.path())?.url();
+        let data = psql(&url, "public", &["SHOW data_directory"])?;
+        let lock = fs::read_to_string(Path::new(&data).join("postmaster.pid"))?;
+        let process = lock.lines().next().context("an empty lock")?.parse()?;
         Ok(Self {
-            url: server.url(),
+            url,
             folder,
+            process,
             schemas: AtomicU32::new(0),
         })
     }
@@ -48,45 +58,45 @@ impl Server {
         format!("bench_{}", self.schemas.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs commands of psql in a schema; returns what it prints.
-    pub(crate) fn psql(&self, schema: &str, commands: &[&str]) -> Result<String> {
-        let mut psql = Command::new("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--set", "ON_ERROR_STOP=1"])
-            .env("PGOPTIONS", format!("-c search_path={schema}"))
-            .arg(&self.url);
-        for command in commands {
-            psql.args(["--command", command]);
-        }
-        let output = psql.output().context("psql cannot be run")?;
-        if !output.status.success() {
-            bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8(output.stdout)?.trim().to_string())
+    /// Makes a database; returns its address.
+    pub(crate) fn new_database(&self, name: &str) -> Result<String> {
+        self.psql("public", &[&format!("CREATE DATABASE {name}")])?;
+        let (_, settings) = self.url.split_once('?').context("an address")?;
+        Ok(format!("postgresql:///{name}?{settings}"))
     }
 
-    /// Enables the tag keys that the measurements use.
-    pub(crate) fn enable_tags(&self, schema: &str) -> Result<()> {
-        let keys: Vec<String> = ENABLED_KEYS
-            .iter()
-            .map(|key| format!("('{key}', true, 'OCP')"))
-            .collect();
-        let insert = format!(
-            "INSERT INTO reporting_enabledtagkeys (key, enabled, provider_type) VALUES {}",
-            keys.join(", ")
-        );
-        self.psql(schema, &[&insert]).map(drop)
+    /// Runs commands of psql in a schema; returns what it prints.
+    pub(crate) fn psql(&self, schema: &str, commands: &[&str]) -> Result<String> {
+        psql(&self.url, schema, commands)
+    }
+
+    /// Has the time in each function counted, for sessions to come.
+    pub(crate) fn count_functions(&self) -> Result<()> {
+        let set = "ALTER SYSTEM SET track_functions = 'pl'";
+        self.psql("public", &[set, "SELECT pg_reload_conf()"])
+            .map(drop)
+    }
+
+    /// Stops that.
+    pub(crate) fn leave_functions(&self) -> Result<()> {
+        let reset = "ALTER SYSTEM RESET track_functions";
+        self.psql("public", &[reset, "SELECT pg_reload_conf()"])
+            .map(drop)
+    }
+
+    /// The processor time of all its processes so far, in seconds.
+    pub(crate) fn processor_seconds(&self) -> f64 {
+        seconds_of_family(self.process)
+    }
+
+    /// Waits until sessions that ended count with the server's own process.
+    pub(crate) fn notice_ended(&self) {
+        thread::sleep(NOTICE);
     }
 
     /// Lets nothing that was written before weigh on what is measured next.
     pub(crate) fn settle(&self) -> Result<()> {
         self.psql("public", &["CHECKPOINT"]).map(drop)
-    }
-
-    pub(crate) fn drop_schema(&self, schema: &str) -> Result<()> {
-        let drop = format!("DROP SCHEMA {schema} CASCADE");
-        self.psql("public", &["SET client_min_messages = error", &drop])
-            .map(std::mem::drop)
     }
 }
 
@@ -95,4 +105,27 @@ impl Drop for Server {
         // The rest of it goes with the folder.
         let _ = database::stop_local(self.folder.path());
     }
+}
+
+/// Runs commands of psql in a schema of a database; returns what it prints.
+pub(crate) fn psql(url: &str, schema: &str, commands: &[&str]) -> Result<String> {
+    let mut psql = Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--set", "ON_ERROR_STOP=1"])
+        .env("PGOPTIONS", format!("-c search_path={schema}"))
+        .arg(url);
+    for command in commands {
+        psql.args(["--command", command]);
+    }
+    let output = psql.output().context("psql cannot be run")?;
+    if !output.status.success() {
+        bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_string())
+}
+
+/// Drops a schema of a database.
+pub(crate) fn drop_schema(url: &str, schema: &str) -> Result<()> {
+    let drop = format!("DROP SCHEMA {schema} CASCADE");
+    psql(url, "public", &["SET client_min_messages = error", &drop]).map(std::mem::drop)
 }

@@ -156,9 +156,7 @@ pub(crate) fn lines(
     server: &Server,
     program: &Program<'_>,
 ) -> Result<Vec<Line>> {
-    let schema = server.new_schema();
-    program.migrate(&schema)?;
-    server.enable_tags(&schema)?;
+    let schema = program.new_schema(server)?;
     server.psql(&schema, &["SELECT ensure_month('2026-10-01')", UNCOUNTED])?;
     let nodes = (options.largest.nodes / 10).max(1);
     let cluster = Cluster::of_nodes(nodes, options.largest.pods_of_node);

@@ -12,6 +12,8 @@ pub struct Cluster {
     pub volumes: u32,
     pub virtual_machines: u32,
     pub gpus: u32,
+    /// Every label set is another one in every hour.
+    pub relabels: bool,
 }
 
 /// Sizes that have a name.
@@ -48,6 +50,7 @@ impl Cluster {
             volumes: (pods / 10).max(4),
             virtual_machines: (pods / 100).max(2),
             gpus: (nodes / 10).max(2),
+            relabels: false,
         }
     }
 

@@ -27,9 +27,12 @@ use self::reports::write_report;
 #[derive(Clone, Debug)]
 pub struct Upload {
     pub cluster: Cluster,
-    /// Which day of October 2026.
+    /// Which month of 2026, before December.
+    pub month: u32,
+    /// Which day of it.
     pub day: u32,
-    /// The hours of the day that it covers; uploads of a day all begin at its first.
+    /// The hours that it covers, counted from the begin of the day; those from 24 on are of the
+    /// days behind it, in the same month. Uploads of a day all begin at its first.
     pub hours: Range<u32>,
     /// Tells uploads apart; a larger one is a later one.
     pub number: u32,
@@ -58,6 +61,7 @@ impl Upload {
     pub fn of_day(cluster: Cluster) -> Upload {
         Upload {
             cluster,
+            month: 10,
             day: 1,
             hours: 0..24,
             number: 1,
@@ -75,9 +79,10 @@ impl Upload {
     /// The name of a report in the payload.
     pub fn file_name(&self, kind: Kind) -> String {
         format!(
-            "{}-cm-openshift-{}-usage-202610.{}.csv",
+            "{}-cm-openshift-{}-usage-2026{:02}.{}.csv",
             self.uuid(),
             kind.name(),
+            self.month,
             kind as u32
         )
     }
@@ -121,24 +126,30 @@ impl Upload {
         Ok(written)
     }
 
+    /// An hour, with what stands between its day and itself.
+    fn hour(&self, hour: u32, between: char) -> String {
+        let (day, hour) = (self.day + hour / 24, hour % 24);
+        format!("2026-{:02}-{day:02}{between}{hour:02}", self.month)
+    }
+
     fn manifest(&self) -> String {
         let files: Vec<String> = Kind::ALL
             .iter()
             .map(|kind| format!("  \"{}\"", self.file_name(*kind)))
             .collect();
-        let (day, last) = (self.day, self.hours.end.saturating_sub(1));
+        let last = self.hours.end.saturating_sub(1);
         format!(
             "{{
  \"uuid\": \"{uuid}\",
  \"cluster_id\": \"{cluster}\",
  \"version\": \"4.4.0\",
- \"date\": \"2026-10-{day:02}T{last:02}:59:59.{number:04}Z\",
+ \"date\": \"{end}:59:59.{number:04}Z\",
  \"files\": [
 {files}
  ],
  \"resource_optimization_files\": null,
- \"start\": \"2026-10-{day:02}T{first:02}:00:00Z\",
- \"end\": \"2026-10-{day:02}T{last:02}:59:59Z\",
+ \"start\": \"{start}:00:00Z\",
+ \"end\": \"{end}:59:59Z\",
  \"cr_status\": {{
   \"clusterID\": \"{cluster}\",
   \"clusterVersion\": \"stable-4.18\"
@@ -150,7 +161,8 @@ impl Upload {
             uuid = self.uuid(),
             cluster = self.cluster.id(),
             files = files.join(",\n"),
-            first = self.hours.start,
+            start = self.hour(self.hours.start, 'T'),
+            end = self.hour(last, 'T'),
             number = self.number,
         )
     }
@@ -221,6 +233,73 @@ mod tests {
             let (before, later) = (text(&upload(0..3), kind), text(&upload(0..6), kind));
             assert!(later.starts_with(&before), "{kind:?}");
             assert!(later.len() > before.len(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn hours_go_on_into_the_next_day() {
+        let next = Upload {
+            day: 2,
+            ..upload(0..2)
+        };
+        for kind in Kind::ALL {
+            let (both, next) = (text(&upload(22..26), kind), text(&next, kind));
+            let (_, rows) = next.split_once('\n').unwrap();
+            assert!(both.ends_with(rows), "{kind:?}");
+            assert!(both.contains(",2026-10-01 23:00:00 "), "{kind:?}");
+        }
+        let manifest = upload(0..26).manifest();
+        assert!(manifest.contains("\"start\": \"2026-10-01T00:00:00Z\""));
+        assert!(manifest.contains("\"end\": \"2026-10-02T01:59:59Z\""));
+    }
+
+    #[test]
+    fn another_month_has_periods_of_its_own() {
+        let july = Upload {
+            month: 7,
+            ..upload(0..1)
+        };
+        for kind in Kind::ALL {
+            let text = text(&july, kind);
+            let mut rows = text.lines().skip(1);
+            let times = "2026-07-01 00:00:00 +0000 UTC,2026-08-01 00:00:00 +0000 UTC,\
+                         2026-07-01 00:00:00 +0000 UTC,2026-07-01 00:59:59 +0000 UTC,";
+            assert!(rows.all(|row| row.starts_with(times)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn label_sets_change_every_hour_where_they_shall() {
+        let labels = |relabels: bool, hours: Range<u32>, kind: Kind| {
+            let cluster = Cluster {
+                relabels,
+                ..Cluster::of(Size::Small)
+            };
+            let upload = Upload {
+                cluster,
+                ..upload(hours)
+            };
+            let text = text(&upload, kind);
+            let cells = text.lines().skip(1).map(|row| {
+                let (_, labels) = row.rsplit_once(',').unwrap();
+                labels.to_owned()
+            });
+            let labelled = cells.filter(|labels| !labels.is_empty());
+            labelled.collect::<std::collections::BTreeSet<_>>()
+        };
+        for kind in [
+            Kind::Pod,
+            Kind::Storage,
+            Kind::Machine,
+            Kind::Node,
+            Kind::Namespace,
+        ] {
+            let shared = |relabels| {
+                let first = labels(relabels, 0..1, kind);
+                first.intersection(&labels(relabels, 1..2, kind)).count()
+            };
+            assert!(shared(false) > 0, "{kind:?}");
+            assert_eq!(shared(true), 0, "{kind:?}");
         }
     }
 

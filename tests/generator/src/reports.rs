@@ -130,12 +130,16 @@ pub(crate) fn write_report(upload: &Upload, kind: Kind, to: &mut impl Write) -> 
     let mut rows = 0;
     let mut line = String::with_capacity(1 << 10);
     for hour in upload.hours.clone() {
-        let day = upload.day;
         let times = format!(
-            "2026-10-01 00:00:00 +0000 UTC,2026-11-01 00:00:00 +0000 UTC,\
-             2026-10-{day:02} {hour:02}:00:00 +0000 UTC,2026-10-{day:02} {hour:02}:59:59 +0000 UTC,"
+            "2026-{month:02}-01 00:00:00 +0000 UTC,2026-{next:02}-01 00:00:00 +0000 UTC,\
+             {this}:00:00 +0000 UTC,{this}:59:59 +0000 UTC,",
+            month = upload.month,
+            next = upload.month + 1,
+            this = upload.hour(hour, ' '),
         );
-        let at = u64::from(day * 24 + hour);
+        // In October nothing but the day and the hour counts.
+        let months_away = upload.month.abs_diff(10);
+        let at = u64::from((months_away * 31 + upload.day) * 24 + hour);
         for place in 0..objects {
             line.clear();
             line.push_str(&times);
@@ -145,8 +149,8 @@ pub(crate) fn write_report(upload: &Upload, kind: Kind, to: &mut impl Write) -> 
                 Kind::Pod => pod_row(cluster, object, at, &mut line),
                 Kind::Storage => storage_row(cluster, object, at, &mut line),
                 Kind::Machine => machine_row(cluster, object, at, &mut line),
-                Kind::Node => node_row(cluster, object, &mut line),
-                Kind::Namespace => namespace_row(cluster, object, &mut line),
+                Kind::Node => node_row(cluster, object, at, &mut line),
+                Kind::Namespace => namespace_row(cluster, object, at, &mut line),
                 Kind::Gpu => gpu_row(cluster, object, at, &mut line),
             };
             line.push('\n');
@@ -187,6 +191,7 @@ struct Pod {
     /// The seeds of its workload and of itself.
     workload: u64,
     chance: u64,
+    hour: u64,
 }
 
 impl Pod {
@@ -209,6 +214,7 @@ impl Pod {
             component: pick(&COMPONENTS, workload >> 40),
             workload,
             chance: cluster.chance(What::Pod, u64::from(place) << 16 | turn),
+            hour,
         }
     }
 
@@ -251,7 +257,12 @@ impl Pod {
             tier = pick(&TIERS, self.workload >> 5),
             version = self.workload >> 8 & 3,
             minor = self.workload >> 12 & 3,
-        )
+        )?;
+        // The version is the last of them.
+        match cluster.relabels {
+            true => write!(to, ".{}", self.hour),
+            false => Ok(()),
+        }
     }
 }
 
@@ -349,7 +360,8 @@ fn storage_row(cluster: &Cluster, volume: u32, hour: u64, to: &mut String) -> st
         used = used * 3600,
         tier = pick(&["bronze", "gold", "silver"], chance >> 11),
         environment = pick(&ENVIRONMENTS, chance >> 13),
-    )
+    )?;
+    relabelled(cluster, hour, to)
 }
 
 fn machine_row(cluster: &Cluster, machine: u32, hour: u64, to: &mut String) -> std::fmt::Result {
@@ -389,10 +401,11 @@ fn machine_row(cluster: &Cluster, machine: u32, hour: u64, to: &mut String) -> s
         "label_app:{app}|label_environment:{environment}|label_vm_kubevirt_io_name:vm-{machine}",
         app = pick(&APPLICATIONS, chance >> 7),
         environment = pick(&ENVIRONMENTS, chance >> 13),
-    )
+    )?;
+    relabelled(cluster, hour, to)
 }
 
-fn node_row(cluster: &Cluster, number: u32, to: &mut String) -> std::fmt::Result {
+fn node_row(cluster: &Cluster, number: u32, hour: u64, to: &mut String) -> std::fmt::Result {
     node(number, to)?;
     write!(
         to,
@@ -408,10 +421,11 @@ fn node_row(cluster: &Cluster, number: u32, to: &mut String) -> std::fmt::Result
             &["a", "b", "c"],
             cluster.chance(What::Node, u64::from(number)) >> 4
         ),
-    )
+    )?;
+    relabelled(cluster, hour, to)
 }
 
-fn namespace_row(cluster: &Cluster, number: u32, to: &mut String) -> std::fmt::Result {
+fn namespace_row(cluster: &Cluster, number: u32, hour: u64, to: &mut String) -> std::fmt::Result {
     namespace(cluster, number, to)?;
     to.push_str(",label_kubernetes_io_metadata_name:");
     namespace(cluster, number, to)?;
@@ -420,7 +434,16 @@ fn namespace_row(cluster: &Cluster, number: u32, to: &mut String) -> std::fmt::R
         "|label_cost_center:cc{}|label_owner:team-{}",
         100 + number % 40,
         pick(&["gold", "green", "red", "sky"], u64::from(number) / 3),
-    )
+    )?;
+    relabelled(cluster, hour, to)
+}
+
+/// One label more, of the hour, where label sets change.
+fn relabelled(cluster: &Cluster, hour: u64, to: &mut String) -> std::fmt::Result {
+    match cluster.relabels {
+        true => write!(to, "|label_version:h{hour}"),
+        false => Ok(()),
+    }
 }
 
 fn gpu_row(cluster: &Cluster, gpu: u32, hour: u64, to: &mut String) -> std::fmt::Result {
