@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::mem;
 
-use arrow_array::{Array, StringArray};
+use arrow_array::StringArray;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
@@ -420,10 +420,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::convert::Infallible;
 
+    use arrow_array::Array as _;
     use arrow_buffer::NullBuffer;
     use proptest::prelude::*;
 
     use super::super::declaration::FOLDS;
+    use super::super::part_rows::PartKey;
     use super::*;
     use crate::rows::batch::TextDictionary;
 

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher as _;
 use std::mem;
 
+use arrow_array::Array as _;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
