@@ -85,7 +85,7 @@ const REFUSING: [Failpoint; 8] = [
 ];
 
 /// Those that `run` passes besides when Trino folds, each for pods and for volumes.
-const FOLDING_BY_TRINO: [Failpoint; 7] = [
+pub(super) const FOLDING_BY_TRINO: [Failpoint; 7] = [
     LakeRecorded,
     LakeFilesWritten,
     TrinoTableMade,

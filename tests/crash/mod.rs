@@ -5,6 +5,8 @@
 
 /// By a clock that is not to be trusted.
 mod clock;
+/// The servers of engine `trino` go away under them.
+mod engine_servers;
 /// Killed at each failpoint.
 mod failpoints;
 /// Several at once.

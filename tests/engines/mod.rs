@@ -30,6 +30,8 @@ mod process;
 mod protocol;
 mod rows;
 mod s3;
+/// Commands that are ended while Trino is at work.
+mod signals;
 mod stand_in;
 mod trino;
 

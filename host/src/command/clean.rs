@@ -30,6 +30,7 @@ pub fn execute(arguments: &CleanArguments, runtime: &Runtime) -> Result<()> {
     match servers {
         Some((lake, trino)) => {
             let lake = LakeFolds::open(&lake, &trino, &database)?;
+            lake.end_on_signals()?;
             let (places, left) = lake.clean(&database, arguments.dry_run)?;
             cleaned.lake_places = places;
             cleaned.files_left.extend(left);

@@ -232,6 +232,7 @@ fn replay(
     let plan = plan(pipeline, &engine)?;
     let (database, workers) = opened(&plan)?;
     let lake = LakeFolds::of(&plan, &database)?;
+    lake.as_ref().map_or(Ok(()), LakeFolds::end_on_signals)?;
     let replay = QuarantineReplay {
         archives: archives_of(&plan, &database)?,
         ingestion: Ingestion {

@@ -27,6 +27,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
         1,
     )?;
     let lake = LakeFolds::of(&plan, &database)?;
+    lake.as_ref().map_or(Ok(()), LakeFolds::end_on_signals)?;
     let replay = Replay {
         archives: archives_of(&plan, &database)?,
         source: source::named(&database, &arguments.source)?,

@@ -15,7 +15,7 @@ use crate::database::{Database, SchemaName};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::summarize::{self, NamespaceTotal};
 use crate::payload::{PayloadInput, cluster_name, open_ahead};
-use crate::run::{PayloadResult, Runner};
+use crate::run::{LakeFolds, PayloadResult, Runner};
 use crate::terminal::{self, Table, Turn, grouped};
 
 /// How many lines of a summary are of namespaces: with its head, its sum and what follows, it
@@ -44,6 +44,7 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
             1,
         )?;
         let mut runner = Runner::new(&plan, database, workers)?;
+        runner.lake().map_or(Ok(()), LakeFolds::end_on_signals)?;
         runner.capture = arguments.capture.as_deref();
         let mut results = Vec::new();
         let mut failures = Vec::new();

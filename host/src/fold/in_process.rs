@@ -1,246 +1,61 @@
 //! The fold in this process: rows of one staging table become rows of its parts while they
 //! are loaded.
 //!
-//! Small numbers stand for the values of keys, so that an object takes some hundred bytes.
+//! Small numbers stand for the values of keys (`numbers`), and all numbers take no more bytes
+//! than they need (`packed`), so that an object takes some hundred bytes.
 //! Whoever finds the fold too large takes the rows so far, and it goes on empty: parts of
 //! one key merge.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::mem;
 
-use arrow_array::{Array, StringArray};
+use arrow_array::StringArray;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use indexmap::{Equivalent, IndexSet};
 
 use super::day_of;
 use super::declaration::{FoldColumnKind, Grain, Part, TableFold};
-use super::part_rows::{PartKey, PartRow};
+use super::numbers::{Integers, Numbers, Texts};
+use super::packed::Packed;
+use super::part_rows::PartRow;
 use super::stored_rows::{StoredColumn, StoredRows, StoredValues};
-
-/// The rows of a chunk of entries: what grows does so without being copied.
-const CHUNK_ENTRIES: usize = 4096;
-
-/// Bytes beside a text that is kept: its place in the set, and what allocating it costs.
-const TEXT_BYTES: usize = 56;
 
 /// The fold of one staging table.
 pub struct InProcessFold {
     /// By the fold's columns: the numbers of the values, where they are keys.
     numbers: Vec<Numbers>,
-    instants: Distinct<i64>,
+    instants: Integers,
     parts: Vec<PartFold>,
-}
-
-/// The values of a column by their numbers, which begin at 1: 0 is null.
-enum Numbers {
-    /// Not a key of any part.
-    None,
-    Int64(Distinct<i64>),
-    Text(Distinct<Box<str>>),
-}
-
-/// Values, each once; they have numbers in the order in which they came.
-struct Distinct<T> {
-    values: IndexSet<T, RandomState>,
-    /// Bytes that the values have elsewhere.
-    heap: usize,
-}
-
-impl<T> Default for Distinct<T> {
-    fn default() -> Self {
-        Self {
-            values: IndexSet::default(),
-            heap: 0,
-        }
-    }
-}
-
-impl<T: Hash + Eq> Distinct<T> {
-    fn number<Q>(&mut self, value: &Q, heap: usize, owned: impl FnOnce(&Q) -> T) -> u32
-    where
-        Q: Hash + Equivalent<T> + ?Sized,
-    {
-        let place = match self.values.get_index_of(value) {
-            Some(place) => place,
-            None => {
-                self.heap += heap;
-                self.values.insert_full(owned(value)).0
-            }
-        };
-        place as u32 + 1
-    }
-
-    fn value(&self, number: u32) -> Option<&T> {
-        self.values.get_index((number as usize).checked_sub(1)?)
-    }
-
-    fn bytes(&self) -> usize {
-        self.heap + self.values.capacity() * (mem::size_of::<T>() + 16)
-    }
-}
-
-impl Distinct<i64> {
-    fn of(&mut self, value: i64) -> u32 {
-        self.number(&value, 0, |value| *value)
-    }
-}
-
-impl Distinct<Box<str>> {
-    fn of(&mut self, text: &str) -> u32 {
-        self.number(text, text.len() + TEXT_BYTES, |text: &str| text.into())
-    }
-}
-
-impl Numbers {
-    /// The numbers of a column's values, by row.
-    fn of(&mut self, column: Option<&StoredColumn<'_>>, rows: usize) -> Vec<u32> {
-        let Some(column) = column else {
-            return vec![0; rows];
-        };
-        let valid = |row: usize| !column.is_null(row);
-        match (self, &column.values) {
-            (Self::Int64(known), StoredValues::Int64(values)) => (0..rows)
-                .map(|row| if valid(row) { known.of(values[row]) } else { 0 })
-                .collect(),
-            (Self::Int64(known), StoredValues::KeyedInt64(keys, values)) => {
-                keyed(keys, values.len(), &valid, |key| known.of(values[key]))
-            }
-            (Self::Text(known), StoredValues::Text(texts)) => (0..rows)
-                .map(|row| {
-                    if valid(row) {
-                        known.of(texts.value(row))
-                    } else {
-                        0
-                    }
-                })
-                .collect(),
-            (Self::Text(known), StoredValues::KeyedText(keyed_texts, texts)) => {
-                let keys = keyed_texts.keys().values();
-                keyed(keys, texts.len(), &valid, |key| known.of(texts.value(key)))
-            }
-            _ => vec![0; rows],
-        }
-    }
-
-    fn key(&self, number: u32) -> PartKey {
-        match self {
-            Self::None => PartKey::Null,
-            Self::Int64(known) => known
-                .value(number)
-                .map_or(PartKey::Null, |value| PartKey::Int64(*value)),
-            Self::Text(known) => known
-                .value(number)
-                .map_or(PartKey::Null, |text| PartKey::Text(text.to_string())),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Int64(known) => known.bytes(),
-            Self::Text(known) => known.bytes(),
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::None => {}
-            Self::Int64(known) => *known = Distinct::default(),
-            Self::Text(known) => *known = Distinct::default(),
-        }
-    }
-}
-
-/// Numbers by row, each value looked up once.
-fn keyed(
-    keys: &[u32],
-    values: usize,
-    valid: &dyn Fn(usize) -> bool,
-    mut number: impl FnMut(usize) -> u32,
-) -> Vec<u32> {
-    let mut numbers = vec![0; values];
-    keys.iter()
-        .enumerate()
-        .map(|(row, key)| {
-            if !valid(row) {
-                return 0;
-            }
-            let known = &mut numbers[*key as usize];
-            if *known == 0 {
-                *known = number(*key as usize);
-            }
-            *known
-        })
-        .collect()
 }
 
 /// The rows of one part so far. An entry has a number, by which its values are found.
 struct PartFold {
     part: &'static Part,
-    /// The places of its columns among those of the fold.
-    keys: Vec<usize>,
-    maxima: Vec<usize>,
-    words: Vec<usize>,
-    sums: Vec<usize>,
+    places: Places,
     entries: HashTable<u32>,
     hasher: RandomState,
-    count: usize,
+    count: u32,
     /// The number of the instant, then those of the keys.
-    key_numbers: Chunks<u32>,
-    rows: Chunks<u64>,
+    key_numbers: Vec<Packed>,
+    rows: Packed,
     /// Whether a measure has a value: a bit for each maximum, then for each sum.
-    present: Chunks<u32>,
-    largest: Chunks<i64>,
+    present: Packed,
+    largest: Vec<Packed>,
     /// The place of each word among those that count, from 1.
-    ranks: Chunks<u8>,
-    totals: Chunks<i64>,
+    ranks: Vec<Packed>,
+    totals: Vec<Packed>,
     /// What did not fit `totals`, by entry and place of the sum.
     carried: HashMap<(u32, u32), i128>,
 }
 
-/// Values of entries, so many for each.
-struct Chunks<T> {
-    width: usize,
-    chunks: Vec<Box<[T]>>,
-}
-
-impl<T: Copy + Default> Chunks<T> {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            chunks: Vec::new(),
-        }
-    }
-
-    /// Makes room for entry `count`.
-    fn reach(&mut self, count: usize) {
-        if count / CHUNK_ENTRIES == self.chunks.len() {
-            let chunk = vec![T::default(); CHUNK_ENTRIES * self.width];
-            self.chunks.push(chunk.into_boxed_slice());
-        }
-    }
-
-    fn of(&self, entry: u32) -> &[T] {
-        let (chunk, place) = (
-            entry as usize / CHUNK_ENTRIES,
-            entry as usize % CHUNK_ENTRIES,
-        );
-        &self.chunks[chunk][place * self.width..][..self.width]
-    }
-
-    fn of_mut(&mut self, entry: u32) -> &mut [T] {
-        let (chunk, place) = (
-            entry as usize / CHUNK_ENTRIES,
-            entry as usize % CHUNK_ENTRIES,
-        );
-        &mut self.chunks[chunk][place * self.width..][..self.width]
-    }
-
-    fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK_ENTRIES * self.width * mem::size_of::<T>()
-    }
+/// The places of a part's columns among those of the fold.
+#[derive(Clone)]
+struct Places {
+    keys: Vec<usize>,
+    maxima: Vec<usize>,
+    words: Vec<usize>,
+    sums: Vec<usize>,
 }
 
 impl InProcessFold {
@@ -251,8 +66,8 @@ impl InProcessFold {
             .iter()
             .map(|column| match column.kind {
                 _ if !is_key(column.name) => Numbers::None,
-                FoldColumnKind::Int64 => Numbers::Int64(Distinct::default()),
-                FoldColumnKind::Text => Numbers::Text(Distinct::default()),
+                FoldColumnKind::Int64 => Numbers::Int64(Integers::default()),
+                FoldColumnKind::Text => Numbers::Text(Texts::default()),
             })
             .collect();
         let place = |name: &&str| columns.iter().position(|column| column.name == *name);
@@ -260,7 +75,7 @@ impl InProcessFold {
         let parts = fold.parts.iter();
         Self {
             numbers,
-            instants: Distinct::default(),
+            instants: Integers::default(),
             parts: parts
                 .map(|part| {
                     let words: Vec<&str> = part.words.iter().map(|word| word.column).collect();
@@ -293,7 +108,7 @@ impl InProcessFold {
                 .map(|start| {
                     let instant = grain.start_of(*start);
                     if last != Some(instant) {
-                        (last, number) = (Some(instant), self.instants.of(instant));
+                        (last, number) = (Some(instant), self.instants.number(instant));
                     }
                     number
                 })
@@ -330,12 +145,12 @@ impl InProcessFold {
         } = self;
         for part in parts.iter_mut() {
             let full = part.emptied();
-            for entry in 0..full.count as u32 {
+            for entry in 0..full.count {
                 send(full.part, full.row(entry, instants, numbers))?;
             }
         }
         numbers.iter_mut().for_each(Numbers::clear);
-        *instants = Distinct::default();
+        *instants = Integers::default();
         Ok(())
     }
 }
@@ -353,24 +168,28 @@ impl Grain {
 impl PartFold {
     fn new(part: &'static Part, places: &dyn Fn(&[&str]) -> Vec<usize>, words: &[&str]) -> Self {
         let measures = part.maxima.len() + part.sums.len();
-        assert!(measures <= u32::BITS as usize, "a bit for each measure");
-        Self::empty(part, [part.keys, part.maxima, words, part.sums].map(places))
+        assert!(measures < u64::BITS as usize, "a bit for each measure");
+        let places = Places {
+            keys: places(part.keys),
+            maxima: places(part.maxima),
+            words: places(words),
+            sums: places(part.sums),
+        };
+        Self::empty(part, places)
     }
 
-    /// One without rows; the places are those of keys, maxima, words and sums.
-    fn empty(part: &'static Part, [keys, maxima, words, sums]: [Vec<usize>; 4]) -> Self {
+    /// One without rows.
+    fn empty(part: &'static Part, places: Places) -> Self {
+        let columns = |count: usize| (0..count).map(|_| Packed::default()).collect();
         Self {
-            key_numbers: Chunks::new(keys.len() + 1),
-            rows: Chunks::new(1),
-            present: Chunks::new(1),
-            largest: Chunks::new(maxima.len()),
-            ranks: Chunks::new(words.len()),
-            totals: Chunks::new(sums.len()),
+            key_numbers: columns(places.keys.len() + 1),
+            rows: Packed::default(),
+            present: Packed::default(),
+            largest: columns(places.maxima.len()),
+            ranks: columns(places.words.len()),
+            totals: columns(places.sums.len()),
             part,
-            keys,
-            maxima,
-            words,
-            sums,
+            places,
             entries: HashTable::new(),
             hasher: RandomState::default(),
             count: 0,
@@ -380,33 +199,36 @@ impl PartFold {
 
     /// Takes all of it, and leaves one without rows.
     fn emptied(&mut self) -> Self {
-        let places = [&self.keys, &self.maxima, &self.words, &self.sums].map(Vec::clone);
-        mem::replace(self, Self::empty(self.part, places))
+        let empty = Self::empty(self.part, self.places.clone());
+        mem::replace(self, empty)
     }
 
     fn add(&mut self, instants: &[u32], numbers: &[Vec<u32>], rows: &StoredRows<'_>) {
         let entries = self.entries_of(instants, numbers);
         for entry in &entries {
-            self.rows.of_mut(*entry)[0] += 1;
+            self.rows.set(*entry, self.rows.get(*entry) + 1);
         }
-        for place in 0..self.maxima.len() {
-            self.add_maximum(place, &entries, rows.columns[self.maxima[place]].as_ref());
+        for place in 0..self.largest.len() {
+            let column = rows.columns[self.places.maxima[place]].as_ref();
+            self.add_maximum(place, &entries, column);
         }
-        for place in 0..self.words.len() {
-            self.add_word(place, &entries, rows.columns[self.words[place]].as_ref());
+        for place in 0..self.ranks.len() {
+            let column = rows.columns[self.places.words[place]].as_ref();
+            self.add_word(place, &entries, column);
         }
-        for place in 0..self.sums.len() {
-            self.add_sum(place, &entries, rows.columns[self.sums[place]].as_ref());
+        for place in 0..self.totals.len() {
+            let column = rows.columns[self.places.sums[place]].as_ref();
+            self.add_sum(place, &entries, column);
         }
     }
 
     /// The entry of each row.
     fn entries_of(&mut self, instants: &[u32], numbers: &[Vec<u32>]) -> Vec<u32> {
-        let mut key = vec![0; self.keys.len() + 1];
+        let mut key = vec![0; self.key_numbers.len()];
         (0..instants.len())
             .map(|row| {
                 key[0] = instants[row];
-                for (slot, column) in key[1..].iter_mut().zip(&self.keys) {
+                for (slot, column) in key[1..].iter_mut().zip(&self.places.keys) {
                     *slot = numbers[*column][row];
                 }
                 self.entry_of(&key)
@@ -421,47 +243,57 @@ impl PartFold {
             key_numbers,
             ..
         } = self;
-        let hash = hasher.hash_one(key);
-        if let Some(entry) = entries.find(hash, |entry| key_numbers.of(*entry) == key) {
+        let hash = hash_of(hasher, key.iter().copied());
+        let is_it = |entry: &u32| {
+            let numbers = key_numbers.iter().zip(key);
+            numbers
+                .into_iter()
+                .all(|(numbers, number)| numbers.get(*entry) as u32 == *number)
+        };
+        if let Some(entry) = entries.find(hash, is_it) {
             return *entry;
         }
-        let entry = self.count as u32;
-        key_numbers.reach(self.count);
-        key_numbers.of_mut(entry).copy_from_slice(key);
-        entries.insert_unique(hash, entry, |entry| hasher.hash_one(key_numbers.of(*entry)));
-        self.rows.reach(self.count);
-        self.present.reach(self.count);
-        self.largest.reach(self.count);
-        self.ranks.reach(self.count);
-        self.totals.reach(self.count);
+        let entry = self.count;
+        for (numbers, number) in key_numbers.iter_mut().zip(key) {
+            numbers.set(entry, i64::from(*number));
+        }
+        entries.insert_unique(hash, entry, |entry| {
+            let numbers = key_numbers.iter().map(|numbers| numbers.get(*entry) as u32);
+            hash_of(hasher, numbers)
+        });
         self.count += 1;
         entry
     }
 
     fn add_maximum(&mut self, place: usize, entries: &[u32], column: Option<&StoredColumn<'_>>) {
+        let bit = 1 << place;
+        let (present, largest) = (&mut self.present, &mut self.largest[place]);
         for_each_count(column, entries, |entry, value| {
-            let bit = 1 << place;
-            let present = &mut self.present.of_mut(entry)[0];
-            let largest = &mut self.largest.of_mut(entry)[place];
-            *largest = match *present & bit {
-                0 => value,
-                _ => value.max(*largest),
-            };
-            *present |= bit;
+            let measures = present.get(entry);
+            if measures & bit == 0 {
+                present.set(entry, measures | bit);
+                largest.set(entry, value);
+            } else if value > largest.get(entry) {
+                largest.set(entry, value);
+            }
         });
     }
 
     fn add_sum(&mut self, place: usize, entries: &[u32], column: Option<&StoredColumn<'_>>) {
-        let bit = 1 << (self.maxima.len() + place);
+        let bit = 1 << (self.largest.len() + place);
+        let (present, totals) = (&mut self.present, &mut self.totals[place]);
+        let carried = &mut self.carried;
         for_each_count(column, entries, |entry, value| {
-            self.present.of_mut(entry)[0] |= bit;
-            let total = &mut self.totals.of_mut(entry)[place];
+            let measures = present.get(entry);
+            if measures & bit == 0 {
+                present.set(entry, measures | bit);
+            }
+            let total = totals.get(entry);
             match total.checked_add(value) {
-                Some(sum) => *total = sum,
+                Some(sum) => totals.set(entry, sum),
                 None => {
-                    let carried = self.carried.entry((entry, place as u32)).or_default();
-                    *carried += i128::from(*total);
-                    *total = value;
+                    *carried.entry((entry, place as u32)).or_default() += i128::from(total);
+                    totals.set(entry, value);
                 }
             }
         });
@@ -486,59 +318,67 @@ impl PartFold {
             }
             StoredValues::Int64(_) | StoredValues::KeyedInt64(..) => return,
         };
+        let known = &mut self.ranks[place];
         for (row, entry) in entries.iter().enumerate() {
-            if !column.is_null(row) {
-                let known = &mut self.ranks.of_mut(*entry)[place];
-                *known = ranks[row].max(*known);
+            let rank = i64::from(ranks[row]);
+            if !column.is_null(row) && rank > known.get(*entry) {
+                known.set(*entry, rank);
             }
         }
     }
 
-    fn row(&self, entry: u32, instants: &Distinct<i64>, numbers: &[Numbers]) -> PartRow {
-        let key = self.key_numbers.of(entry);
-        let present = self.present.of(entry)[0];
-        let has = |bit: usize| present & (1 << bit) != 0;
-        let maxima = self.largest.of(entry).iter().enumerate();
-        let sums = self.totals.of(entry).iter().enumerate();
-        let words = self.ranks.of(entry).iter().zip(self.part.words);
+    fn row(&self, entry: u32, instants: &Integers, numbers: &[Numbers]) -> PartRow {
+        let number = |numbers: &Packed| numbers.get(entry) as u32;
+        let present = self.present.get(entry);
+        let has = |place: usize| present & (1 << place) != 0;
+        let maxima = self.largest.iter().enumerate();
+        let sums = self.totals.iter().enumerate();
+        let words = self.ranks.iter().zip(self.part.words);
+        let keys = self.places.keys.iter().zip(&self.key_numbers[1..]);
         PartRow {
-            start: instants.value(key[0]).copied().unwrap_or_default(),
-            keys: self
-                .keys
-                .iter()
-                .zip(&key[1..])
-                .map(|(column, number)| numbers[*column].key(*number))
+            start: instants
+                .value(number(&self.key_numbers[0]))
+                .unwrap_or_default(),
+            keys: keys
+                .map(|(column, of_entries)| numbers[*column].key(number(of_entries)))
                 .collect(),
             maxima: maxima
-                .map(|(place, largest)| has(place).then_some(*largest))
+                .map(|(place, largest)| has(place).then(|| largest.get(entry)))
                 .collect(),
             words: words
-                .map(|(rank, word)| {
-                    let place = usize::from(*rank).checked_sub(1)?;
+                .map(|(ranks, word)| {
+                    let place = (ranks.get(entry) as usize).checked_sub(1)?;
                     Some(word.among[place].to_string())
                 })
                 .collect(),
             sums: sums
-                .map(|(place, total)| {
+                .map(|(place, totals)| {
                     let carried = self.carried.get(&(entry, place as u32));
-                    let sum = i128::from(*total) + carried.copied().unwrap_or_default();
-                    has(self.maxima.len() + place).then_some(sum)
+                    let sum = i128::from(totals.get(entry)) + carried.copied().unwrap_or_default();
+                    has(self.largest.len() + place).then_some(sum)
                 })
                 .collect(),
-            rows: self.rows.of(entry)[0],
+            rows: self.rows.get(entry) as u64,
         }
     }
 
     fn bytes(&self) -> usize {
+        let columns = [&self.key_numbers, &self.largest, &self.ranks, &self.totals];
+        let columns = columns
+            .into_iter()
+            .flatten()
+            .chain([&self.rows, &self.present]);
         self.entries.allocation_size()
-            + self.key_numbers.bytes()
-            + self.rows.bytes()
-            + self.present.bytes()
-            + self.largest.bytes()
-            + self.ranks.bytes()
-            + self.totals.bytes()
+            + columns.map(Packed::bytes).sum::<usize>()
             + self.carried.capacity() * 48
     }
+}
+
+/// The hash of an entry's key.
+fn hash_of(hasher: &RandomState, numbers: impl Iterator<Item = u32>) -> u64 {
+    let mut hash = hasher.build_hasher();
+    numbers.for_each(|number| hash.write_u32(number));
+    hash.finish()
 }
 
 /// The rank of each text of an array.
@@ -580,10 +420,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::convert::Infallible;
 
+    use arrow_array::Array as _;
     use arrow_buffer::NullBuffer;
     use proptest::prelude::*;
 
     use super::super::declaration::FOLDS;
+    use super::super::part_rows::PartKey;
     use super::*;
     use crate::rows::batch::TextDictionary;
 
@@ -824,15 +666,16 @@ mod tests {
                 node: Some(1),
                 pod: Some(format!("a-pod-with-a-longer-name-{pod}")),
                 labels: None,
-                capacity: Some(1),
-                usage: Some(1),
+                capacity: Some(4_000_000_000_000),
+                usage: Some(250_000_000_000),
                 role: None,
             })
             .collect();
         add(&mut fold, &hours);
         let full = fold.bytes();
-        // 5 keys and an instant, 2 maxima, 8 sums, their presence, the rows; and the name.
-        assert!((50_000 * 150..50_000 * 300).contains(&full), "{full}");
+        // The name and its place, 38 bytes; two hash tables, 14; the numbers of keys, 5; the
+        // rows and what is present, 3; a maximum and a sum, 12.
+        assert!((50_000 * 60..50_000 * 80).contains(&full), "{full}");
         take_into(&mut fold, &mut Merged::new());
         assert_eq!(fold.bytes(), empty);
     }

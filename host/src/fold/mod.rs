@@ -8,6 +8,8 @@
 
 mod declaration;
 mod in_process;
+mod numbers;
+mod packed;
 mod part_rows;
 mod stored_rows;
 

@@ -93,6 +93,14 @@ impl LakeFolds {
         self.trino.cancel_running().await;
     }
 
+    /// As `Trino::end_on_signals`.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for.
+    pub fn end_on_signals(&self) -> Result<()> {
+        self.trino.end_on_signals()
+    }
+
     /// The loader that writes to the lake, at places of this run.
     ///
     /// # Errors

@@ -59,6 +59,11 @@ impl<'a> Runner<'a> {
         &self.database
     }
 
+    /// The servers of engine `trino`, where the pipeline has them.
+    pub fn lake(&self) -> Option<&LakeFolds> {
+        self.lake.as_ref()
+    }
+
     /// How many payloads may be at work side by side.
     pub fn payloads_at_once(&self) -> usize {
         self.database.connections().payloads()

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use gristmill_generator::{Cluster, Upload};
@@ -18,12 +20,17 @@ use crate::{Line, Options};
 /// Names a file with the sections `[lake]` and `[trino]` of servers that are there.
 const SERVERS: &str = "GRISTMILL_BENCH_SERVERS";
 
+/// Reading `/proc` takes a millisecond or two.
+const SAMPLED_EVERY: Duration = Duration::from_millis(100);
+
 /// A run of one payload with one engine.
 struct EngineRun {
     seconds: f64,
     peak_bytes: u64,
     program_seconds: f64,
     postgres_seconds: f64,
+    /// Those of it until publishing begins, and those of folding what was loaded.
+    copy_and_fold_seconds: f64,
     trino_seconds: f64,
     wal_bytes: f64,
     staged_bytes: f64,
@@ -59,7 +66,7 @@ pub(crate) fn lines(
         if nodes == options.largest.nodes {
             lines.push(load_and_fold(options, server, &path, say)?);
         }
-        let mut whole: Option<(f64, f64)> = None;
+        let mut whole: Option<(f64, f64, f64)> = None;
         for engine in &engines {
             let pipeline = pipeline(options, server.folder(), engine, &sections)?;
             // The second run: the servers have warmed up.
@@ -75,19 +82,25 @@ pub(crate) fn lines(
                 .into_iter()
                 .min_by(|one, other| one.seconds.total_cmp(&other.seconds))
                 .context("no run")?;
-            let (seconds, postgres) = *whole.get_or_insert((best.seconds, best.postgres_seconds));
+            let (seconds, postgres, copy_and_fold) = *whole.get_or_insert((
+                best.seconds,
+                best.postgres_seconds,
+                best.copy_and_fold_seconds,
+            ));
             lines.push(Line {
                 what: format!("8 {engine}, {:.1} million pod rows", rows as f64 / 1e6),
                 value: format!("{:.2}", best.seconds / seconds),
                 noise: String::new(),
                 target: "",
                 detail: format!(
-                    "{:.2} s; CPU program {:.1}, Postgres {:.1} ({:.2}), Trino {:.1} s; {:.0} MiB; \
-                     WAL {:.0}, staged {:.0} MB; collecting pods {:.2} s",
+                    "{:.2} s; CPU program {:.1}, Postgres {:.1} ({:.2}), of it COPY and fold {:.1} ({:.2}), \
+                     Trino {:.1} s; {:.0} MiB; WAL {:.0}, staged {:.0} MB; collecting pods {:.2} s",
                     best.seconds,
                     best.program_seconds,
                     best.postgres_seconds,
                     best.postgres_seconds / postgres,
+                    best.copy_and_fold_seconds,
+                    best.copy_and_fold_seconds / copy_and_fold,
                     best.trino_seconds,
                     best.peak_bytes as f64 / f64::from(1 << 20),
                     best.wal_bytes / 1e6,
@@ -164,7 +177,9 @@ fn run(
     };
     let (wal_before, before) = (wal()?, processor_times());
     let payloads = [payload.to_path_buf()];
-    let ran = program.load_by(Verb::Run, pipeline, &payloads, &schema, &program.cache())?;
+    let (ran, samples) = while_sampled(|| {
+        program.load_by(Verb::Run, pipeline, &payloads, &schema, &program.cache())
+    })?;
     server.notice_ended();
     let after = processor_times();
     let spent = |name: &str| {
@@ -185,6 +200,19 @@ fn run(
             WHERE schemaname = '{schema}' AND funcname IN ('collect_daily_pods', 'node_capacities_of_day')"
         )],
     )?;
+    let fold_seconds: f64 = folding.parse()?;
+    let published = server.psql(
+        &schema,
+        &["SELECT extract(epoch FROM min(published_at)) FROM gristmill_day"],
+    )?;
+    let published: f64 = published.parse().context("no day was published")?;
+    let until_published = samples
+        .iter()
+        .take_while(|(time, _)| *time < published)
+        .last()
+        .map_or(0.0, |(_, seconds)| {
+            seconds - before.get("postgres").copied().unwrap_or_default()
+        });
     let summary = server.psql(
         &schema,
         &["SELECT count(*) FROM reporting_ocpusagelineitem_daily_summary"],
@@ -195,16 +223,40 @@ fn run(
         peak_bytes: ran.peak_bytes,
         program_seconds: ran.processor_seconds,
         postgres_seconds: spent("postgres"),
+        copy_and_fold_seconds: until_published + fold_seconds,
         trino_seconds: spent("java"),
         wal_bytes: wal()? - wal_before,
         staged_bytes: staged.parse()?,
-        fold_seconds: folding.parse()?,
+        fold_seconds,
     };
     program.drop_schema(&schema)?;
     Ok(run)
 }
 
-/// The processor time, in seconds, of all processes of a name.
+/// Does something, and notes meanwhile, by the time since the epoch, which processor time
+/// Postgres has had.
+fn while_sampled<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<(f64, f64)>)> {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut samples = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+                let seconds = processor_times().get("postgres").copied();
+                samples.push((time, seconds.unwrap_or_default()));
+                std::thread::sleep(SAMPLED_EVERY);
+            }
+            Ok(samples)
+        });
+        let worked = work();
+        done.store(true, Ordering::Relaxed);
+        let samples: Result<_> = sampler.join().expect("the sampler does not panic");
+        Ok((worked?, samples?))
+    })
+}
+
+/// The processor time, in seconds, of all processes of a name, with that of those of their
+/// children that have ended.
 fn processor_times() -> BTreeMap<String, f64> {
     let mut times = BTreeMap::new();
     for process in processes() {

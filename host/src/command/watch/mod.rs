@@ -40,6 +40,9 @@ pub fn execute(arguments: &WatchArguments, runtime: &Runtime) -> Result<()> {
         terminal::say("stopped");
         return Ok(());
     };
+    if let Some(lake) = runner.lake() {
+        stop.cancels(lake);
+    }
     let watch = Watch {
         arguments,
         inbox: &inbox,

@@ -1,14 +1,15 @@
 //! Stops `watch`: the first signal lets the payloads at work end, the second ends the
-//! command at once.
+//! command at once, but cancels what Trino is at first.
 
 use std::process::exit;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::diagnostics::failure::{Failure, Result};
+use crate::run::LakeFolds;
 use crate::terminal;
 
 /// Shells add this to the number of the signal that ended a program.
@@ -22,6 +23,8 @@ pub(super) struct Stop(Arc<StopRequest>);
 struct StopRequest {
     asked: Mutex<bool>,
     bell: Condvar,
+    /// Whose statements are cancelled before the command ends at once.
+    lake: OnceLock<LakeFolds>,
 }
 
 impl Stop {
@@ -38,6 +41,9 @@ impl Stop {
                         terminal::say(
                             "ended at once; the next run removes the rows of the payloads at work",
                         );
+                        if let Some(lake) = stop.0.lake.get() {
+                            lake.cancel().await;
+                        }
                         exit(ENDED_BY_SIGNAL + kind.as_raw_value());
                     }
                     terminal::say("stopping after the payload at work, if there is one");
@@ -45,6 +51,12 @@ impl Stop {
             });
         }
         Ok(stop)
+    }
+
+    /// Names the servers whose statements are cancelled before the command ends at once.
+    pub(super) fn cancels(&self, lake: &LakeFolds) {
+        // There is one runner, so there are no others.
+        let _ = self.0.lake.set(lake.clone());
     }
 
     /// Asks to stop; says whether that was asked before.
