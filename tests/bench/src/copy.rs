@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::processor::children_seconds;
-use crate::server::{Server, drop_schema};
+use crate::server::Server;
 use crate::timing::time;
 use crate::{ENABLED_KEYS, Options};
 
@@ -61,7 +61,7 @@ pub(crate) struct Copies<'a> {
     options: &'a Options,
     server: &'a Server,
     plan: &'a Plan,
-    payloads: &'a [PathBuf],
+    payloads: Vec<PathBuf>,
     /// The runtime on which the database asks its server.
     _runtime: Runtime,
     database: Database,
@@ -72,14 +72,8 @@ pub(crate) struct Copies<'a> {
 }
 
 impl<'a> Copies<'a> {
-    /// Loads payloads once, and writes what came of them to files of these formats.
-    pub(crate) fn prepare(
-        options: &'a Options,
-        server: &'a Server,
-        plan: &'a Plan,
-        payloads: &'a [PathBuf],
-        formats: &[&str],
-    ) -> Result<Self> {
+    /// Makes the tables.
+    pub(crate) fn open(options: &'a Options, server: &'a Server, plan: &'a Plan) -> Result<Self> {
         let runtime = Runtime::new()?;
         let schemas = [server.new_schema(), server.new_schema()];
         let open = |schema: &str| -> Result<Database> {
@@ -107,29 +101,34 @@ impl<'a> Copies<'a> {
                 ReportAction::Load(load) => Some(load.table.clone()),
                 ReportAction::Ignore => None,
             });
-        let copies = Self {
+        Ok(Self {
             options,
             server,
             plan,
-            payloads,
+            payloads: Vec::new(),
             database,
             source_uuid,
             schemas,
             tables: tables.collect(),
             _runtime: runtime,
-        };
-        copies.ingest()?;
-        for table in &copies.tables {
+        })
+    }
+
+    /// Loads payloads once, and writes what came of them to files of these formats.
+    pub(crate) fn fill(&mut self, payloads: &[PathBuf], formats: &[&str]) -> Result<()> {
+        self.payloads = payloads.to_vec();
+        self.ingest()?;
+        for table in &self.tables {
             for format in formats {
-                let path = copies.file(table, format);
+                let path = self.file(table, format);
                 let copy = format!(
                     "\\copy (SELECT * FROM {table}) TO '{}' (FORMAT {format})",
                     path.display()
                 );
-                server.psql(&copies.schemas[0], &[&copy])?;
+                self.server.psql(&self.schemas[0], &[&copy])?;
             }
         }
-        Ok(copies)
+        Ok(())
     }
 
     /// Loads the payloads into empty tables.
@@ -153,7 +152,7 @@ impl<'a> Copies<'a> {
         time(|| {
             let loader = Loader::new(self.database.clone(), 1, self.source_uuid, loadable);
             let loader = if folds { loader.embedded() } else { loader };
-            for payload in self.payloads {
+            for payload in &self.payloads {
                 self.load(payload, &loader)?;
             }
             Ok(())
@@ -200,14 +199,6 @@ impl<'a> Copies<'a> {
     /// Copies the finished rows in binary.
     pub(crate) fn binary(&self) -> Result<f64> {
         Ok(self.copy("binary")?.seconds)
-    }
-
-    /// Drops both schemas.
-    pub(crate) fn remove(self) -> Result<()> {
-        for schema in &self.schemas {
-            drop_schema(self.server.url(), schema)?;
-        }
-        Ok(())
     }
 
     fn copy(&self, format: &str) -> Result<Copied> {

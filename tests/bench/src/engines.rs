@@ -122,8 +122,8 @@ fn load_and_fold(
     say: &dyn Fn(&str),
 ) -> Result<Line> {
     let plan = crate::plan(&options.root, &options.build.stages)?;
-    let payloads = [payload.to_path_buf()];
-    let copies = Copies::prepare(options, server, &plan, &payloads, &["text"])?;
+    let mut copies = Copies::open(options, server, &plan)?;
+    copies.fill(&[payload.to_path_buf()], &["text"])?;
     let (mut folded, mut text) = (Samples::default(), Samples::default());
     for repetition in 1..=options.repetitions {
         say(&format!(

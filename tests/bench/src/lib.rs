@@ -237,9 +237,8 @@ impl Scales {
             index_bytes: 0.0,
             archive_bytes: 0.0,
         };
-        let whole = [payloads.whole.0.clone()];
-        let formats = ["text", "binary"];
-        let copies = copy::Copies::prepare(options, server, plan, &whole, &formats)?;
+        let mut copies = copy::Copies::open(options, server, plan)?;
+        copies.fill(&[payloads.whole.0.clone()], &["text", "binary"])?;
         for repetition in 1..=options.repetitions {
             say(&format!("loading, {repetition} of {}", options.repetitions));
             scales.ingest.push(copies.ingest()?);

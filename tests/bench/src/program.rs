@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use gristmill_generator::{Cluster, Upload, Written};
 
 use crate::processor::children_seconds;
-use crate::server::{Server, drop_schema, psql};
+use crate::server::{Server, psql};
 use crate::timing::{Pair, Samples};
 use crate::{Build, ENABLED_KEYS, Line, Options};
 
@@ -27,12 +27,12 @@ pub(crate) struct Program<'a> {
     options: &'a Options,
     build: &'a Build,
     url: String,
-    /// Its archive and its compiled components.
+    /// Its archive, and what it writes otherwise.
     folder: PathBuf,
 }
 
 /// How the program is given payloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Verb {
     /// One after another.
     Run,
@@ -67,16 +67,24 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// Another build, with a database and a folder of its own.
-    pub(crate) fn base(options: &'a Options, build: &'a Build, server: &Server) -> Result<Self> {
-        let folder = server.folder().join("base");
-        fs::create_dir(&folder)?;
-        Ok(Self {
+    /// A build with a database and a folder of its own.
+    pub(crate) fn apart(
+        options: &'a Options,
+        build: &'a Build,
+        url: &str,
+        folder: PathBuf,
+    ) -> Self {
+        Self {
             options,
             build,
-            url: server.new_database("base")?,
+            url: url.to_owned(),
             folder,
-        })
+        }
+    }
+
+    /// The same, apart from this one.
+    pub(crate) fn moved(&self, url: &str, folder: PathBuf) -> Self {
+        Self::apart(self.options, self.build, url, folder)
     }
 
     /// A payload into a schema of its own, from tarball to every summary.
@@ -184,7 +192,9 @@ impl<'a> Program<'a> {
     }
 
     pub(crate) fn drop_schema(&self, schema: &str) -> Result<()> {
-        drop_schema(&self.url, schema)
+        let drop = format!("DROP SCHEMA {schema} CASCADE");
+        self.psql("public", &["SET client_min_messages = error", &drop])
+            .map(std::mem::drop)
     }
 
     /// The schema is made before: the first version had no option for that.
@@ -236,6 +246,8 @@ impl<'a> Program<'a> {
             .arg("--stages")
             .arg(&self.build.stages)
             .args(["--schema", schema, "--json"]);
+        let log = self.folder.join("log");
+        command.stderr(fs::File::create(&log)?);
         let started = Instant::now();
         let before = children_seconds();
         let mut child = command.spawn().context("the program cannot be run")?;
@@ -251,8 +263,9 @@ impl<'a> Program<'a> {
         let seconds = started.elapsed().as_secs_f64();
         ensure!(
             status.success(),
-            "`{} {verb:?}` failed",
-            self.build.program.display()
+            "`{}` failed: {}",
+            self.build.program.display(),
+            fs::read_to_string(&log)?
         );
         Ok(Spent {
             seconds,

@@ -25,6 +25,22 @@ pub(crate) struct Server {
     schemas: AtomicU32,
 }
 
+/// A database beside that in which most is measured.
+pub(crate) struct OtherDatabase {
+    name: String,
+    url: String,
+}
+
+impl OtherDatabase {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
 impl Server {
     pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::Builder::new()
@@ -53,16 +69,26 @@ impl Server {
         &self.url
     }
 
-    /// The name of a schema that nobody has used.
+    /// The name of a schema or database that nobody has used.
     pub(crate) fn new_schema(&self) -> String {
         format!("bench_{}", self.schemas.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Makes a database; returns its address.
-    pub(crate) fn new_database(&self, name: &str) -> Result<String> {
-        self.psql("public", &[&format!("CREATE DATABASE {name}")])?;
+    /// Makes a database that is a copy of another one.
+    pub(crate) fn new_database(&self, template: &str) -> Result<OtherDatabase> {
+        let name = self.new_schema();
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
+        self.psql("public", &[&create])?;
         let (_, settings) = self.url.split_once('?').context("an address")?;
-        Ok(format!("postgresql:///{name}?{settings}"))
+        Ok(OtherDatabase {
+            url: format!("postgresql:///{name}?{settings}"),
+            name,
+        })
+    }
+
+    pub(crate) fn drop_database(&self, database: &OtherDatabase) -> Result<()> {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", database.name);
+        self.psql("public", &[&drop]).map(std::mem::drop)
     }
 
     /// Runs commands of psql in a schema; returns what it prints.
@@ -122,10 +148,4 @@ pub(crate) fn psql(url: &str, schema: &str, commands: &[&str]) -> Result<String>
         bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_string())
-}
-
-/// Drops a schema of a database.
-pub(crate) fn drop_schema(url: &str, schema: &str) -> Result<()> {
-    let drop = format!("DROP SCHEMA {schema} CASCADE");
-    psql(url, "public", &["SET client_min_messages = error", &drop]).map(std::mem::drop)
 }

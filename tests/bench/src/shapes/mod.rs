@@ -2,21 +2,23 @@
 //! build in turn with it; each beside Postgres's own copy of the hourly rows.
 
 mod payloads;
+mod place;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use gristmill::pipeline::plan::Plan;
-use gristmill_generator::{Cluster, Upload};
+use gristmill_generator::Upload;
 
 use self::payloads::{Shape, shapes};
+use self::place::Place;
 pub use self::table::{Ratio, SHAPES_HEADER, ShapeLine};
 use crate::copy::Copies;
 use crate::engines::pipeline;
-use crate::program::{Program, Verb};
+use crate::program::Verb;
 use crate::server::Server;
 use crate::timing::Samples;
 use crate::{Line, Options};
@@ -57,21 +59,18 @@ pub(crate) fn measure(
     plan: &Plan,
     say: &dyn Fn(&str),
 ) -> Result<(Vec<ShapeLine>, Vec<Line>)> {
-    let program = Program::new(options, server);
+    let today = Place::new(options, &options.build, server)?;
     let base = match &options.base {
-        Some(build) => Some(Program::base(options, build, server)?),
+        Some(build) => Some(Place::new(options, build, server)?),
         None => None,
     };
-    for program in [Some(&program), base.as_ref()].into_iter().flatten() {
-        compile(program, server)?;
-    }
     server.count_functions()?;
-    let bench = Bench {
+    let mut bench = Bench {
         options,
         server,
-        plan,
-        program,
+        today,
         base,
+        copies: Copies::open(options, server, plan)?,
     };
     let mut measured = Vec::new();
     for shape in shapes(options.shapes_divisor) {
@@ -85,147 +84,135 @@ pub(crate) fn measure(
     Ok((lines, table::figures(&measured)?))
 }
 
-/// Has the components compiled, which else the first shape would pay for.
-fn compile(program: &Program<'_>, server: &Server) -> Result<()> {
-    let path = server.folder().join("compiles.tar.gz");
-    Upload::of_day(Cluster::of_nodes(2, 5)).write_tarball(&path)?;
-    let schema = program.new_schema(server)?;
-    program.run(&path, &schema, &program.cache())?;
-    program.drop_schema(&schema)
-}
-
 struct Bench<'a> {
     options: &'a Options,
     server: &'a Server,
-    plan: &'a Plan,
-    program: Program<'a>,
-    base: Option<Program<'a>>,
+    today: Place<'a>,
+    base: Option<Place<'a>>,
+    copies: Copies<'a>,
 }
 
-/// A program in its place for a shape.
-struct Side<'b> {
-    program: &'b Program<'b>,
+/// A program at a shape.
+struct Side<'b, 'a> {
+    server: &'b Server,
+    place: &'b Place<'a>,
     pipeline: PathBuf,
-    /// The schema with what was loaded before.
-    kept_schema: Option<String>,
+    /// Where something was loaded before, which every repetition adds to.
+    kept: Option<Place<'a>>,
     cost: Cost,
 }
 
 impl Bench<'_> {
-    fn measure(&self, shape: Shape) -> Result<Measured> {
+    fn measure(&mut self, shape: Shape) -> Result<Measured> {
         let folder = self.server.folder().join("shape");
         fs::create_dir(&folder)?;
         let given = Payloads::write(&folder, "given", &shape.given)?;
-        let first = Payloads::write(&folder, "first", &shape.uploads_of(0))?;
-        let copies = match shape.is_copied {
-            true => Some(self.copies(&first)?),
-            false => None,
+        let mut payloads = Payloads::write(&folder, "measured", &shape.uploads_of(0))?;
+        let rows = payloads.rows;
+        if shape.is_copied {
+            self.copies.fill(&payloads.paths, &["text"])?;
+            let copied = self.copies.rows_of_all()?;
+            ensure!(copied == rows, "{copied} of {rows} rows would be copied");
+        }
+        let pipeline = match shape.engine {
+            "postgres" => self.today.shipped_pipeline(),
+            engine => pipeline(self.options, self.server.folder(), engine, "")?,
         };
         // The first version knew no other engine.
         let base = self.base.as_ref().filter(|_| shape.engine == "postgres");
-        let mut today = self.side(&self.program, &shape, &given)?;
-        let mut base = base
-            .map(|base| self.side(base, &shape, &given))
-            .transpose()?;
-        let mut copy = copies.is_some().then(Cost::default);
+        let mut sides = Vec::new();
+        for place in [Some(&self.today), base].into_iter().flatten() {
+            sides.push(Side::new(self.server, place, &pipeline, &given)?);
+        }
+        let mut copy = shape.is_copied.then(Cost::default);
         for repetition in 0..self.options.shapes_repetitions {
-            let uploads = shape.uploads_of(repetition);
-            let payloads = Payloads::write(&folder, "measured", &uploads)?;
-            if let (Some(copies), Some(copy)) = (&copies, &mut copy) {
-                let copied = copies.text_with_processor_time()?;
+            if repetition > 0 && !shape.given.is_empty() {
+                payloads = Payloads::write(&folder, "measured", &shape.uploads_of(repetition))?;
+            }
+            if let Some(copy) = &mut copy {
+                let copied = self.copies.text_with_processor_time()?;
                 copy.wall.push(copied.seconds);
                 copy.processor.push(copied.processor_seconds);
             }
-            for side in [Some(&mut today), base.as_mut()].into_iter().flatten() {
-                self.run(side, &shape, &payloads)?;
+            for side in &mut sides {
+                side.run(&shape, &payloads)?;
             }
         }
-        for side in [Some(&today), base.as_ref()].into_iter().flatten() {
-            if let Some(schema) = &side.kept_schema {
-                side.program.drop_schema(schema)?;
+        let mut costs = Vec::new();
+        for side in sides {
+            if let Some(kept) = side.kept {
+                kept.remove(self.server)?;
             }
+            costs.push(side.cost);
         }
-        copies.map(Copies::remove).transpose()?;
         fs::remove_dir_all(&folder)?;
+        let mut costs = costs.into_iter();
         Ok(Measured {
             shape,
-            rows: first.rows,
-            today: today.cost,
-            base: base.map(|side| side.cost),
+            rows,
+            today: costs.next().context("it was not measured")?,
+            base: costs.next(),
             copy,
         })
     }
+}
 
-    /// The hourly rows of payloads, ready to be copied.
-    fn copies<'p>(&'p self, payloads: &'p Payloads) -> Result<Copies<'p>> {
-        let (server, paths) = (self.server, &payloads.paths);
-        let copies = Copies::prepare(self.options, server, self.plan, paths, &["text"])?;
-        let rows = copies.rows_of_all()?;
-        ensure!(
-            rows == payloads.rows,
-            "{rows} rows would be copied, and the payloads have {}",
-            payloads.rows
-        );
-        Ok(copies)
-    }
-
-    fn side<'b>(
-        &self,
-        program: &'b Program<'b>,
-        shape: &Shape,
+impl<'b, 'a> Side<'b, 'a> {
+    fn new(
+        server: &'b Server,
+        place: &'b Place<'a>,
+        pipeline: &Path,
         given: &Payloads,
-    ) -> Result<Side<'b>> {
-        let pipeline = match shape.engine {
-            "postgres" => program.shipped_pipeline(),
-            engine => pipeline(self.options, self.server.folder(), engine, "")?,
-        };
-        let kept_schema = match given.paths.is_empty() {
+    ) -> Result<Self> {
+        let kept = match given.paths.is_empty() {
             true => None,
             false => {
-                let schema = program.new_schema(self.server)?;
-                let cache = program.cache();
-                program.load_by(Verb::Run, &pipeline, &given.paths, &schema, &cache)?;
-                Some(schema)
+                let copy = place.copied(server)?;
+                copy.load(Verb::Run, pipeline, &given.paths)?;
+                Some(copy)
             }
         };
-        Ok(Side {
-            program,
-            pipeline,
-            kept_schema,
+        Ok(Self {
+            server,
+            place,
+            pipeline: pipeline.to_path_buf(),
+            kept,
             cost: Cost::default(),
         })
     }
 
     /// Runs a shape once.
-    fn run(&self, side: &mut Side<'_>, shape: &Shape, payloads: &Payloads) -> Result<()> {
-        let program = side.program;
-        let schema = match &side.kept_schema {
-            Some(schema) => schema.clone(),
-            None => program.new_schema(self.server)?,
-        };
+    fn run(&mut self, shape: &Shape, payloads: &Payloads) -> Result<()> {
+        match self.kept.take() {
+            Some(kept) => {
+                self.run_in(&kept, shape, payloads)?;
+                self.kept = Some(kept);
+                Ok(())
+            }
+            None => {
+                let copy = self.place.copied(self.server)?;
+                self.run_in(&copy, shape, payloads)?;
+                copy.remove(self.server)
+            }
+        }
+    }
+
+    fn run_in(&mut self, place: &Place<'_>, shape: &Shape, payloads: &Payloads) -> Result<()> {
         self.server.settle()?;
-        let functions = function_seconds(program, &schema)?;
-        let days = summarized_days(program, &schema)?;
+        let (functions, days) = (place.function_seconds()?, place.summarized_days()?);
         self.server.notice_ended();
         let before = self.server.processor_seconds();
-        let spent = program.load_by(
-            shape.verb,
-            &side.pipeline,
-            &payloads.paths,
-            &schema,
-            &program.cache(),
-        )?;
+        let spent = place.load(shape.verb, &self.pipeline, &payloads.paths)?;
         self.server.notice_ended();
         let server_seconds = self.server.processor_seconds() - before;
         ensure!(
-            summarized_days(program, &schema)? - days == payloads.days,
+            place.summarized_days()? - days == payloads.days,
             "not every day of `{}` was summarized",
             shape.name
         );
-        let cost = &mut side.cost;
+        let cost = &mut self.cost;
         if cost.wall.best() > spent.seconds {
-            let after = function_seconds(program, &schema)?;
-            cost.functions = shares(&functions, &after, spent.seconds);
+            cost.functions = shares(&functions, &place.function_seconds()?, spent.seconds);
         }
         cost.wall.push(spent.seconds);
         cost.program.push(spent.processor_seconds);
@@ -233,10 +220,7 @@ impl Bench<'_> {
         cost.processor
             .push(spent.processor_seconds + server_seconds);
         cost.peak_bytes = cost.peak_bytes.max(spent.peak_bytes);
-        match side.kept_schema {
-            Some(_) => Ok(()),
-            None => program.drop_schema(&schema),
-        }
+        Ok(())
     }
 }
 
@@ -255,7 +239,7 @@ impl Payloads {
             rows: 0,
             days: 0,
         };
-        let mut days = std::collections::BTreeSet::new();
+        let mut days = BTreeSet::new();
         for (index, upload) in uploads.iter().enumerate() {
             let path = folder.join(format!("{name}-{index:02}.tar.gz"));
             payloads.rows += upload.write_tarball(&path)?.rows_of_all();
@@ -269,32 +253,7 @@ impl Payloads {
     }
 }
 
-/// How many days of clusters have a summary.
-fn summarized_days(program: &Program<'_>, schema: &str) -> Result<u64> {
-    let count = program.psql(
-        schema,
-        &["SELECT count(DISTINCT (source_uuid, usage_start))
-        FROM reporting_ocpusagelineitem_daily_summary"],
-    )?;
-    Ok(count.parse()?)
-}
-
-/// The time in each function of a schema, without that in those that it called.
-fn function_seconds(program: &Program<'_>, schema: &str) -> Result<BTreeMap<String, f64>> {
-    let found = program.psql(
-        "public",
-        &[&format!(
-            "SELECT funcname, sum(self_time) / 1000 FROM pg_stat_user_functions
-            WHERE schemaname = '{schema}' GROUP BY funcname"
-        )],
-    )?;
-    let functions = found.lines().map(|line| {
-        let (name, seconds) = line.split_once('|').context("a function")?;
-        Ok((name.to_owned(), seconds.parse()?))
-    });
-    functions.collect()
-}
-
+/// The heaviest functions of a run, each as its share of the time.
 fn shares(
     before: &BTreeMap<String, f64>,
     after: &BTreeMap<String, f64>,
@@ -310,4 +269,24 @@ fn shares(
     shares.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     shares.truncate(FUNCTIONS_SHOWN);
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heaviest_functions_are_those_of_the_run_alone() {
+        let times = |times: [(&str, f64); 4]| {
+            let times = times.map(|(name, seconds)| (name.to_owned(), seconds));
+            BTreeMap::from(times)
+        };
+        let before = times([("a", 9.0), ("b", 1.0), ("c", 0.0), ("d", 0.0)]);
+        let after = times([("a", 9.5), ("b", 3.0), ("c", 1.0), ("e", 0.1)]);
+        let expected = [("b", 0.5), ("c", 0.25), ("a", 0.125)];
+        assert_eq!(
+            shares(&before, &after, 4.0),
+            expected.map(|(name, share)| (name.to_owned(), share))
+        );
+    }
 }
