@@ -36,8 +36,9 @@ use crate::labels::{decode, to_json};
 
 /// How many bytes of label sets, raw and decoded, are remembered per column; beyond
 /// this all are forgotten. A thousand nodes have some ten thousand distinct sets in
-/// an hour, which are 4 MB, and nearly all of them come again in the next.
-const REMEMBERED_BYTES_MAX: usize = 16 << 20;
+/// an hour, which are 4 MB, and nearly all of them come again in the next. Of more, those of
+/// pods are remembered by the host.
+const REMEMBERED_BYTES_MAX: usize = 4 << 20;
 
 /// The suffix of the columns that hold label sets.
 const LABELS_SUFFIX: &str = "_labels";

@@ -126,8 +126,8 @@ fn columns_can_be_named_and_left_out_of_the_fact() {
 fn forgetting_changes_nothing() {
     let mut stage = open("{}", &["n"], &[("pod_labels", ColumnType::Dictionary)]).unwrap();
     for round in [0, 3_000, 6_000] {
-        // Two kilobytes each, raw and once more decoded.
-        let value = |number: usize| format!("{}{number:04}", "x".repeat(2_000));
+        // Half a kilobyte each, raw and once more decoded.
+        let value = |number: usize| format!("{}{number:04}", "x".repeat(500));
         let raw: Vec<String> = (0..3_000)
             .map(|number| format!("n:{}", value(number + round)))
             .collect();

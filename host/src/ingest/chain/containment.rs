@@ -39,7 +39,7 @@ const PROBED_ROWS_MIN: usize = 100;
 
 /// Bytes of what a stage has read that are kept to teach another instance; beyond
 /// it, the instance is asked for its facts and a new one goes on.
-const LESSONS_BYTES_MAX: usize = 32 << 20;
+const LESSONS_BYTES_MAX: usize = 8 << 20;
 
 /// Why facts can be beyond recovery.
 const LOST_FACTS: &str = "it broke before, and what it had learned was lost with it; it broke again \
