@@ -9,7 +9,6 @@ use gristmill::diagnostics::failpoint::Failpoint::{self, *};
 
 use super::{DAYS, around_a_month, parts, payload};
 use crate::engines;
-use crate::local_server::wait_until;
 use crate::support::command::Gristmill;
 use crate::support::contents::{self, ALL, Compared};
 use crate::support::engine;
@@ -156,22 +155,6 @@ const TIMES_OF_A_STEP: u32 = 10;
 /// How long one command is tried under torture, once the first and the last time that
 /// it passes each failpoint are done.
 const TIME_UNDER_TORTURE: Duration = Duration::from_secs(45);
-
-impl Site {
-    /// A run is known to be dead once the server has noticed, which takes a busy machine a
-    /// moment; until then the next one takes it for one at work.
-    #[track_caller]
-    fn server_has_noticed(&self) {
-        wait_until("the server has noticed", || {
-            let sessions = self.database.query_value(
-                "SELECT count(*)
-                FROM pg_stat_activity
-                WHERE datname = current_database() AND application_name = 'gristmill'",
-            );
-            sessions.as_deref() == Some("0")
-        });
-    }
-}
 
 /// A command on a site.
 struct Scene<'s> {

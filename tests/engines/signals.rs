@@ -87,12 +87,21 @@ fn check_cancels_the_statement_at_a_signal() {
 }
 
 #[test]
-fn run_and_replay_cancel_the_statement_at_a_signal() {
+fn run_clean_and_replay_cancel_the_statement_at_a_signal() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let trino = AtWork::new(&format!("run-{code}"));
         let site = Site::new();
         let payloads = site.write(&[Payload::usual(1)]);
         let ended = trino.ends(site.run_by(&trino.pipeline, &payloads), &[signal]);
+        assert_eq!(ended.code, Some(code), "{ended}");
+
+        // The same lake, with what the run left there on record.
+        let trino = AtWork::new(&format!("run-{code}"));
+        site.server_has_noticed();
+        let clean = site
+            .command(&["clean", "--pipeline"])
+            .argument(&trino.pipeline);
+        let ended = trino.ends(clean, &[signal]);
         assert_eq!(ended.code, Some(code), "{ended}");
 
         let trino = AtWork::new(&format!("replay-{code}"));

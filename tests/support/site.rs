@@ -10,6 +10,7 @@ use super::command::{Gristmill, gristmill, run};
 use super::contents::{self, ALL, Contents};
 use super::payload::Payload;
 use super::server::{TestDatabase, fast_directory};
+use crate::local_server::wait_until;
 
 pub(crate) struct Site {
     pub(crate) database: TestDatabase,
@@ -107,6 +108,20 @@ impl Site {
     #[track_caller]
     pub(crate) fn contents(&self) -> Contents {
         contents::contents(&self.database, ALL)
+    }
+
+    /// A run is known to be dead once the server has noticed, which takes a busy machine a
+    /// moment; until then the next one takes it for one at work.
+    #[track_caller]
+    pub(crate) fn server_has_noticed(&self) {
+        wait_until("the server has noticed", || {
+            let sessions = self.database.query_value(
+                "SELECT count(*)
+                FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'gristmill'",
+            );
+            sessions.as_deref() == Some("0")
+        });
     }
 
     /// Everything is as on a site where nothing was broken off.
