@@ -29,7 +29,8 @@ const JAVA_OPTIONS: [&str; 7] = [
 /// As sites have it, but that a lost worker is given up soon, and that no files are kept in
 /// memory, which would hide those that are damaged.
 const COORDINATOR_SETTINGS: &str = "node-scheduler.include-coordinator=true\n";
-const NODE_SETTINGS: &str = "exchange.max-error-duration=5s\n";
+const NODE_SETTINGS: &str =
+    "exchange.max-error-duration=5s\nquery.remote-task.max-error-duration=5s\n";
 const CATALOG_SETTINGS: &str = "iceberg.metadata-cache.enabled=false\n";
 
 /// Running nodes, which end with this value.
@@ -55,6 +56,7 @@ impl Trino {
             bucket: bucket.clone(),
             files: files.to_path_buf(),
             port: free_port(),
+            worker_port: free_port(),
             catalog: Catalog::start(folder)?,
         };
         let mut trino = Trino {
@@ -88,11 +90,13 @@ impl Trino {
     }
 
     fn wait(&mut self) -> Result<(), String> {
-        let port = self.site.port;
-        self.coordinator.until(START_MAX, || {
-            ask(port, "/v1/info").is_some_and(|said| said.contains("\"starting\":false"))
-        })?;
-        self.worker.until(START_MAX, || knows_a_worker(port))
+        let Site {
+            port, worker_port, ..
+        } = self.site;
+        self.coordinator.until(START_MAX, || has_started(port))?;
+        self.worker.until(START_MAX, || {
+            has_started(worker_port) && knows_a_worker(port)
+        })
     }
 }
 
@@ -103,6 +107,8 @@ struct Site {
     bucket: Bucket,
     files: PathBuf,
     port: u16,
+    /// The same when it is started anew, so that nobody asks for it elsewhere.
+    worker_port: u16,
     catalog: Catalog,
 }
 
@@ -162,7 +168,11 @@ impl Site {
             query.max-memory-per-node={}\n\
             plugin.dir={}\n\
             catalog.config-dir={}\n",
-            if coordinator { self.port } else { free_port() },
+            if coordinator {
+                self.port
+            } else {
+                self.worker_port
+            },
             self.port,
             if coordinator { "700MB" } else { "300MB" },
             self.program.join("plugin").display(),
@@ -214,6 +224,10 @@ fn ask(port: u16, path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
+}
+
+fn has_started(port: u16) -> bool {
+    ask(port, "/v1/info").is_some_and(|said| said.contains("\"starting\":false"))
 }
 
 /// Whether a worker answers the coordinator, which does not list itself.
