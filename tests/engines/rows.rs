@@ -106,7 +106,9 @@ impl Rows {
     }
 
     pub(super) fn batch(&self, fold: &TableFold) -> RecordBatch {
-        self.stored().record_batch(fold).expect("a batch")
+        self.stored()
+            .record_batch(&fold.columns())
+            .expect("a batch")
     }
 
     /// Part by part.

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use super::declaration::{FoldColumnKind, TableFold};
+use super::declaration::{FoldColumn, FoldColumnKind};
 use super::{DAY_MICROSECONDS, day_of};
 use crate::rows::batch::TextDictionary;
 
@@ -65,11 +65,11 @@ impl StoredColumn<'_> {
 
 impl StoredRows<'_> {
     /// The rows as Arrow has them: [`INTERVAL_COLUMN`] (Int64), [`DAY_COLUMN`] (Date32),
-    /// then the fold's columns by name.
+    /// then the fold's columns, which these are, by name.
     ///
     /// # Errors
     /// A column has another length than the others.
-    pub fn record_batch(&self, fold: &TableFold) -> Result<RecordBatch, ArrowError> {
+    pub fn record_batch(&self, declared: &[FoldColumn]) -> Result<RecordBatch, ArrowError> {
         let rows = self.interval_starts.len();
         let day = |start: &i64| (day_of(*start) / DAY_MICROSECONDS) as i32;
         let mut fields = vec![
@@ -82,7 +82,7 @@ impl StoredRows<'_> {
                 self.interval_starts.iter().map(day),
             )),
         ];
-        for (column, known) in self.columns.iter().zip(fold.columns()) {
+        for (column, known) in self.columns.iter().zip(declared) {
             let array: ArrayRef = match (column, known.kind) {
                 (Some(column), _) => column.array(rows),
                 (None, FoldColumnKind::Int64) => Arc::new(Int64Array::new_null(rows)),

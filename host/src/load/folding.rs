@@ -16,17 +16,18 @@ use super::{Loader, month_of};
 use crate::database::SqlError;
 use crate::diagnostics::failpoint;
 use crate::diagnostics::failure::{Failure, Result};
-use crate::fold::{Grain, InProcessFold, StoredRows, TableFold};
+use crate::fold::{FoldColumn, Grain, InProcessFold, StoredRows, TableFold};
 use crate::ingest::hours::hour_of;
 use crate::pipeline::plan::LoadPlan;
 
-/// Memory of the fold of one table: some 200,000 objects.
+/// Memory of the fold of one table: some 230,000 pods.
 const FOLD_BYTES_MAX: usize = 44 << 20;
 
 /// A staging table that is folded.
 pub(super) struct Folding {
     loader: Loader,
     fold: &'static TableFold,
+    columns: Vec<FoldColumn>,
     bytes_max: usize,
     state: Mutex<State>,
 }
@@ -56,6 +57,7 @@ impl Folding {
         Self {
             loader: loader.clone(),
             fold,
+            columns: fold.columns(),
             bytes_max: failpoint::limit("GRISTMILL_TEST_FOLD_BYTES", FOLD_BYTES_MAX),
             state: Mutex::new(State {
                 fold: InProcessFold::new(fold),
@@ -80,7 +82,7 @@ impl Folding {
         plan: &LoadPlan,
         text_ids: &TextIds,
     ) -> Result<()> {
-        let rows = stored_rows(self.fold, encoder, plan, text_ids);
+        let rows = stored_rows(&self.columns, encoder, plan, text_ids);
         let mut state = self.lock();
         let started = Instant::now();
         state.fold.add(&rows);
@@ -145,15 +147,14 @@ impl Folding {
     }
 }
 
-/// A batch as a fold reads it.
+/// A batch as a fold reads it, by the fold's columns.
 pub(super) fn stored_rows<'b>(
-    fold: &TableFold,
+    columns: &[FoldColumn],
     encoder: &'b Encoder<'_>,
     plan: &LoadPlan,
     text_ids: &TextIds,
 ) -> StoredRows<'b> {
     let mut stored = encoder.stored_columns(plan, text_ids);
-    let columns = fold.columns();
     StoredRows {
         interval_starts: encoder.interval_starts(),
         columns: columns

@@ -13,7 +13,7 @@ use super::stored_texts::TextIds;
 use crate::diagnostics::engine_error::{EngineError, EngineFault};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::fold::{Part, TableFold};
+use crate::fold::{FoldColumn, Part, TableFold};
 use crate::lake::{FileWriters, FilesWritten, Lake, Place};
 use crate::pipeline::plan::LoadPlan;
 use crate::trino::{Progress, Trino};
@@ -25,6 +25,7 @@ const FOLDS_MAX: u32 = 3;
 pub(super) struct LakeFolding {
     loader: Loader,
     fold: &'static TableFold,
+    columns: Vec<FoldColumn>,
     lake: Lake,
     trino: Trino,
     place: Place,
@@ -51,6 +52,7 @@ impl LakeFolding {
         Self {
             loader: loader.clone(),
             fold,
+            columns: fold.columns(),
             lake: lake.clone(),
             trino: trino.clone(),
             place,
@@ -79,8 +81,8 @@ impl LakeFolding {
         text_ids: &TextIds,
     ) -> Result<()> {
         let started = Instant::now();
-        let rows = stored_rows(self.fold, encoder, plan, text_ids);
-        let rows = rows.record_batch(self.fold).map_err(|error| {
+        let rows = stored_rows(&self.columns, encoder, plan, text_ids);
+        let rows = rows.record_batch(&self.columns).map_err(|error| {
             Failure::bug(format!("rows of `{}` make no batch", self.fold.table)).because(error)
         })?;
         files.write(&rows).map_err(|error| self.note(error))?;
