@@ -13,6 +13,9 @@ use crate::pipeline::plan::{LakePlan, Plan, TrinoPlan};
 use crate::terminal;
 use crate::trino::Trino;
 
+/// What is told of places that are not removed.
+const STAYS: &str = "stays until the next run of its cluster, or `gristmill clean --pipeline`";
+
 /// The servers of engine `trino`.
 #[derive(Clone)]
 pub struct LakeFolds {
@@ -138,17 +141,13 @@ impl LakeFolds {
                     self.remove(database, &self.record(place)).map(drop)
                 }
                 PlacesEnd::Away => {
-                    terminal::say(&format!(
-                        "what is in the lake at `{place}` stays until the next run of its cluster, or `gristmill clean --pipeline`"
-                    ));
+                    terminal::say(&format!("what is in the lake at `{place}` {STAYS}"));
                     Ok(())
                 }
             };
             // Who is away for one place is so for the others.
             if let Err(failure) = ended {
-                terminal::say(&format!(
-                    "what is in the lake stays until the next run of its cluster, or `gristmill clean --pipeline`: {failure}"
-                ));
+                terminal::say(&format!("what is in the lake {STAYS}: {failure}"));
                 return;
             }
         }
@@ -163,7 +162,7 @@ impl LakeFolds {
             // What cannot be removed now may be removed later, and harms nobody.
             if let Err(failure) = self.remove(database, &record) {
                 terminal::say(&format!(
-                    "what earlier runs left in the lake stays for now: {failure}"
+                    "what earlier runs left in the lake {STAYS}: {failure}"
                 ));
                 return Ok(());
             }
