@@ -238,7 +238,7 @@ impl Scales {
             archive_bytes: 0.0,
         };
         let mut copies = copy::Copies::open(options, server, plan)?;
-        copies.fill(&[payloads.whole.0.clone()], &["text", "binary"])?;
+        copies.fill(std::slice::from_ref(&payloads.whole.0), &["text", "binary"])?;
         for repetition in 1..=options.repetitions {
             say(&format!("loading, {repetition} of {}", options.repetitions));
             scales.ingest.push(copies.ingest()?);
