@@ -296,3 +296,56 @@ fn payloads_are_run_as_they_appear_also_after_the_database_was_away() {
     assert_eq!(names(&inbox.path().join("failed")), [] as [&str; 0]);
     watching.stops();
 }
+
+/// The server's processes of the sessions that a payload held, and that wait for the next.
+fn waiting_sessions(database: &TestDatabase) -> Vec<Vec<Option<String>>> {
+    database.query_rows(
+        "SELECT pid
+        FROM pg_stat_activity
+        WHERE
+            datname = current_database()
+            AND state = 'idle'
+            AND query LIKE '%pg_advisory_unlock_all() AS unlocked%'
+        ORDER BY pid",
+    )
+}
+
+#[test]
+fn sessions_serve_one_payload_after_another_and_are_replaced_when_they_are_gone() {
+    let database = TestDatabase::migrated();
+    let inbox = tempfile::tempdir().expect("a folder");
+    let watching = Watching::begin(watch(&database, inbox.path()).argument("--json"));
+    watching.says("watching ");
+    let hours = |number: u32| {
+        let report = Report::pods().hours(0..number);
+        Payload::numbered(number).file("pods.csv", report.text())
+    };
+    let run = |number: u32| {
+        let name = format!("{number}.tar.gz");
+        deliver(&hours(number), inbox.path(), &name);
+        watching.handles(&name);
+        // What ends a payload comes after its result.
+        loop {
+            let sessions = waiting_sessions(&database);
+            if sessions.len() == 2 {
+                return sessions;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let first = run(1);
+    assert_eq!(run(2), first);
+    assert_eq!(run(3), first);
+    for session in &first {
+        let process = session[0].as_deref().expect("a process");
+        database.execute(&format!("SELECT pg_terminate_backend({process})"));
+    }
+    let others = run(4);
+    assert!(others.iter().all(|session| !first.contains(session)));
+    let held = "SELECT count(*) FROM pg_locks
+        WHERE locktype = 'advisory' AND database = (
+            SELECT oid FROM pg_database WHERE datname = current_database()
+        )";
+    assert_eq!(database.query_value(held).as_deref(), Some("0"));
+    watching.stops();
+}

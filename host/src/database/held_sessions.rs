@@ -11,6 +11,10 @@ use sqlx::{Connection, PgConnection, PgPool};
 /// be gone, and nobody says so.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
+/// How old a session may grow, as those of the pool: what it has cached, and its temporary
+/// tables, go with it.
+const AGE_MAX: Duration = Duration::from_secs(30 * 60);
+
 /// How long a session may take to show that it is there.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -45,10 +49,11 @@ impl HeldSessions {
 
     /// Takes a session back, and its locks from it.
     pub(super) async fn give_back(&self, mut connection: PgConnection) {
-        let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()")
-            .execute(&mut connection)
+        let is_old = sqlx::query_scalar(include_str!("../../../sql/session.release.sql"))
+            .bind(AGE_MAX.as_secs_f64())
+            .fetch_one(&mut connection)
             .await;
-        if unlocked.is_err() {
+        if is_old.unwrap_or(true) {
             // Its locks go with the connection, however that ends.
             let _ = connection.close().await;
             return;
