@@ -251,7 +251,7 @@ impl<'s> Scene<'s> {
 
 #[test]
 fn every_step_is_one_of_a_scene() {
-    let scenes: [&[Failpoint]; 19] = [
+    let scenes: [&[Failpoint]; 20] = [
         &[SourceRegistered],
         &OWNING,
         &ARCHIVING,
@@ -405,7 +405,12 @@ fn the_last_part_of_a_payload() {
     let payloads = site.write(&parts(1, &DAYS, 2));
     site.run(&payloads[..1]).succeeds();
     let payloads = &payloads[1..];
-    Scene::new(site, &|site| site.run(payloads)).survives(&[&ARCHIVING, &LOADING, &PUBLISHING]);
+    Scene::new(site, &|site| site.run(payloads)).survives(&[
+        &ARCHIVING,
+        &LOADING,
+        &OPENING_MONTHS,
+        &PUBLISHING,
+    ]);
 }
 
 #[test]
