@@ -145,8 +145,9 @@ skipped:
 		sort --unique $(SKIPPED); \
 	fi
 
-# CI requires cargo-deny, and installs it. Advisories come from the network; where it cannot be
-# reached, all else is checked.
+# CI requires cargo-deny, and installs it. It looks at the crates of every platform, of which a
+# build has fetched its own alone. Advisories come from the network; where it cannot be reached,
+# all else is checked.
 deny:
 	@if ! cargo deny --version > /dev/null 2>&1; then \
 		if [ "$(DENY)" != required ]; then \
@@ -155,6 +156,7 @@ deny:
 		fi; \
 		./.ci/setup deny; \
 	fi; \
+	cargo fetch --locked --quiet; \
 	cargo deny --offline check bans licenses sources; \
 	if timeout 60 cargo deny fetch db > /dev/null 2>&1; then \
 		cargo deny check --disable-fetch advisories; \
