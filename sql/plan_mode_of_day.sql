@@ -2,13 +2,15 @@
 --
 -- Reads  pg_inherits  the months that there are
 --
--- staged_rows  bigint  the hourly rows of the day
+-- staged_rows  bigint   the hourly rows of the day
+-- is_first     boolean  whether this session has made no day before
 --
--- Returns force_generic_plan for a small day: its queries are planned once a session. Such a
--- plan is of all months, and whoever runs it locks them. Where there are many, and for a large
--- day, queries are planned for the day at hand, whose months and block ranges are known.
+-- Returns force_generic_plan for small days but the first: the queries of these are planned
+-- once a session. Such a plan is of all months, and whoever runs it locks them. Where there are
+-- many, and for a large day, queries are planned for the day at hand, whose months and block
+-- ranges are known; and for a day that may be the only one, since that takes less.
 
-CREATE OR REPLACE FUNCTION plan_mode_of_day(staged_rows bigint)
+CREATE OR REPLACE FUNCTION plan_mode_of_day(staged_rows bigint, is_first boolean)
 RETURNS text
 LANGUAGE plpgsql
 STABLE
@@ -16,7 +18,8 @@ AS $$
 BEGIN
     RETURN CASE
         WHEN
-            is_small_day(staged_rows)
+            NOT is_first
+            AND is_small_day(staged_rows)
             AND NOT EXISTS (
                 SELECT
                 FROM pg_inherits AS inheritance

@@ -4,6 +4,7 @@
 -- Reads   held_days                                       one row per day that can be summarised
 -- Reads   gristmill_coverage                              one row per generation, report kind and hour
 -- Reads   reporting_ocpusagelineitem_*_staging            one row per generation, hour and object
+-- Reads   pg_temp.daily_pods                              whether this session has made a day; see make_daily_tables
 -- Writes  reporting_ocpusagelineitem_daily_summary        one row per contribution
 -- Writes  reporting_ocp_nodes, _projects, _pvcs           one row per cluster and object
 -- Writes  gristmill_day, reporting_ocpusagereportperiod   when they were processed, and by which engines
@@ -71,7 +72,11 @@ BEGIN
                 AND coverage.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
         );
         is_small := is_small_day(staged_rows);
-        PERFORM set_config('plan_cache_mode', plan_mode_of_day(staged_rows), true);
+        PERFORM set_config(
+            'plan_cache_mode',
+            plan_mode_of_day(staged_rows, to_regclass('pg_temp.daily_pods') IS NULL),
+            true
+        );
         PERFORM set_config(
             'max_parallel_workers_per_gather',
             CASE WHEN is_small THEN '0' ELSE processes END,

@@ -4,6 +4,7 @@
 -- Reads   gristmill_source                          one row per source
 -- Reads   held_days                                 one row per day that can be summarised
 -- Reads   reporting_enabledtagkeys                  one row per key and kind of provider
+-- Reads   pg_temp.daily_pods                        whether this session has made a day; see make_daily_tables
 -- Writes  reporting_ocpusagelineitem_daily_summary  as populate_daily_summary_from_staging does
 -- Writes  reporting_ocp_*_summary_p                 as the refresh_… functions do
 -- Writes  reporting_ocp*label_summary, reporting_ocptags_values, gristmill_tag_key
@@ -30,6 +31,8 @@ SET jit = off
 AS $$
 DECLARE
     source ALIAS FOR source_uuid;
+    -- The tables of a day last as long as the session.
+    is_first CONSTANT boolean := to_regclass('pg_temp.daily_pods') IS NULL;
     cluster record;
     period integer;
     days date[];
@@ -64,7 +67,7 @@ BEGIN
     ) AS populated;
 
     -- As there: the tables of reports are made of these rows, each of some ten hours.
-    PERFORM set_config('plan_cache_mode', plan_mode_of_day(10 * rows_inserted), true);
+    PERFORM set_config('plan_cache_mode', plan_mode_of_day(10 * rows_inserted, is_first), true);
 
     SELECT COALESCE(array_agg(held.usage_day ORDER BY held.usage_day), '{}')
     INTO days
