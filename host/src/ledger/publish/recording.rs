@@ -61,6 +61,11 @@ impl UploadIds {
     }
 }
 
+/// The rows that were loaded of files.
+pub(super) fn rows(files: &[IngestedFile]) -> u64 {
+    files.iter().map(|file| file.rows_loaded).sum()
+}
+
 /// The UTC days that files have rows of.
 pub(super) fn days(files: &[IngestedFile]) -> BTreeSet<NaiveDate> {
     files

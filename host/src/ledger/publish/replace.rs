@@ -133,7 +133,8 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        self.prepare(&[], days.iter().copied().collect()).await?;
+        self.prepare(&[], days.iter().copied().collect(), recording::rows(files))
+            .await?;
         let mut tries = Tries::new();
         loop {
             match self.try_replace(files, days, plan, sums).await {
@@ -210,7 +211,8 @@ impl Upload {
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.prepare(&[], days.clone()).await?;
+        self.prepare(&[], days.clone(), recording::rows(files))
+            .await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
