@@ -15,6 +15,7 @@ use crate::database::{Database, SchemaName, SchemaNameError, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::diagnostics::hindrance::Hindrance;
+use crate::ledger::publish::clash::Tries;
 
 /// Tables that are dropped at a time. Each has some indexes and texts beside it, which are
 /// locked with it; a server has room for thousands of locks.
@@ -193,9 +194,12 @@ async fn left_in(session: &mut PgConnection, dry_run: bool) -> Result<Vec<String
     Ok(left)
 }
 
+/// Whoever is at work in it may lock its tables in another order: of two that meet, one is
+/// broken off.
 async fn remove_one(session: &mut PgConnection, schema: &str) -> Result<()> {
+    let mut tries = Tries::new();
     loop {
-        let gone: bool = sqlx::query_scalar("SELECT drop_scratch_schema($1, $2)")
+        let dropped = sqlx::query_scalar("SELECT drop_scratch_schema($1, $2)")
             .bind(schema)
             .bind(TABLES_MAX)
             .fetch_one(&mut *session)
@@ -204,7 +208,11 @@ async fn remove_one(session: &mut PgConnection, schema: &str) -> Result<()> {
                 SqlError(error)
                     .failure(format!("cannot drop scratch schema `{schema}`"))
                     .hint("`gristmill clean` drops it")
-            })?;
+            });
+        let gone: bool = match dropped {
+            Err(failure) if tries.again(&failure).await => continue,
+            dropped => dropped?,
+        };
         failpoint::passed(Failpoint::ScratchDropped);
         if gone {
             return Ok(());
