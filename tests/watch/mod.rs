@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::local_server::wait_until;
 use crate::support::command::{Gristmill, file, gristmill};
 use crate::support::payload::{Payload, Report, write};
 use crate::support::server::TestDatabase;
@@ -325,13 +326,10 @@ fn sessions_serve_one_payload_after_another_and_are_replaced_when_they_are_gone(
         deliver(&hours(number), inbox.path(), &name);
         watching.handles(&name);
         // What ends a payload comes after its result.
-        loop {
-            let sessions = waiting_sessions(&database);
-            if sessions.len() == 2 {
-                return sessions;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("its sessions wait", || {
+            waiting_sessions(&database).len() == 2
+        });
+        waiting_sessions(&database)
     };
     let first = run(1);
     assert_eq!(run(2), first);
