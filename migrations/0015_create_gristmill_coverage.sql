@@ -3,7 +3,7 @@
 -- Grain: one row per generation, report kind and hour.
 
 CREATE TABLE gristmill_coverage (
-    generation bigint NOT NULL REFERENCES gristmill_generation (id) ON DELETE CASCADE,
+    generation bigint NOT NULL,
     report text NOT NULL,
     interval_start timestamptz NOT NULL,
     rows bigint NOT NULL,
@@ -11,3 +11,4 @@ CREATE TABLE gristmill_coverage (
 );
 
 COMMENT ON TABLE gristmill_coverage IS 'Written when a generation completes, never changed';
+COMMENT ON COLUMN gristmill_coverage.generation IS 'Refers to gristmill_generation; see forget_hours_of_generations';

@@ -42,10 +42,10 @@ PARTITION BY RANGE (interval_start);
 ALTER TABLE reporting_ocpusagelineitem_pod_staging REPLICA IDENTITY FULL;
 
 -- Rows arrive generation by generation and hour by hour, so block ranges find them
--- nearly as well as a b-tree, at a fraction of its cost: README.md has the numbers.
+-- nearly as well as a b-tree, at a fraction of its cost: docs/benchmarks.md has the numbers.
 CREATE INDEX reporting_ocpusagelineitem_pod_staging_index
     ON reporting_ocpusagelineitem_pod_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_pod_staging.namespace_name_id IS 'Refers to gristmill_name';
 COMMENT ON COLUMN reporting_ocpusagelineitem_pod_staging.node_name_id

@@ -36,7 +36,7 @@ ALTER TABLE reporting_ocpusagelineitem_storage_staging REPLICA IDENTITY FULL;
 -- As for the pod rows: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_storage_staging_index
     ON reporting_ocpusagelineitem_storage_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_storage_staging.persistentvolumeclaim
     IS 'Blank for a volume that nobody claims';

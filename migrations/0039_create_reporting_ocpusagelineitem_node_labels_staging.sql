@@ -23,7 +23,7 @@ ALTER TABLE reporting_ocpusagelineitem_node_labels_staging REPLICA IDENTITY FULL
 -- As for the pod rows: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_node_labels_staging_index
     ON reporting_ocpusagelineitem_node_labels_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_node_labels_staging.node_labels_id
     IS 'Refers to gristmill_label_set';

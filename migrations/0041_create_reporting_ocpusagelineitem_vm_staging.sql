@@ -52,7 +52,7 @@ ALTER TABLE reporting_ocpusagelineitem_vm_staging REPLICA IDENTITY FULL;
 -- As for the pod rows: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_vm_staging_index
     ON reporting_ocpusagelineitem_vm_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_vm_staging.vm_labels_id IS 'Refers to gristmill_label_set';
 COMMENT ON COLUMN reporting_ocpusagelineitem_vm_staging.vm_persistentvolumeclaim_name

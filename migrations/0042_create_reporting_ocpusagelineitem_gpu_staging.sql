@@ -41,7 +41,7 @@ ALTER TABLE reporting_ocpusagelineitem_gpu_staging REPLICA IDENTITY FULL;
 -- As for the pod rows: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_gpu_staging_index
     ON reporting_ocpusagelineitem_gpu_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_gpu_staging.gpu_memory_capacity_mib_e6
     IS 'Of the whole card, even if the row is about a slice';

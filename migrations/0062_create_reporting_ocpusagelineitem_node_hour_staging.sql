@@ -24,7 +24,7 @@ ALTER TABLE reporting_ocpusagelineitem_node_hour_staging REPLICA IDENTITY FULL;
 -- As for the hours of pods: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_node_hour_staging_index
     ON reporting_ocpusagelineitem_node_hour_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_node_hour_staging.node_name_id IS 'Refers to gristmill_name';
 COMMENT ON COLUMN reporting_ocpusagelineitem_node_hour_staging.node_role

@@ -35,7 +35,7 @@ ALTER TABLE reporting_ocpusagelineitem_volume_day_staging REPLICA IDENTITY FULL;
 -- As for the hours of pods: block ranges suffice.
 CREATE INDEX reporting_ocpusagelineitem_volume_day_staging_index
     ON reporting_ocpusagelineitem_volume_day_staging
-    USING brin (generation, interval_start) WITH (autosummarize = true);
+    USING brin (generation, interval_start) WITH (pages_per_range = 16);
 
 COMMENT ON COLUMN reporting_ocpusagelineitem_volume_day_staging.interval_start
     IS 'The first instant of the UTC day';

@@ -133,24 +133,24 @@ DECLARE
     -- Postgres has several processes fold for a table that it makes, and not for one that is
     -- there. Where it may have none, or has little to do, the table costs more than it saves.
     in_parallel CONSTANT boolean := current_setting('max_parallel_workers_per_gather')::integer > 0;
-    wide record;
+    sum record;
     staged_rows text;
     sums text;
 BEGIN
-    FOR wide IN
+    FOR sum IN
         SELECT *
         FROM (
             VALUES
                 ('sum_of_bigint', 'bigint', false),
                 ('sum', 'numeric', true)
-        ) AS sum (name, type, is_last)
+        ) AS kind (name, type, is_last)
     LOOP
-        staged_rows := format(rows_of, 'reporting_ocpusagelineitem_pod_staging', wide.type);
+        staged_rows := format(rows_of, 'reporting_ocpusagelineitem_pod_staging', sum.type);
         IF has_parts THEN
             staged_rows := staged_rows || ' UNION ALL '
-                || format(rows_of, 'reporting_ocpusagelineitem_pod_day_staging', wide.type);
+                || format(rows_of, 'reporting_ocpusagelineitem_pod_day_staging', sum.type);
         END IF;
-        sums := format(folded, wide.name, staged_rows);
+        sums := format(folded, sum.name, staged_rows);
         BEGIN
             IF in_parallel THEN
                 EXECUTE 'CREATE TEMPORARY TABLE pod_sums ON COMMIT DROP AS ' || sums
@@ -163,7 +163,7 @@ BEGIN
         EXCEPTION
             -- Usage that nobody has, but a report can say.
             WHEN numeric_value_out_of_range THEN
-                IF wide.is_last THEN
+                IF sum.is_last THEN
                     RAISE;
                 END IF;
                 ALTER TABLE pg_temp.daily_pods

@@ -1,7 +1,6 @@
 -- Creates the partitions of the summaries for the months that a manifest is about to
 -- publish, before the transaction that does: locks of new partitions are held to its end.
--- Where it has few rows they are indexed, so that the transaction need not look for them among
--- those of others.
+-- What was loaded is indexed, so that nobody looks for rows of one upload among those of others.
 --
 -- Reads   gristmill_generation, gristmill_coverage  what the manifest has already, and what it reuses
 -- Writes  as ensure_summaries and index_staged_rows do
@@ -9,7 +8,6 @@
 -- $1  manifest_id  integer  the manifest
 -- $2  generations  bigint[] generations of others that it reuses
 -- $3  days         date[]   the days that it is about to get
--- $4  rows         bigint   the rows that it is about to get
 
 WITH months AS (
     SELECT date_trunc('month', day::timestamp)::date AS month
@@ -25,6 +23,6 @@ WITH months AS (
 )
 SELECT
     ensure_summaries(month),
-    CASE WHEN is_small_day($4) THEN index_staged_rows(month) END
+    index_staged_rows(month)
 FROM months
 ORDER BY month;

@@ -1,6 +1,6 @@
 -- Brings the indexes of a month's staging partitions up to the rows that were loaded last.
--- Postgres does so by itself within a minute or so; until then whoever looks for the rows of
--- one upload reads those of all that came in that time.
+-- Left alone, Postgres does so when it vacuums, which may be days later: until then whoever
+-- looks for the rows of one upload reads those of all that came in that time.
 --
 -- Reads   monthly_tables     one row per table
 -- Reads   pg_class, pg_index the partitions and their indexes

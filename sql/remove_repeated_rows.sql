@@ -2,6 +2,7 @@
 -- an hour that was collected twice counts once, as it was collected last. Returns
 -- how many rows went.
 --
+-- Reads   reporting_common_costusagereportmanifest   one row per manifest
 -- Reads   shared_hours                               one row per hour and pair of generations
 -- Writes  reporting_ocpusagelineitem_pod_staging      one row per generation, hour, namespace and pod
 -- Writes  reporting_ocpusagelineitem_storage_staging  one row per generation, hour and volume
@@ -26,6 +27,15 @@ DECLARE
     pods_deleted bigint;
     volumes_deleted bigint;
 BEGIN
+    -- Most are daily, and looking for their hours takes longer than to know that.
+    IF NOT (
+        SELECT asked.is_additive
+        FROM reporting_common_costusagereportmanifest AS asked
+        WHERE asked.id = manifest
+    ) THEN
+        RETURN 0;
+    END IF;
+
     SELECT
         min(hour.interval_start) AS first_hour,
         max(hour.interval_start) AS last_hour,

@@ -312,7 +312,7 @@ fn functions_for_others_keep_their_settings_and_inner_ones_have_none() {
         .filter(|(_, text)| sql::body(text).starts_with("CREATE OR REPLACE FUNCTION"))
         .map(|(name, _)| name.trim_end_matches(".sql").to_string())
         .collect();
-    names.push("limit_enabled_tag_keys".into());
+    names.extend(["forget_hours_of_generations", "limit_enabled_tag_keys"].map(String::from));
     for name in names {
         let row = kept(&name);
         let (language, settings) = (row[0].as_deref(), row[1].clone().unwrap_or_default());

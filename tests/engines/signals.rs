@@ -11,7 +11,7 @@ use super::stand_in::StandIn;
 use crate::local_server::wait_until;
 use crate::support::command::{Ended, Gristmill, gristmill};
 use crate::support::engine;
-use crate::support::payload::{CLUSTER, DAY, Payload};
+use crate::support::payload::{CLUSTER, DAY, Payload, Report};
 use crate::support::server::scratch;
 use crate::support::site::Site;
 
@@ -87,7 +87,7 @@ fn check_cancels_the_statement_at_a_signal() {
 }
 
 #[test]
-fn run_clean_and_replay_cancel_the_statement_at_a_signal() {
+fn run_clean_and_both_replays_cancel_the_statement_at_a_signal() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let trino = AtWork::new(&format!("run-{code}"));
         let site = Site::new();
@@ -109,6 +109,19 @@ fn run_clean_and_replay_cancel_the_statement_at_a_signal() {
         site.run(&site.write(&[Payload::usual(1)])).succeeds();
         let replay = site
             .command(&["replay", "--source", CLUSTER, "--from", DAY])
+            .argument(&trino.pipeline)
+            .with_stages();
+        let ended = trino.ends(replay, &[signal]);
+        assert_eq!(ended.code, Some(code), "{ended}");
+
+        let trino = AtWork::new(&format!("quarantine-{code}"));
+        let site = Site::new();
+        let pods = Report::pods().hours(0..24);
+        let pods = pods.row(0, &[("pod_usage_cpu_core_seconds", "many")]);
+        let payload = Payload::numbered(1).file("pod-usage.csv", pods.text());
+        site.run(&site.write(&[payload])).succeeds();
+        let replay = site
+            .command(&["quarantine", "replay"])
             .argument(&trino.pipeline)
             .with_stages();
         let ended = trino.ends(replay, &[signal]);

@@ -182,6 +182,10 @@ const LEFTOVERS: &str = "
     UNION ALL
     SELECT DISTINCT 'row of no generation in ' || staged.tableoid::regclass, staged.generation::text
     FROM (
+        SELECT tableoid, generation FROM gristmill_coverage
+        UNION ALL
+        SELECT tableoid, generation FROM gristmill_hour_read
+        UNION ALL
         SELECT tableoid, generation FROM reporting_ocpusagelineitem_pod_staging
         UNION ALL
         SELECT tableoid, generation FROM reporting_ocpusagelineitem_storage_staging

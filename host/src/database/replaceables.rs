@@ -115,7 +115,7 @@ pub(super) async fn install(connection: &mut PgConnection) -> Result<(), Databas
 const SETTLED: &str = "plpgsql";
 
 /// Functions that came with their triggers, in migrations.
-pub(super) const TRIGGERS: [&str; 1] = ["limit_enabled_tag_keys"];
+pub(super) const TRIGGERS: [&str; 2] = ["forget_hours_of_generations", "limit_enabled_tag_keys"];
 
 /// Has the functions do the same in any session: find our tables and the system's
 /// functions and nothing else, whatever the caller's search path, and read and write

@@ -27,12 +27,12 @@ use crate::diagnostics::engine_error::EngineResult;
 use crate::diagnostics::failure::Failure;
 use crate::fold::DAY_COLUMN;
 
-/// When a file is large enough: a few hundred thousand rows. Trino reads such files side by
+/// When a file is large enough: some hundred thousand rows. Trino reads such files side by
 /// side.
-const FILE_BYTES: usize = 8 << 20;
+const FILE_BYTES: usize = 4 << 20;
 /// When it is written, however small it will become: what columns hold before they are
 /// encoded counts too.
-const MEMORY_BYTES: usize = 16 << 20;
+const MEMORY_BYTES: usize = 8 << 20;
 /// Below this a file is not closed to make room for another day's: days that take turns
 /// would make a file of each batch.
 const WORTH_CLOSING_BYTES: usize = 1 << 20;

@@ -111,13 +111,12 @@ pub(super) async fn forget(
 }
 
 /// Makes the summaries' partitions for the months of these days and for those of what the
-/// manifest has and reuses, before the transaction that publishes; `rows` were loaded.
+/// manifest has and reuses, before the transaction that publishes; what is staged is indexed.
 pub(super) async fn ensure_summaries(
     connection: &mut PgConnection,
     manifest_id: i32,
     reused: &[i64],
     days: &[NaiveDate],
-    rows: u64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!(
         "../../../../sql/gristmill_generation.ensure_summaries.sql"
@@ -125,7 +124,6 @@ pub(super) async fn ensure_summaries(
     .bind(manifest_id)
     .bind(reused)
     .bind(days)
-    .bind(rows as i64)
     .execute(connection)
     .await
     .map(drop)

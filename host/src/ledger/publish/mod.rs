@@ -260,7 +260,7 @@ impl Upload {
             true => {
                 let reused = terms.reuse.generations();
                 let days = recording::days(files);
-                self.prepare(&reused, days, recording::rows(files)).await?;
+                self.prepare(&reused, days).await?;
             }
             false => self.held_still().await?,
         }
@@ -359,20 +359,14 @@ impl Upload {
     }
 
     /// Looks whether the source is still locked, and makes the summaries' partitions for
-    /// what is about to be published, so many loaded rows among it.
-    async fn prepare(
-        &mut self,
-        reused: &[i64],
-        days: BTreeSet<NaiveDate>,
-        rows: u64,
-    ) -> Result<()> {
+    /// what is about to be published.
+    async fn prepare(&mut self, reused: &[i64], days: BTreeSet<NaiveDate>) -> Result<()> {
         self.held_still().await?;
         let name = UploadName::new(self.uuid, &days);
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
-            let ensured =
-                ensure_summaries(&mut self.lock, self.manifest_id, reused, &days, rows).await;
+            let ensured = ensure_summaries(&mut self.lock, self.manifest_id, reused, &days).await;
             match ensured.map_err(name.failed("make the partitions of its summaries")) {
                 Err(failure) if tries.again(&failure).await => {}
                 ensured => return ensured,

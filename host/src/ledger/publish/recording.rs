@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::database::SqlError;
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::hindrance::Hindrance;
 use crate::ingest::{FileKind, IngestedFile};
 use crate::ledger::quarantine;
 use crate::ledger::reuse;
@@ -46,6 +47,14 @@ impl UploadName {
         let statement = format!("cannot {statement}");
         move |error| SqlError(error).failure(statement).within(message)
     }
+
+    /// The failure of an upload whose rows somebody has removed, who had no right to.
+    fn forgotten(&self) -> Failure {
+        let message = format!("cannot publish {}", self.0);
+        Failure::hindered(Some(Hindrance::Lost), message)
+            .because(anyhow::anyhow!("the rows that it had loaded were removed"))
+            .hint("run it again, which does nothing twice")
+    }
 }
 
 impl UploadIds {
@@ -59,11 +68,6 @@ impl UploadIds {
         let manifest_id = Some(self.manifest_id);
         run_record::write(connection, self.run_id, state, manifest_id, sums, None).await
     }
-}
-
-/// The rows that were loaded of files.
-pub(super) fn rows(files: &[IngestedFile]) -> u64 {
-    files.iter().map(|file| file.rows_loaded).sum()
 }
 
 /// The UTC days that files have rows of.
@@ -106,15 +110,19 @@ pub(super) async fn generation(
             .await
             .map_err(upload.name.failed("record the hours that were read"))?;
     }
-    sqlx::query(include_str!(
+    let completed = sqlx::query(include_str!(
         "../../../../sql/gristmill_generation.complete.sql"
     ))
     .bind(upload.generation)
     .bind(read.map(|(fingerprint, _)| fingerprint))
     .execute(connection)
     .await
-    .map(|_| failpoint::passed(Failpoint::GenerationRecorded))
-    .map_err(upload.name.failed("complete its generation"))
+    .map_err(upload.name.failed("complete its generation"))?;
+    if completed.rows_affected() == 0 {
+        return Err(upload.name.forgotten());
+    }
+    failpoint::passed(Failpoint::GenerationRecorded);
+    Ok(())
 }
 
 /// A file, as the ledger has it.

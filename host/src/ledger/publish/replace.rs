@@ -133,8 +133,7 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        self.prepare(&[], days.iter().copied().collect(), recording::rows(files))
-            .await?;
+        self.prepare(&[], days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
         loop {
             match self.try_replace(files, days, plan, sums).await {
@@ -211,8 +210,7 @@ impl Upload {
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.prepare(&[], days.clone(), recording::rows(files))
-            .await?;
+        self.prepare(&[], days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
