@@ -1,10 +1,59 @@
-//! The arguments of the verbs that work on one stage alone.
+//! The verbs that work on one stage alone, and their arguments.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
+use crate::authoring::project::{Kind, Language};
 use crate::rows::column::ColumnType;
+
+#[derive(Debug, Subcommand)]
+pub enum StageCommand {
+    /// Make the project of a new stage, build it and run its cases
+    #[command(after_help = "Example:\n  gristmill stage new night-discount --lang javascript")]
+    New(StageNewArguments),
+    /// Build the component of a project
+    #[command(after_help = "Example:\n  gristmill stage build night-discount")]
+    Build(StageBuildArguments),
+    /// Run the case files of stages; no database, no network
+    #[command(after_help = "Example:\n  gristmill stage test night-discount")]
+    Test(StageTestArguments),
+    /// Show what a stage does to rows
+    #[command(
+        after_help = "Example:\n  gristmill stage run night-discount/night_discount.wasm --in rows.csv --config factor=0.2"
+    )]
+    Run(StageRunArguments),
+    /// Show what a component is, what it imports and whether it may run
+    #[command(
+        after_help = "Example:\n  gristmill stage inspect night-discount/night_discount.wasm"
+    )]
+    Inspect(StageInspectArguments),
+    /// Measure what a stage costs, by the size of its batches
+    #[command(
+        after_help = "Example:\n  gristmill stage bench night-discount/night_discount.wasm --in rows.csv --batch-rows 1000"
+    )]
+    Bench(StageBenchArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StageNewArguments {
+    /// The stage's name in kebab-case; its folder is made here
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The language to write it in
+    #[arg(long, value_enum)]
+    pub lang: Language,
+    /// The kind of stage
+    #[arg(long, value_enum, default_value = "transform")]
+    pub kind: Kind,
+}
+
+#[derive(Debug, Args)]
+pub struct StageBuildArguments {
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+}
 
 #[derive(Debug, Args)]
 pub struct StageTestArguments {
