@@ -1,6 +1,6 @@
 -- Lets go of all locks of this session.
 --
--- Reads  pg_stat_activity  when the session began
+-- Reads  pg_stat_get_activity  when the session began; the view reads two more tables
 --
 -- $1  seconds_max  double precision  how old a session may grow
 --
@@ -8,6 +8,5 @@
 -- transactions.
 
 SELECT activity.backend_start < clock_timestamp() - make_interval(secs => $1)
-FROM pg_stat_activity AS activity
-CROSS JOIN LATERAL pg_advisory_unlock_all() AS unlocked
-WHERE activity.pid = pg_backend_pid();
+FROM pg_stat_get_activity(pg_backend_pid()) AS activity
+CROSS JOIN LATERAL pg_advisory_unlock_all() AS unlocked;
