@@ -100,7 +100,7 @@ place:
 
 # The tests that break things off, at length: `make test` runs them briefly. The
 # figures are what they noted, added up; a row that is lost or doubled fails them.
-torture: languages engines ## Kill, cut off, crowd and deceive the program for up to twenty minutes
+torture: languages engines ## Kill, cut off, crowd and deceive the program for half an hour
 	@$(MAKE) stages
 	@rm -f $(TARGET)/torture-figures
 	GRISTMILL_TORTURE=1 GRISTMILL_TORTURE_FIGURES=$(abspath $(TARGET))/torture-figures \
