@@ -323,8 +323,8 @@ mod tests {
     fn a_file_ends_when_it_is_large_and_makes_room_when_it_is_worth_it() {
         with_lake(1, |lake, place| {
             let mut worker = lake.files(place);
-            // Some 2.5 MB of a day each, which nothing compresses.
-            let of_day = |day: i32| rows(&vec![day; 40_000], 8);
+            // Some 1.25 MB of a day each, which nothing compresses.
+            let of_day = |day: i32| rows(&vec![day; 20_000], 8);
             worker.write(&of_day(1)).unwrap();
             worker.write(&of_day(2)).unwrap();
             assert_eq!(worker.written.files, 1, "the first day's file made room");
@@ -333,9 +333,9 @@ mod tests {
             }
             assert!(worker.written.files > 1, "the second day's file was full");
             let written = worker.finish().unwrap();
-            assert_eq!(written.rows, 280_000);
+            assert_eq!(written.rows, 140_000);
             assert!(written.files <= 4, "{written:?}");
-            assert!(written.bytes > 10 << 20, "{written:?}");
+            assert!(written.bytes > 5 << 20, "{written:?}");
         });
     }
 }
