@@ -2,6 +2,7 @@
 //! of days that one session makes in either way, one after the other.
 
 use gristmill::ledger::comparison::Scope;
+use gristmill_generator::{Cluster, Upload};
 
 use crate::engine_cases::peculiar;
 use crate::golden::DataSet;
@@ -71,4 +72,25 @@ fn what_one_day_needs_is_not_in_the_way_of_the_next() {
         few.database.query_rows(summed),
         [[Some("3".to_string()), Some("t".to_string())]]
     );
+}
+
+/// Else whoever looks for rows of another upload reads these as well, until a vacuum.
+#[test]
+fn rows_of_an_upload_are_indexed_when_it_is_published() {
+    let site = Site::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("payload.tar.gz");
+    // More rows than a small day has.
+    let cluster = Cluster::of_nodes(50, 45);
+    Upload::of_day(cluster)
+        .write_tarball(&path)
+        .expect("a payload");
+    site.run(&[path]).succeeds();
+    let staged = "SELECT count(*) > 50000
+        FROM reporting_ocpusagelineitem_pod_staging";
+    assert_eq!(site.database.query_value(staged).as_deref(), Some("t"));
+    let left = "SELECT sum(brin_summarize_new_values(indexed.indexrelid))
+        FROM pg_index AS indexed
+        WHERE indexed.indrelid = 'reporting_ocpusagelineitem_pod_staging_2026_10'::regclass";
+    assert_eq!(site.database.query_value(left).as_deref(), Some("0"));
 }

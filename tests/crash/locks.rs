@@ -30,9 +30,9 @@ const PLACES: [(&str, u32); 9] = [
 /// The places that `make test` tries.
 const USUALLY: u32 = 5;
 
-/// Starts a run that stops there, and ends the session by which it locks its source.
+/// Starts a run that stops there.
 #[track_caller]
-fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> Running {
+fn stops_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> Running {
     let (failpoint, times) = place;
     let failpoints = site.folder().join("failpoints");
     let _ = std::fs::remove_file(&failpoints);
@@ -45,6 +45,13 @@ fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> R
         let passed = std::fs::read_to_string(&failpoints).unwrap_or_default();
         passed.lines().filter(|line| *line == failpoint).count() >= times as usize
     });
+    running
+}
+
+/// Starts a run that stops there, and ends the session by which it locks its source.
+#[track_caller]
+fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> Running {
+    let running = stops_at(site, payloads, place);
     let ended = site.database.query_rows(
         "SELECT pg_terminate_backend(held.pid, 30000)
         FROM gristmill_source AS source
@@ -56,11 +63,7 @@ fn loses_its_lock_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> R
             ON database.oid = held.database
             AND database.datname = current_database()",
     );
-    assert_eq!(
-        ended,
-        [[Some("t".to_string())]],
-        "its session at {failpoint}"
-    );
+    assert_eq!(ended, [[Some("t".to_string())]], "its session at {place:?}");
     running
 }
 
@@ -127,6 +130,29 @@ fn a_run_that_lost_its_lock_publishes_nothing_and_may_come_again() {
     site.run(&paths).succeeds();
     alone.run(&alone.write(&payloads)).succeeds();
     site.is_like(&alone, "a lock that was lost before the end");
+}
+
+/// Whoever does that passes over the lock of the source.
+#[test]
+fn a_run_whose_rows_somebody_removed_publishes_nothing_and_may_come_again() {
+    let (site, alone) = (Site::new(), Site::new());
+    let payloads = [payload(1, &DAYS, 2)];
+    let paths = site.write(&payloads);
+    let run = stops_at(&site, &paths, ("copy-ended", 2));
+    site.database
+        .execute("UPDATE gristmill_generation SET state = 'forgotten'");
+    run.signal(Signal::CONT);
+    let ended = run.ends();
+    assert_eq!(ended.code, Some(3), "{ended}");
+    let words = "the rows that it had loaded were removed";
+    assert_eq!(ended.stderr.matches(words).count(), 1, "{ended}");
+    let hours = "SELECT (SELECT count(*) FROM gristmill_day)
+        + (SELECT count(*) FROM gristmill_coverage)
+        + (SELECT count(*) FROM gristmill_hour_read)";
+    assert_eq!(site.database.query_value(hours).as_deref(), Some("0"));
+    site.run(&paths).succeeds();
+    alone.run(&alone.write(&payloads)).succeeds();
+    site.is_like(&alone, "rows that somebody removed");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! How much of something is done: a little in `make test`, much more in `make
 //! torture`, which sets `GRISTMILL_TORTURE` and adds up the figures. There each part
-//! has a time, so that all of them are over in some eleven minutes on two processors, but for
-//! the kills of Trino's servers, which have up to twenty.
+//! has a time, so that all of them are over in half an hour on two processors.
 
 use std::env;
 use std::fs::OpenOptions;
