@@ -11,6 +11,7 @@ mod quarantine;
 mod records;
 mod removal;
 mod runs;
+mod source_days;
 mod sources;
 mod stage;
 mod tags;
@@ -33,6 +34,7 @@ pub use self::removal::{
     DaysCommand, DaysRemoveArguments, SourceRemoveArguments, UploadState, UploadsCommand,
 };
 pub use self::runs::RunsCommand;
+pub use self::source_days::SourceDaysArguments;
 pub use self::sources::SourcesCommand;
 pub(crate) use self::stage::typed;
 pub use self::stage::{

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConnectionsArguments, CreationArguments, DatabaseArguments, PipelineArguments};
-use crate::diagnostics::days::DayOrMonth;
+use super::{
+    ConnectionsArguments, CreationArguments, DatabaseArguments, PipelineArguments,
+    SourceDaysArguments,
+};
 
 #[derive(Debug, Args)]
 pub struct RunArguments {
@@ -81,16 +83,8 @@ pub struct WatchArguments {
 pub struct ReplayArguments {
     #[command(flatten)]
     pub pipeline: PipelineArguments,
-    /// The cluster: its id, its alias or the source's uuid, or exactly
-    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
-    #[arg(long, value_name = "CLUSTER")]
-    pub source: String,
-    /// The first day, or month (2026-10)
-    #[arg(long, value_name = "DATE")]
-    pub from: DayOrMonth,
-    /// The last day or month; `--from` when absent
-    #[arg(long, value_name = "DATE")]
-    pub to: Option<DayOrMonth>,
+    #[command(flatten)]
+    pub days: SourceDaysArguments,
     /// Print the difference as JSON
     #[arg(long)]
     pub json: bool,

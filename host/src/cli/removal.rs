@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::DatabaseArguments;
-use crate::diagnostics::days::DayOrMonth;
+use super::{DatabaseArguments, SourceDaysArguments};
 
 #[derive(Debug, Args)]
 pub struct SourceRemoveArguments {
@@ -33,16 +32,8 @@ pub enum DaysCommand {
 
 #[derive(Debug, Args)]
 pub struct DaysRemoveArguments {
-    /// The cluster: its id, its alias or the source's uuid, or exactly
-    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
-    #[arg(long, value_name = "CLUSTER")]
-    pub source: String,
-    /// The first day, or month (2026-10)
-    #[arg(long, value_name = "DATE")]
-    pub from: DayOrMonth,
-    /// The last day or month; `--from` when absent
-    #[arg(long, value_name = "DATE")]
-    pub to: Option<DayOrMonth>,
+    #[command(flatten)]
+    pub days: SourceDaysArguments,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,

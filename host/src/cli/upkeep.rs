@@ -3,8 +3,7 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::{DatabaseArguments, RecordArguments};
-use crate::diagnostics::days::DayOrMonth;
+use super::{DatabaseArguments, RecordArguments, SourceDaysArguments};
 
 #[derive(Debug, Args)]
 pub struct StatusArguments {
@@ -20,16 +19,8 @@ pub struct StatusArguments {
 
 #[derive(Debug, Args)]
 pub struct SummarizeArguments {
-    /// The cluster: its id, its alias or the source's uuid, or exactly
-    /// `cluster:ID`, `alias:NAME` or `uuid:UUID`
-    #[arg(long, value_name = "CLUSTER")]
-    pub source: String,
-    /// The first day, or month (2026-10)
-    #[arg(long, value_name = "DATE")]
-    pub from: DayOrMonth,
-    /// The last day or month; `--from` when absent
-    #[arg(long, value_name = "DATE")]
-    pub to: Option<DayOrMonth>,
+    #[command(flatten)]
+    pub days: SourceDaysArguments,
     /// Only update the cost categories and tag names of summarized rows, in place
     #[arg(long)]
     pub reclassify: bool,

@@ -19,9 +19,9 @@ pub fn execute(command: &DaysCommand, runtime: &Runtime) -> Result<()> {
 }
 
 fn remove(arguments: &DaysRemoveArguments, runtime: &Runtime) -> Result<()> {
-    let days = Days::between(arguments.from, arguments.to)?;
+    let days = Days::between(arguments.days.from, arguments.days.to)?;
     let database = open(runtime, &arguments.database, 2)?;
-    let source = source::named(&database, &arguments.source)?;
+    let source = source::named(&database, &arguments.days.source)?;
     let removal = removal::remove_days(&database, &source, days, arguments.dry_run)?;
     if removal.tables.is_empty() && !arguments.json {
         terminal::say(&format!(

@@ -15,7 +15,7 @@ use crate::terminal;
 /// The pipeline has problems, a payload is not in the archive, the database cannot
 /// be reached, or a payload failed; those before it stay replayed.
 pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
-    let days = Days::between(arguments.from, arguments.to)?;
+    let days = Days::between(arguments.days.from, arguments.days.to)?;
     let engine = engine()?;
     let plan = plan(&arguments.pipeline, &engine)?;
     let (database, workers) = open_to_load(
@@ -30,7 +30,7 @@ pub fn execute(arguments: &ReplayArguments, runtime: &Runtime) -> Result<()> {
     lake.as_ref().map_or(Ok(()), LakeFolds::end_on_signals)?;
     let replay = Replay {
         archives: archives_of(&plan, &database)?,
-        source: source::named(&database, &arguments.source)?,
+        source: source::named(&database, &arguments.days.source)?,
         ingestion: Ingestion {
             plan: &plan,
             database: &database,

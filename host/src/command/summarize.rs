@@ -71,9 +71,9 @@ fn reclassify(
 /// # Errors
 /// The database cannot be reached, or a statement fails; then nothing has changed.
 pub fn execute(arguments: &SummarizeArguments, runtime: &Runtime) -> Result<()> {
-    let days = Days::between(arguments.from, arguments.to)?;
+    let days = Days::between(arguments.days.from, arguments.days.to)?;
     let database = open(runtime, &arguments.database, 2)?;
-    let source = source::named(&database, &arguments.source)?;
+    let source = source::named(&database, &arguments.days.source)?;
     if arguments.reclassify {
         return reclassify(arguments, &database, &source, days);
     }

@@ -31,7 +31,7 @@ const ENDED_BY_SIGNAL: i32 = 128;
 /// The pipeline has problems, a payload is not in the archive or fails, the database cannot
 /// be reached, or the tables differ. The scratch schemas are dropped all the same.
 pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
-    let days = Days::between(arguments.from, arguments.to)?;
+    let days = Days::between(arguments.days.from, arguments.days.to)?;
     let connections = connections(arguments)?;
     let stages = engine()?;
     let verified = AggregationEngine::named(&arguments.engine)
@@ -51,7 +51,7 @@ pub fn execute(arguments: &VerifyArguments, runtime: &Runtime) -> Result<()> {
     let lake = LakeFolds::of(&plan, &database)?.map(LakeFolds::keeping_nothing);
     let site = Replay {
         archives: archives_of(&plan, &database)?,
-        source: source::named(&database, &arguments.source)?,
+        source: source::named(&database, &arguments.days.source)?,
         ingestion: Ingestion {
             plan: &plan,
             database: &database,
