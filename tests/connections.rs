@@ -140,8 +140,8 @@ fn payload(number: u32) -> Payload {
 }
 
 #[test]
-fn a_role_with_three_connections_loads() {
-    let site = Site::new(3);
+fn a_role_with_two_connections_loads() {
+    let site = Site::new(2);
     site.load(&site.payloads(1..2)).succeeds();
     assert_eq!(site.pods(), Some(PODS.to_string()));
     for arguments in [&["sources", "list"][..], &["tags", "list"]] {
@@ -152,7 +152,7 @@ fn a_role_with_three_connections_loads() {
 #[test]
 fn with_any_number_of_connections_everything_gets_on() {
     // The role may have no more than were asked for.
-    for number in [3, 4, 6] {
+    for number in [2, 3, 6] {
         let site = Site::new(number);
         let number = number.to_string();
         let connections = ["--connections", &number];
@@ -174,14 +174,14 @@ fn with_any_number_of_connections_everything_gets_on() {
 /// Runs that begin in one moment count each other's sessions.
 #[test]
 fn who_finds_too_little_room_looks_again() {
-    let site = Site::new(4);
+    let site = Site::new(3);
     let payloads = site.payloads(1..2);
     let others = [site.session(), site.session()];
     let mut running = site.load(&payloads).starts();
     let told = BufReader::new(running.stderr.take().expect("a pipe"));
     let mut told = told.lines().map(|line| line.expect("text"));
     let words = format!(
-        "3 connections are needed, and role `{}` has 2 left",
+        "2 connections are needed, and role `{}` has 1 left",
         site.role
     );
     let looks = told.find(|line| line.contains(&words));
@@ -200,11 +200,11 @@ fn who_finds_too_little_room_looks_again() {
 
 #[test]
 fn fewer_connections_than_are_needed_are_said_with_their_number() {
-    let site = Site::new(2);
+    let site = Site::new(1);
     let payloads = site.payloads(1..2);
     let ended = site.load(&payloads).ends_with(3);
     let words = format!(
-        "3 connections are needed, and role `{}` has 2 left",
+        "2 connections are needed, and role `{}` has 1 left",
         site.role
     );
     assert!(ended.stderr.contains(&words), "{ended}");
@@ -213,20 +213,20 @@ fn fewer_connections_than_are_needed_are_said_with_their_number() {
         .arguments(["--connections", "5"])
         .ends_with(3);
     let words = format!(
-        "5 connections are needed, and role `{}` has 2 left",
+        "5 connections are needed, and role `{}` has 1 left",
         site.role
     );
     assert!(ended.stderr.contains(&words), "{ended}");
     assert!(
-        ended.stderr.contains("`--connections` may be as low as 3"),
+        ended.stderr.contains("`--connections` may be as low as 2"),
         "{ended}"
     );
 
     let ended = site
         .load(&payloads)
-        .arguments(["--connections", "2"])
+        .arguments(["--connections", "1"])
         .ends_with(2);
-    assert!(ended.stderr.contains("2 is not in 3..=1000"), "{ended}");
+    assert!(ended.stderr.contains("1 is not in 2..=1000"), "{ended}");
 }
 
 #[test]
@@ -234,13 +234,13 @@ fn a_database_that_is_full_is_said_with_the_number() {
     let database = TestDatabase::migrated();
     let role = format!("{}_role", database.name());
     database.administer(&format!("CREATE ROLE {role} LOGIN"));
-    database.administer("ALTER DATABASE {name} CONNECTION LIMIT 2");
+    database.administer("ALTER DATABASE {name} CONNECTION LIMIT 1");
     let url = format!("{}&user={role}", database.url());
     let ended = run(&database, "pipelines/ocp.toml", &["missing.tar.gz".into()])
         .env("DATABASE_URL", url)
         .ends_with(3);
     let words = format!(
-        "3 connections are needed, and database `{}` has 2 left",
+        "2 connections are needed, and database `{}` has 1 left",
         database.name()
     );
     assert!(ended.stderr.contains(&words), "{ended}");

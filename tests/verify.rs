@@ -282,14 +282,14 @@ fn what_cannot_be_verified_is_refused_before_anything_is_made() {
     let ended = verify(&site, "trino").ends_with(2);
     says(&ended, "`--engine trino` needs `[trino]` and `[lake]`");
     let ended = verify(&site, "embedded")
-        .arguments(["--connections", "4"])
+        .arguments(["--connections", "3"])
         .ends_with(2);
     says(
         &ended,
-        "`verify` needs 5 connections, and `--connections` allows 4",
+        "`verify` needs 4 connections, and `--connections` allows 3",
     );
     verify(&site, "embedded")
-        .arguments(["--connections", "5"])
+        .arguments(["--connections", "4"])
         .succeeds();
     has_scratch(&site.database, "0");
 }

@@ -5,6 +5,8 @@
 mod afterwards;
 /// Uploads that are loaded whole.
 mod loaded_whole;
+/// Uploads of one command.
+mod together;
 
 use std::fs;
 use std::io::Read as _;

@@ -9,7 +9,7 @@ const CONNECTIONS_MAX: i64 = 1_000;
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ConnectionsArguments {
-    /// Use at most this many database connections, and at least 3; by default 2 for a
+    /// Use at most this many database connections, and at least 2; by default 1 for a
     /// payload, 1 for look-ups and 2 for each processor up to four
     #[arg(
         long,

@@ -16,7 +16,7 @@ use crate::diagnostics::failure::{Failure, Result};
 use crate::ledger::summarize::{self, NamespaceTotal};
 use crate::payload::{PayloadInput, cluster_name, open_ahead};
 use crate::run::{LakeFolds, PayloadResult, Runner};
-use crate::terminal::{self, Table, Turn, grouped};
+use crate::terminal::{self, Table, grouped};
 
 /// How many lines of a summary are of namespaces: with its head, its sum and what follows, it
 /// is then no longer than 25 lines, which is a screen.
@@ -46,16 +46,10 @@ pub fn execute(arguments: &RunArguments, runtime: &Runtime) -> Result<()> {
         let mut runner = Runner::new(&plan, database, workers)?;
         runner.lake().map_or(Ok(()), LakeFolds::end_on_signals)?;
         runner.capture = arguments.capture.as_deref();
-        let mut results = Vec::new();
-        let mut failures = Vec::new();
-        let of = inputs.len();
-        for (input, payload) in inputs.iter().zip(payloads) {
-            let number = results.len() + 1;
-            let turn = Some(Turn { number, of });
-            let (result, failure) = runner.run(&input.path(), payload, turn);
-            failures.extend(failure);
-            results.push(result);
-        }
+        let paths = inputs.iter().map(PayloadInput::path);
+        let ran = runner.run_all(paths.zip(payloads), inputs.len());
+        let (results, failures): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
+        let failures: Vec<Failure> = failures.into_iter().flatten().collect();
         Ok((runner, results, failures))
     })?;
     if arguments.json {

@@ -1,7 +1,7 @@
 //! The number of connections that a command may have, and their use.
 //!
-//! A payload at work holds two sessions of its own: for the record of its run and for the
-//! lock of its source. All else comes from one pool, which cannot starve itself: whoever
+//! A payload at work holds a session of its own, for the record of its run and the lock of its
+//! source. All else comes from one pool, which cannot starve itself: whoever
 //! holds one of its connections asks for no other, except for a COPY, whose rows need ids
 //! that are looked up. So COPYs never take the last connection. With a single one, each
 //! batch is a COPY of its own, which ends before the next look-up.
@@ -15,11 +15,11 @@ use sqlx::{FromRow, PgConnection};
 
 use super::error::DatabaseError;
 
-/// One payload needs at least this: the sessions that it holds, and one in the pool.
+/// One payload needs at least this: the session that it holds, and one in the pool.
 pub const CONNECTIONS_MIN: u32 = HELD_BY_PAYLOAD + 1;
 
-/// The record of the run, and the lock of the source.
-const HELD_BY_PAYLOAD: u32 = 2;
+/// The session with the record of the run and the lock of the source.
+const HELD_BY_PAYLOAD: u32 = 1;
 
 /// Any command needs this: two sessions are compared when a database is opened.
 const NEEDED_AT_LEAST: u32 = 2;
@@ -318,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn payloads_hold_two_each_and_share_the_rest() {
-        assert_eq!(split(Connections::of(None, 5, 1)), (7, 1, 5, 4));
-        assert_eq!(split(Connections::of(None, 5, 3)), (11, 3, 5, 4));
-        assert_eq!(split(Connections::of(Some(3), 5, 1)), (3, 1, 1, 1));
-        assert_eq!(split(Connections::of(Some(4), 5, 1)), (4, 1, 2, 1));
+    fn payloads_hold_one_each_and_share_the_rest() {
+        assert_eq!(split(Connections::of(None, 5, 1)), (6, 1, 5, 4));
+        assert_eq!(split(Connections::of(None, 5, 3)), (8, 3, 5, 4));
+        assert_eq!(split(Connections::of(Some(2), 5, 1)), (2, 1, 1, 1));
+        assert_eq!(split(Connections::of(Some(3), 5, 1)), (3, 1, 2, 1));
         // Of three payloads, two fit.
-        assert_eq!(split(Connections::of(Some(6), 5, 3)), (6, 2, 2, 1));
+        assert_eq!(split(Connections::of(Some(3), 5, 3)), (3, 2, 1, 1));
     }
 
     #[test]
@@ -344,12 +344,12 @@ mod tests {
     fn fewer_are_opened_where_fewer_are_left() {
         let wanted = Connections::of(None, 9, 1);
         let fit = |room: Room| wanted.fit(&room).map(Connections::most);
-        assert_eq!(fit(room(None, None, 90)), Ok(11));
-        assert_eq!(fit(room(Some(3), None, 90)), Ok(3));
+        assert_eq!(fit(room(None, None, 90)), Ok(10));
+        assert_eq!(fit(room(Some(2), None, 90)), Ok(2));
         assert_eq!(fit(room(Some(7), Some(5), 90)), Ok(5));
         assert_eq!(fit(room(None, None, 8)), Ok(8));
         // Perhaps there is room all the same.
-        assert_eq!(fit(room(None, None, -2)), Ok(3));
+        assert_eq!(fit(room(None, None, -2)), Ok(2));
         let full = |needed, of: &str, left| {
             Err(Full {
                 needed,
@@ -357,10 +357,10 @@ mod tests {
                 left,
             })
         };
-        assert_eq!(fit(room(Some(2), None, 90)), full(3, "role `alice`", 2));
+        assert_eq!(fit(room(Some(1), None, 90)), full(2, "role `alice`", 1));
         assert_eq!(
             fit(room(None, Some(-1), 90)),
-            full(3, "database `usage`", 0)
+            full(2, "database `usage`", 0)
         );
     }
 
@@ -387,7 +387,7 @@ mod tests {
             hint.contains("7 connections") && hint.contains("`--connections`"),
             "{hint}"
         );
-        assert!(hint.contains("3 are the least that it needs"), "{hint}");
+        assert!(hint.contains("2 are the least that it needs"), "{hint}");
     }
 
     #[test]
@@ -408,7 +408,7 @@ mod tests {
         );
         assert_eq!(mismatch.hint(), hint);
         // Of a pooler that has no session left, nobody knows more.
-        assert!(in_vain(None).hint().contains("3 are the least"));
+        assert!(in_vain(None).hint().contains("2 are the least"));
     }
 
     #[test]

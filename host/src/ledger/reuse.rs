@@ -47,17 +47,14 @@ impl Reuse {
         manifest: &Manifest,
         fingerprint: &str,
     ) -> Result<Self, sqlx::Error> {
-        let last = manifest.end.unwrap_or(manifest.date);
-        let midnight = last.date_naive().and_time(NaiveTime::MIN).and_utc();
-        let first = manifest.start.unwrap_or(midnight);
-        let first = hour_of(first.timestamp_micros());
+        let (first, last) = window(manifest);
         let hours: Vec<Hour> = sqlx::query_as(include_str!(
             "../../../sql/gristmill_generation.select_reusable.sql"
         ))
         .bind(manifest_id)
         .bind(fingerprint)
         .bind(DateTime::from_timestamp_micros(first))
-        .bind(last)
+        .bind(DateTime::from_timestamp_micros(last))
         .fetch_all(connection)
         .await?;
         Ok(Self::of(hours))
@@ -156,6 +153,15 @@ impl Hour {
         };
         Some((self.report?, self.interval_start?.timestamp_micros(), read))
     }
+}
+
+/// The first hour and the last instant that an upload is said to have, in microseconds since
+/// the epoch.
+pub(crate) fn window(manifest: &Manifest) -> (i64, i64) {
+    let last = manifest.end.unwrap_or(manifest.date);
+    let midnight = last.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let first = manifest.start.unwrap_or(midnight);
+    (hour_of(first.timestamp_micros()), last.timestamp_micros())
 }
 
 /// The hours read of the files, by report kind, for uploads that may reuse them later;

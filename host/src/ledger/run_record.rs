@@ -66,8 +66,9 @@ impl RunSums {
 pub struct RunRecord {
     pub id: i64,
     database: Database,
-    /// Holds the lock that says so.
-    session: PgConnection,
+    /// Holds the lock that says so; `None` while the source's has it, and where that of an
+    /// earlier run holds it.
+    pub(super) session: Option<PgConnection>,
 }
 
 /// Opens the record of a run and says which components it uses.
@@ -82,41 +83,69 @@ pub fn open(database: &Database, plan: &Plan, payload: &str) -> Result<RunRecord
             .execute(&mut session)
             .await
             .map_err(failed)?;
-        let mut reports = Vec::new();
-        let mut positions = Vec::new();
-        let mut stages = Vec::new();
-        let mut digests = Vec::new();
-        let mut configs = Vec::new();
-        for report in &plan.reports {
-            let ReportAction::Load(load) = &report.action else {
-                continue;
-            };
-            for (position, stage) in load.stages().enumerate() {
-                reports.push(report.name.clone());
-                positions.push(position as i32);
-                stages.push(stage.name.clone());
-                digests.push(stage.component.digest.clone());
-                configs.push(stage.config.clone());
-            }
-        }
-        let run_id: i64 = sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
-            .bind(&plan.name)
-            .bind(payload)
-            .bind(&reports)
-            .bind(&positions)
-            .bind(&stages)
-            .bind(&digests)
-            .bind(&configs)
-            .fetch_one(&mut session)
-            .await
-            .map_err(failed)?;
+        let id = insert(&mut session, plan, payload).await.map_err(failed)?;
         failpoint::passed(Failpoint::RunOpened);
         Ok(RunRecord {
-            id: run_id,
+            id,
             database: database.clone(),
-            session,
+            session: Some(session),
         })
     })
+}
+
+/// As [`open`], in a session that outlives the run and holds its lock. Records of dead runs
+/// stay: this session has the locks of runs that are at work.
+///
+/// # Errors
+/// The database fails.
+pub(crate) async fn open_in(
+    database: &Database,
+    session: &mut PgConnection,
+    plan: &Plan,
+    payload: &str,
+) -> Result<RunRecord> {
+    let failed = |error| SqlError(error).failure("cannot record the run");
+    let id = insert(session, plan, payload).await.map_err(failed)?;
+    failpoint::passed(Failpoint::RunOpened);
+    Ok(RunRecord {
+        id,
+        database: database.clone(),
+        session: None,
+    })
+}
+
+async fn insert(
+    session: &mut PgConnection,
+    plan: &Plan,
+    payload: &str,
+) -> Result<i64, sqlx::Error> {
+    let mut reports = Vec::new();
+    let mut positions = Vec::new();
+    let mut stages = Vec::new();
+    let mut digests = Vec::new();
+    let mut configs = Vec::new();
+    for report in &plan.reports {
+        let ReportAction::Load(load) = &report.action else {
+            continue;
+        };
+        for (position, stage) in load.stages().enumerate() {
+            reports.push(report.name.clone());
+            positions.push(position as i32);
+            stages.push(stage.name.clone());
+            digests.push(stage.component.digest.clone());
+            configs.push(stage.config.clone());
+        }
+    }
+    sqlx::query_scalar(include_str!("../../../sql/gristmill_run.insert.sql"))
+        .bind(&plan.name)
+        .bind(payload)
+        .bind(&reports)
+        .bind(&positions)
+        .bind(&stages)
+        .bind(&digests)
+        .bind(&configs)
+        .fetch_one(session)
+        .await
 }
 
 impl RunRecord {
@@ -140,7 +169,9 @@ impl RunRecord {
                 .await
                 .map_err(failed)?;
             failpoint::passed(Failpoint::RunClosed);
-            let _ = self.session.close().await;
+            if let Some(session) = self.session {
+                let _ = session.close().await;
+            }
             Ok(())
         })
     }
@@ -149,7 +180,9 @@ impl RunRecord {
     /// count.
     pub fn closed(self) {
         let database = self.database;
-        database.wait(database.release_session(self.session));
+        if let Some(session) = self.session {
+            database.wait(database.release_session(session));
+        }
     }
 }
 

@@ -27,7 +27,7 @@ impl Archival {
     pub(super) fn begin(
         archive: Option<&Archive>,
         payload: &Payload,
-        upload: &mut Upload,
+        upload: &mut Upload<'_>,
     ) -> Result<Self> {
         let pending = archive
             // Files that were loaded before are in the archive, but for accidents.
@@ -76,7 +76,7 @@ impl Archival {
         archive: Option<&Archive>,
         database: &Database,
         payload: &Payload,
-        upload: &mut Upload,
+        upload: &mut Upload<'_>,
         here: Vec<String>,
     ) -> Result<Option<ArchiveEntry<'_>>> {
         let Some(archive) = archive else {
@@ -117,7 +117,7 @@ impl Archival {
     ///
     /// # Errors
     /// The payload failed, or a file cannot be removed.
-    pub(super) fn end<T>(self, upload: &mut Upload, result: Result<T>) -> Result<T> {
+    pub(super) fn end<T>(self, upload: &mut Upload<'_>, result: Result<T>) -> Result<T> {
         let Some(pending) = self.pending else {
             return result;
         };

@@ -15,7 +15,7 @@ use crate::pipeline::plan::{AggregationEngine, EngineChoice, Plan};
 /// The size decides, and a payload is broken.
 pub(super) fn choose<'p>(
     plan: &Plan,
-    upload: &Upload,
+    upload: &Upload<'_>,
     payloads: impl IntoIterator<Item = &'p Payload>,
 ) -> Result<AggregationEngine> {
     if upload.is_additive {

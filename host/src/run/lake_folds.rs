@@ -112,7 +112,7 @@ impl LakeFolds {
         &self,
         database: &Database,
         loader: &Loader,
-        upload: &Upload,
+        upload: &Upload<'_>,
         run_id: i64,
     ) -> Result<(Loader, Vec<Place>)> {
         let identity = lake_record::identity(database)?.to_string();
@@ -157,7 +157,7 @@ impl LakeFolds {
     ///
     /// # Errors
     /// The database is a copy of another one, whose lake it is, or it fails.
-    pub(super) fn clear(&self, database: &Database, upload: &Upload) -> Result<()> {
+    pub(super) fn clear(&self, database: &Database, upload: &Upload<'_>) -> Result<()> {
         for record in lake_record::due(database, upload.source_uuid())? {
             // What cannot be removed now may be removed later, and harms nobody.
             if let Err(failure) = self.remove(database, &record) {

@@ -7,6 +7,7 @@ mod ingestion;
 mod lake_folds;
 mod payload;
 mod quarantine;
+mod queue;
 mod replay;
 mod reuse;
 mod task;
@@ -19,6 +20,8 @@ pub use self::lake_folds::LakeFolds;
 use self::payload::PayloadTask;
 pub use self::payload::{Day, PayloadResult};
 pub use self::quarantine::{QuarantineReplay, ReplayedRows};
+use self::queue::Queue;
+pub use self::queue::QueuedPayload;
 pub use self::replay::{Replay, ReplayResult};
 pub use self::verification::{ScratchAccess, Verification, VerificationResult, VerifiedEngine};
 use crate::database::{self, Database};
@@ -78,14 +81,31 @@ impl<'a> Runner<'a> {
         turn: Option<Turn>,
     ) -> (PayloadResult, Option<Failure>) {
         let ingestion = Ingestion {
+            turn,
+            ..self.ingestion()
+        };
+        PayloadTask::new(path, self.archive.as_ref(), None).run(ingestion, payload)
+    }
+
+    /// Runs payloads, of which there are so many, one after another; returns the result of
+    /// each, and why it failed. Growing uploads of a source are published together.
+    pub fn run_all(
+        &self,
+        payloads: impl Iterator<Item = QueuedPayload>,
+        of: usize,
+    ) -> Vec<(PayloadResult, Option<Failure>)> {
+        Queue::new(payloads, of).run(self.ingestion(), self.archive.as_ref())
+    }
+
+    fn ingestion(&self) -> Ingestion<'_> {
+        Ingestion {
             plan: self.plan,
             database: &self.database,
             workers: self.workers,
             lake: self.lake.as_ref(),
             capture: self.capture,
-            turn,
-        };
-        PayloadTask::new(path, self.archive.as_ref()).run(ingestion, payload)
+            turn: None,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -10,21 +10,24 @@ use uuid::Uuid;
 
 use super::archival::Archival;
 use super::ingestion::{IngestOutput, Ingestion, Selection, Words, warn_of_unknown};
+use super::queue::Queue;
 use super::reuse;
-use super::task::{self, End, OpenUpload, Opening, Task};
+use super::task::{self, Earlier, End, OpenUpload, Opening, Task};
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::ReusedHours;
 use crate::ingest::row_accounting::FileAccount;
 use crate::ingest::{FileKind, IngestedFile, Rejects};
 use crate::ledger::archive::Archive;
-use crate::ledger::publish::{self, Completion, CompletionTerms, DayOutcome, Outcome, Upload};
+use crate::ledger::publish::{
+    self, Completion, CompletionTerms, DayOutcome, LoadedUpload, Outcome, SourceSession, Upload,
+};
 use crate::ledger::quarantine::RejectWriter;
 use crate::ledger::reuse::Reuse;
 use crate::ledger::run_record::{RunState, RunSums};
 use crate::ledger::source::{self, Source};
 use crate::load::LoadableMonths;
-use crate::payload::Payload;
+use crate::payload::{Manifest, Payload};
 use crate::terminal;
 
 /// The result of one payload.
@@ -141,9 +144,13 @@ impl PayloadResult {
 }
 
 /// A payload to be run.
-pub(super) struct PayloadTask<'a> {
+pub(super) struct PayloadTask<'a, 'q> {
     archive: Option<&'a Archive>,
+    /// The payloads behind it.
+    queue: Option<&'a Queue<'q>>,
     result: PayloadResult,
+    /// What others took that it waited for.
+    waited: Duration,
 }
 
 /// A payload at work.
@@ -158,11 +165,17 @@ pub(super) struct PayloadWork {
     reuse: Reuse,
 }
 
-impl<'a> PayloadTask<'a> {
-    pub(super) fn new(path: &Path, archive: Option<&'a Archive>) -> Self {
+impl<'a, 'q> PayloadTask<'a, 'q> {
+    pub(super) fn new(
+        path: &Path,
+        archive: Option<&'a Archive>,
+        queue: Option<&'a Queue<'q>>,
+    ) -> Self {
         Self {
             archive,
+            queue,
             result: PayloadResult::new(path),
+            waited: Duration::ZERO,
         }
     }
 
@@ -175,8 +188,33 @@ impl<'a> PayloadTask<'a> {
     ) -> (PayloadResult, Option<Failure>) {
         let started = Instant::now();
         let run = task::run(ingestion, &mut self, payload);
+        self.ended(started, run)
+    }
+
+    /// The same behind an upload that waits for this one; also returns what came of that and
+    /// of those before it, in their order: `None` where they wait still.
+    pub(super) fn run_behind(
+        mut self,
+        ingestion: Ingestion<'_>,
+        payload: Result<Payload>,
+        session: &mut SourceSession,
+        earlier: &LoadedUpload<'_>,
+    ) -> (
+        (PayloadResult, Option<Failure>),
+        Option<Result<Vec<Completion>>>,
+    ) {
+        let started = Instant::now();
+        let (run, completed) = task::run_behind(ingestion, &mut self, payload, session, earlier);
+        (self.ended(started, run), completed)
+    }
+
+    fn ended(
+        self,
+        started: Instant,
+        run: Result<(i64, RunState)>,
+    ) -> (PayloadResult, Option<Failure>) {
         let mut result = self.result;
-        result.seconds = started.elapsed().as_secs_f64();
+        result.seconds = started.elapsed().saturating_sub(self.waited).as_secs_f64();
         match run {
             Ok((_, state)) => {
                 result.state = state.as_str();
@@ -188,9 +226,41 @@ impl<'a> PayloadTask<'a> {
             }
         }
     }
+
+    /// Lets the next payload be run before a loaded upload is completed, where it may repeat
+    /// all of that; returns what came of the upload, if it is completed.
+    fn wait_for_next(
+        &mut self,
+        manifest: &Manifest,
+        open: &mut OpenUpload<'_>,
+        loaded: &LoadedUpload<'_>,
+    ) -> Result<Option<Completion>> {
+        let ingestion = open.ingestion;
+        let Some(queue) = self.queue else {
+            return Ok(None);
+        };
+        // A capture is of every row, so nothing is reused; and the lake is to be left soon.
+        let may_wait = ingestion.capture.is_none() && !open.is_in_lake() && loaded.may_wait();
+        if !may_wait || !queue.has_one_behind(manifest, loaded) {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let session = open.upload.session();
+        let completed = queue.run_behind(ingestion, self.archive, session, loaded);
+        self.waited = began.elapsed();
+        let Some(completed) = completed else {
+            return Ok(None);
+        };
+        let mut completions = completed?;
+        let own = completions.pop();
+        if open.earlier.waiting().is_some() {
+            open.earlier = Earlier::Ended(Ok(completions));
+        }
+        Ok(own)
+    }
 }
 
-impl Task for PayloadTask<'_> {
+impl Task for PayloadTask<'_, '_> {
     type Input = Result<Payload>;
     type Work = PayloadWork;
     type Outcome = RunState;
@@ -261,25 +331,23 @@ impl Task for PayloadTask<'_> {
         files: &[IngestedFile],
     ) -> Result<End<RunState>> {
         let folded = open.folded();
-        let OpenUpload {
-            ingestion, upload, ..
-        } = open;
+        let ingestion = open.ingestion;
         let here = std::mem::take(&mut work.here);
         let archival = &mut work.archival;
         let archived = archival.place(
             self.archive,
             ingestion.database,
             &work.payload,
-            upload,
+            &mut open.upload,
             here,
         )?;
         let is_new = archived.is_some();
         if files.is_empty() {
             if let Some(archived) = archived {
-                upload.record_archived(&archived)?;
+                open.upload.record_archived(&archived)?;
                 archival.recorded();
             }
-            self.nothing_new(ingestion.database, &work.payload, upload)?;
+            self.nothing_new(ingestion.database, &work.payload, &open.upload)?;
             return Ok(End::Unchanged(RunState::Unchanged));
         }
         let terms = CompletionTerms {
@@ -288,7 +356,15 @@ impl Task for PayloadTask<'_> {
             fingerprint: &work.fingerprint,
             reuse: &work.reuse,
         };
-        let completed = upload.complete(files, &terms, archived.as_ref())?;
+        let earlier = open.earlier.waiting();
+        let loaded = open.upload.loaded(files, terms, archived.as_ref(), earlier);
+        let completed = match self.wait_for_next(&work.payload.manifest, open, &loaded)? {
+            Some(completed) => completed,
+            None => {
+                let _live = open.publishing();
+                open.complete(&loaded)?
+            }
+        };
         if is_new {
             archival.recorded();
         }
@@ -322,12 +398,16 @@ impl Task for PayloadTask<'_> {
         self.result.sums
     }
 
+    fn reuse(work: &PayloadWork) -> Option<&Reuse> {
+        Some(&work.reuse)
+    }
+
     fn failed_files(work: &PayloadWork) -> &[String] {
         &work.payload.manifest.files
     }
 }
 
-impl PayloadTask<'_> {
+impl PayloadTask<'_, '_> {
     /// Loads all files of the payload that its upload lacks.
     fn ingest_whole(
         &mut self,
@@ -356,7 +436,7 @@ impl PayloadTask<'_> {
         &mut self,
         database: &Database,
         payload: &Payload,
-        upload: &Upload,
+        upload: &Upload<'_>,
     ) -> Result<()> {
         let shown = payload.path.display();
         if payload.manifest.files.is_empty() {

@@ -397,6 +397,7 @@ impl Task for ReplayTask<'_> {
         open: &mut OpenUpload<'_>,
         files: &[IngestedFile],
     ) -> Result<End<Vec<DayDifference>>> {
+        let _live = open.publishing();
         let plan = open.ingestion.plan;
         let folded = open.folded();
         let upload = &mut open.upload;

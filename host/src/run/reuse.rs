@@ -4,6 +4,7 @@
 use super::ingestion::{IngestOutput, Selection, Words};
 use super::task::OpenUpload;
 use crate::diagnostics::failure::Result;
+use crate::diagnostics::hindrance::Hindrance;
 use crate::ingest::Rejects;
 use crate::ledger::quarantine::RejectWriter;
 use crate::ledger::reuse::Reuse;
@@ -22,7 +23,18 @@ pub(super) fn find(
     // A capture is of every row that a stage breaks at, so the stages must see all rows.
     match open.ingestion.capture {
         Some(_) => Ok(Reuse::default()),
-        None => open.upload.reusable(&payload.manifest, fingerprint),
+        None => {
+            let earlier = open.earlier.waiting();
+            let manifest = &payload.manifest;
+            match open.upload.reusable(manifest, fingerprint, earlier) {
+                // What is wrong may be with the earlier one: this one need not share it.
+                Err(failure) if earlier.is_some() && failure.hindrance != Some(Hindrance::Lost) => {
+                    open.settle_earlier(None);
+                    open.upload.reusable(manifest, fingerprint, None)
+                }
+                found => found,
+            }
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! The skeleton of every run: its record, its upload, what is ingested, the threshold for
 //! rejected rows, the fold, and the end, at which all of it counts or nothing does.
 
+use std::mem;
+
 use crate::diagnostics::engine_error::EngineFault;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::IngestedFile;
 use crate::lake::Place;
 use crate::ledger::fold_record::{self, FoldRecord};
-use crate::ledger::publish::Upload;
+use crate::ledger::publish::{Completed, Completion, LoadedUpload, SourceSession, Upload};
 use crate::ledger::quarantine::{self, RejectOrigin};
-use crate::ledger::run_record::{self, RunState, RunSums};
+use crate::ledger::reuse::Reuse;
+use crate::ledger::run_record::{self, RunRecord, RunState, RunSums};
 use crate::ledger::source::Source;
 use crate::load::{LoadableMonths, Loader};
 use crate::payload::{Manifest, Payload};
@@ -86,6 +89,11 @@ pub(super) trait Task {
         None
     }
 
+    /// The earlier uploads that it reuses.
+    fn reuse(_work: &Self::Work) -> Option<&Reuse> {
+        None
+    }
+
     /// Files of the manifest that a failure is recorded of.
     fn failed_files(_work: &Self::Work) -> &[String] {
         &[]
@@ -110,7 +118,7 @@ pub(super) enum End<T> {
 /// An upload that a task loads.
 pub(super) struct OpenUpload<'a> {
     pub(super) ingestion: Ingestion<'a>,
-    pub(super) upload: Upload,
+    pub(super) upload: Upload<'a>,
     pub(super) run_id: i64,
     pub(super) months: LoadableMonths,
     /// The name of the input for people.
@@ -123,6 +131,25 @@ pub(super) struct OpenUpload<'a> {
     places: Vec<Place>,
     /// What came of the fold.
     folded: Folded,
+    /// The upload before it, which waits for it.
+    pub(super) earlier: Earlier<'a>,
+}
+
+/// The upload before one, which is loaded and waits to be published with it.
+pub(super) enum Earlier<'a> {
+    None,
+    Waits(&'a LoadedUpload<'a>),
+    /// It waits no more: what came of it and of those before it, in their order.
+    Ended(Result<Vec<Completion>>),
+}
+
+impl<'a> Earlier<'a> {
+    pub(super) fn waiting(&self) -> Option<&'a LoadedUpload<'a>> {
+        match self {
+            Self::Waits(upload) => Some(upload),
+            Self::None | Self::Ended(_) => None,
+        }
+    }
 }
 
 /// What folded the hours of a run.
@@ -134,7 +161,7 @@ pub(super) struct Folded {
     pub(super) seconds: Option<f64>,
 }
 
-impl OpenUpload<'_> {
+impl<'a> OpenUpload<'a> {
     /// Loads these payloads into the generation as it is now.
     ///
     /// # Errors
@@ -173,7 +200,7 @@ impl OpenUpload<'_> {
 
     /// Lets the places go that were filled in the lake.
     fn leave_lake(&mut self, succeeded: bool) {
-        let places = std::mem::take(&mut self.places);
+        let places = mem::take(&mut self.places);
         let fault = self.loader.as_ref().and_then(Loader::engine_fault);
         let end = match fault {
             _ if succeeded => PlacesEnd::Folded,
@@ -260,6 +287,38 @@ impl OpenUpload<'_> {
         Ok(())
     }
 
+    /// Whether hours wait in the lake for the upload to be published.
+    pub(super) fn is_in_lake(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// Shows that the database is at work on what readers see.
+    pub(super) fn publishing(&self) -> Live {
+        Live::publishing(&self.name, self.ingestion.turn)
+    }
+
+    /// Completes the upload before it by itself, unless this one repeats all of it.
+    pub(super) fn settle_earlier(&mut self, reuse: Option<&Reuse>) {
+        if let Earlier::Waits(earlier) = self.earlier
+            && !reuse.is_some_and(|reuse| earlier.is_repeated_by(reuse))
+        {
+            let completed = self.upload.session().complete_earlier(earlier);
+            self.earlier = Earlier::Ended(completed);
+        }
+    }
+
+    /// Completes a loaded upload and the one before it.
+    ///
+    /// # Errors
+    /// A statement fails; then nothing of it has changed.
+    pub(super) fn complete(&mut self, loaded: &LoadedUpload<'_>) -> Result<Completion> {
+        let Completed { earlier, own } = self.upload.session().complete(loaded);
+        if let Some(earlier) = earlier {
+            self.earlier = Earlier::Ended(earlier);
+        }
+        own
+    }
+
     pub(super) fn reject_origin(&self) -> RejectOrigin {
         RejectOrigin {
             run_id: self.run_id,
@@ -293,10 +352,67 @@ pub(super) fn run<T: Task>(
     input: T::Input,
 ) -> Result<(i64, T::Outcome)> {
     let name = task.name(&input);
-    let record = run_record::open(ingestion.database, ingestion.plan, &name)?;
-    let run_id = record.id;
+    let mut record = run_record::open(ingestion.database, ingestion.plan, &name)?;
     let mut manifest_id = task.manifest_id(&input);
-    match recorded(ingestion, task, input, &name, run_id, &mut manifest_id) {
+    let ended = first(ingestion, task, input, name, &mut record, &mut manifest_id);
+    closed(task, record, manifest_id, ended)
+}
+
+/// Runs a task whose upload may repeat all of an earlier one of its source, which waits for
+/// it; returns the same, and what came of the earlier one and of those before that, in their
+/// order: `None` where they wait still.
+pub(super) fn run_behind<T: Task>(
+    ingestion: Ingestion<'_>,
+    task: &mut T,
+    input: T::Input,
+    session: &mut SourceSession,
+    earlier: &LoadedUpload<'_>,
+) -> (Result<(i64, T::Outcome)>, Option<Result<Vec<Completion>>>) {
+    let name = task.name(&input);
+    let record = match session.open_run(ingestion.plan, &name) {
+        Ok(record) => record,
+        Err(failure) => return (Err(failure), None),
+    };
+    let mut manifest_id = task.manifest_id(&input);
+    let mut completed = None;
+    let ended = opened(ingestion, task, input).and_then(|(opening, months)| {
+        let begun = Begun {
+            opening,
+            months,
+            name,
+            run_id: record.id,
+            earlier: Earlier::Waits(earlier),
+        };
+        load_opened(
+            ingestion,
+            task,
+            begun,
+            session,
+            &mut completed,
+            &mut manifest_id,
+        )
+    });
+    (closed(task, record, manifest_id, ended), completed)
+}
+
+/// What a run has once its input is opened.
+struct Begun<'a, W> {
+    opening: Opening<W>,
+    months: LoadableMonths,
+    name: String,
+    run_id: i64,
+    earlier: Earlier<'a>,
+}
+
+/// Closes the record of a run, unless what made it count did.
+fn closed<T: Task>(
+    task: &T,
+    record: RunRecord,
+    manifest_id: Option<i32>,
+    ended: Result<End<T::Outcome>>,
+) -> Result<(i64, T::Outcome)> {
+    let run_id = record.id;
+    match ended {
         Ok(End::Counted(outcome)) => {
             record.closed();
             Ok((run_id, outcome))
@@ -313,27 +429,61 @@ pub(super) fn run<T: Task>(
     }
 }
 
-fn recorded<T: Task>(
+fn opened<T: Task>(
     ingestion: Ingestion<'_>,
     task: &mut T,
     input: T::Input,
-    name: &str,
-    run_id: i64,
+) -> Result<(Opening<T::Work>, LoadableMonths)> {
+    let months = LoadableMonths::now(ingestion.database, ingestion.plan.months)?;
+    let opening = task.open(input, &ingestion, &months)?;
+    Ok((opening, months))
+}
+
+/// A run that takes the lock of its source.
+fn first<T: Task>(
+    ingestion: Ingestion<'_>,
+    task: &mut T,
+    input: T::Input,
+    name: String,
+    record: &mut RunRecord,
     manifest_id: &mut Option<i32>,
 ) -> Result<End<T::Outcome>> {
-    let months = LoadableMonths::now(ingestion.database, ingestion.plan.months)?;
-    let Opening {
-        mut work,
-        source,
-        manifest,
-    } = task.open(input, &ingestion, &months)?;
-    let upload = Upload::begin(
-        ingestion.database,
-        ingestion.plan,
-        source,
-        &manifest,
+    let (opening, months) = opened(ingestion, task, input)?;
+    let source = opening.source.clone();
+    let run_id = record.id;
+    let mut session = SourceSession::begin(ingestion.database, ingestion.plan, source, record)?;
+    let begun = Begun {
+        opening,
+        months,
+        name,
         run_id,
-    )?;
+        earlier: Earlier::None,
+    };
+    let ended = load_opened(ingestion, task, begun, &mut session, &mut None, manifest_id);
+    session.leave(record);
+    ended
+}
+
+/// Loads an opened input and makes it count; `completed` is what came of the earlier uploads.
+fn load_opened<T: Task>(
+    ingestion: Ingestion<'_>,
+    task: &mut T,
+    begun: Begun<'_, T::Work>,
+    session: &mut SourceSession,
+    completed: &mut Option<Result<Vec<Completion>>>,
+    manifest_id: &mut Option<i32>,
+) -> Result<End<T::Outcome>> {
+    let Begun {
+        opening,
+        months,
+        name,
+        run_id,
+        earlier,
+    } = begun;
+    let Opening {
+        mut work, manifest, ..
+    } = opening;
+    let upload = Upload::begin(session, ingestion.plan, &manifest, run_id)?;
     *manifest_id = Some(upload.manifest_id);
     let mut open = OpenUpload {
         ingestion,
@@ -344,7 +494,8 @@ fn recorded<T: Task>(
         loader: None,
         places: Vec::new(),
         folded: Folded::default(),
-        name: name.to_string(),
+        earlier,
+        name,
     };
     let mut result = load(task, &mut work, &mut open);
     result = task.end(&mut work, &mut open, result);
@@ -358,12 +509,12 @@ fn recorded<T: Task>(
         result = task.end(&mut work, &mut open, result);
     }
     open.leave_lake(result.is_ok());
+    if let Earlier::Ended(ended) = open.earlier {
+        *completed = Some(ended);
+    }
     let upload = open.upload;
     match result {
-        Ok(End::Counted(outcome)) => {
-            upload.close();
-            Ok(End::Counted(outcome))
-        }
+        Ok(End::Counted(outcome)) => Ok(End::Counted(outcome)),
         Ok(End::Unchanged(outcome)) => upload.abandon().map(|()| End::Unchanged(outcome)),
         Err(failure) => Err(upload.fail(failure, T::failed_files(&work))),
     }
@@ -377,6 +528,6 @@ fn load<T: Task>(
     let files = task.ingest(work, open)?;
     open.check_threshold(&files)?;
     open.fold()?;
-    let _live = Live::publishing(&open.name, open.ingestion.turn);
+    open.settle_earlier(T::reuse(work));
     task.complete(work, open, &files)
 }

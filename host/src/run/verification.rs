@@ -165,7 +165,8 @@ impl Verification<'_> {
             };
             for payload in replayable.open(&site.source).map_err(failed)? {
                 let path = payload.path.clone();
-                let (result, failure) = PayloadTask::new(&path, None).run(ingestion, Ok(payload));
+                let (result, failure) =
+                    PayloadTask::new(&path, None, None).run(ingestion, Ok(payload));
                 if let Some(failure) = failure {
                     return Err(failed(failure));
                 }

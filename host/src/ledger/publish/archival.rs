@@ -41,7 +41,7 @@ impl ArchiveEntry<'_> {
     }
 }
 
-impl Upload {
+impl Upload<'_> {
     /// As [`ArchiveWrite::begin`].
     ///
     /// # Errors
@@ -51,9 +51,9 @@ impl Upload {
         archive: &Archive,
         payload: &Payload,
     ) -> Result<ArchiveWrite> {
-        let database = self.database.clone();
+        let database = self.session.database.clone();
         database.wait(async {
-            ArchiveWrite::begin(&mut self.lock, archive, payload, self.run_id).await
+            ArchiveWrite::begin(&mut self.session.connection, archive, payload, self.run_id).await
         })
     }
 
@@ -68,8 +68,12 @@ impl Upload {
         payload: &Payload,
         files: Vec<String>,
     ) -> Result<ArchivedPayload> {
-        let database = self.database.clone();
-        database.wait(async { pending.place(&mut self.lock, written, payload, files).await })
+        let database = self.session.database.clone();
+        database.wait(async {
+            pending
+                .place(&mut self.session.connection, written, payload, files)
+                .await
+        })
     }
 
     /// As [`ArchiveWrite::discard`].
@@ -77,8 +81,8 @@ impl Upload {
     /// # Errors
     /// As there.
     pub fn discard(&mut self, pending: ArchiveWrite) -> Result<()> {
-        let database = self.database.clone();
-        database.wait(async { pending.discard(&mut self.lock).await })
+        let database = self.session.database.clone();
+        database.wait(async { pending.discard(&mut self.session.connection).await })
     }
 
     /// Records that the payload is in the archive, when nothing else of it is new.
@@ -86,10 +90,10 @@ impl Upload {
     /// # Errors
     /// The database fails.
     pub fn record_archived(&mut self, archived: &ArchiveEntry<'_>) -> Result<()> {
-        let database = self.database.clone();
+        let database = self.session.database.clone();
         database.wait(async {
-            let mut transaction = self.lock.begin().await.map_err(failed)?;
-            let (manifest_id, source_uuid) = (self.manifest_id, self.source.source_uuid);
+            let mut transaction = self.session.connection.begin().await.map_err(failed)?;
+            let (manifest_id, source_uuid) = (self.manifest_id, self.session.source.source_uuid);
             archived
                 .record(&mut transaction, manifest_id, source_uuid)
                 .await?;

@@ -1,4 +1,4 @@
-//! Claims the days of an upload, and summarizes those that it wins.
+//! Claims the days of an upload.
 
 use chrono::NaiveDate;
 use sqlx::{PgConnection, Row};
@@ -7,8 +7,6 @@ use super::recording::UploadIds;
 use crate::database::{Database, SqlError};
 use crate::diagnostics::failpoint::{self, Failpoint};
 use crate::diagnostics::failure::{Failure, Result};
-use crate::ledger::source::Source;
-use crate::ledger::summarize::{self, SummaryCounts};
 
 /// The result of a claim on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,19 +84,8 @@ pub(super) async fn claim(
     Ok(days)
 }
 
-/// Publishes what a manifest wins, with the summaries of it.
-pub(super) async fn publish(
-    connection: &mut PgConnection,
-    source: &Source,
-    upload: &UploadIds,
-) -> Result<(Vec<DayOutcome>, SummaryCounts)> {
-    let days = claim(connection, upload).await?;
-    let won: Vec<NaiveDate> = days
-        .iter()
-        .filter(|day| day.outcome == Outcome::Won)
-        .map(|day| day.day)
-        .collect();
-    let summarized = summarize::days(connection, source.source_uuid, &won).await?;
+/// Writes that a manifest is published.
+pub(super) async fn complete(connection: &mut PgConnection, upload: &UploadIds) -> Result<()> {
     sqlx::query(include_str!(
         "../../../../sql/reporting_common_costusagereportmanifest.complete.sql"
     ))
@@ -107,5 +94,5 @@ pub(super) async fn publish(
     .await
     .map_err(upload.name.failed("complete its manifest"))?;
     failpoint::passed(Failpoint::ManifestCompleted);
-    Ok((days, summarized))
+    Ok(())
 }

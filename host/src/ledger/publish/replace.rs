@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::claims::claim;
 use super::clash::Tries;
-use super::recording::{self, UploadIds};
+use super::recording::{self, UploadIds, UploadName};
 use super::{Outcome, Upload, generations, source_lock};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::days::Days;
@@ -85,14 +85,20 @@ pub fn files_of_manifest(database: &Database, manifest_id: i32) -> Result<Vec<St
     })
 }
 
-impl Upload {
+impl Upload<'_> {
     /// The days that the manifest holds now, while nobody else can take them.
     ///
     /// # Errors
     /// The database fails.
     async fn held(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
-        let source_uuid = self.source.source_uuid;
-        let held = held_days(&mut self.lock, source_uuid, days, Some(self.manifest_id)).await?;
+        let source_uuid = self.session.source.source_uuid;
+        let held = held_days(
+            &mut self.session.connection,
+            source_uuid,
+            days,
+            Some(self.manifest_id),
+        )
+        .await?;
         Ok(held.into_iter().map(|held| held.usage_day).collect())
     }
 
@@ -101,8 +107,16 @@ impl Upload {
     /// # Errors
     /// As there.
     pub fn held_days(&mut self, days: Days) -> Result<Vec<NaiveDate>> {
-        let database = self.database.clone();
+        let database = self.session.database.clone();
         database.wait(self.held(days))
+    }
+
+    /// As [`SourceSession::prepare`], for what the manifest is about to have.
+    async fn prepare(&mut self, days: BTreeSet<NaiveDate>) -> Result<()> {
+        let name = UploadName::new(self.uuid, &days);
+        self.session
+            .prepare(self.manifest_id, &name, &[], days)
+            .await
     }
 
     /// Puts what was loaded in the place of what the manifest had of these days,
@@ -118,9 +132,9 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let database = self.database.clone();
+        let database = self.session.database.clone();
         database.wait(async {
-            let process = self.process;
+            let process = self.session.process;
             let replaced = self.replace_in_tries(files, days, plan, sums);
             database.telling(process, replaced).await
         })
@@ -133,7 +147,7 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        self.prepare(&[], days.iter().copied().collect()).await?;
+        self.prepare(days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
         loop {
             match self.try_replace(files, days, plan, sums).await {
@@ -150,12 +164,12 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let source_uuid = self.source.source_uuid;
+        let source_uuid = self.session.source.source_uuid;
         let loaded = recording::days(files);
         let ids = self.ids(&loaded);
         // A file that counts for some of its days only resolves nothing.
         let all_of_it = loaded.iter().all(|day| days.contains(day));
-        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let mut transaction = self.session.connection.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
         if !self.open_files.is_empty() {
@@ -193,9 +207,9 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let database = self.database.clone();
+        let database = self.session.database.clone();
         database.wait(async {
-            let process = self.process;
+            let process = self.session.process;
             let replaced = self.replace_whole_in_tries(files, plan, sums);
             database.telling(process, replaced).await
         })
@@ -210,7 +224,7 @@ impl Upload {
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.prepare(&[], days.clone()).await?;
+        self.prepare(days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
@@ -230,9 +244,9 @@ impl Upload {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let source_uuid = self.source.source_uuid;
+        let source_uuid = self.session.source.source_uuid;
         let ids = self.ids(&recording::days(files));
-        let mut transaction = self.lock.begin().await.map_err(failed)?;
+        let mut transaction = self.session.connection.begin().await.map_err(failed)?;
         let before = difference::totals(&mut transaction, source_uuid, days).await?;
         let time = plan.budget.quarantine_time;
         recording::generation(&mut transaction, &ids, files, true, time, None).await?;
