@@ -213,6 +213,7 @@ impl Ingest<'_> {
             return Err(stop());
         }
         self.something_is_known(payload, &files)?;
+        self.sink.end()?;
         Ok(files)
     }
 

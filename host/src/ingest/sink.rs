@@ -11,6 +11,12 @@ use crate::rows::batch::{Batch, RejectedRow};
 pub trait Sink: Sync {
     /// Opens a writer for a worker's share of a report.
     fn writer<'s>(&'s self, plan: &'s LoadPlan) -> Box<dyn SinkWriter + 's>;
+
+    /// Ends the payload, whose shares have ended; the sink has every row then.
+    ///
+    /// # Errors
+    /// As [`SinkWriter::finish`].
+    fn end(&self) -> Result<()>;
 }
 
 /// A worker's share of a report on its way into a sink. Used from a thread of its own.
@@ -21,7 +27,7 @@ pub trait SinkWriter {
     /// The sink refuses something, or the batch is not of the plan's schema.
     fn send(&mut self, batch: &Batch) -> Result<Vec<RejectedRow>>;
 
-    /// Ends the share; the sink has every row that was sent then.
+    /// Ends the share; the sink may keep rows of it until its own end.
     ///
     /// # Errors
     /// The sink refuses something, or counts other rows than were sent.

@@ -15,7 +15,7 @@ use crate::diagnostics::failure::Failure;
 use crate::diagnostics::hindrance::Hindrance;
 
 /// How often partitions are made again that somebody drops at the same time.
-const TRIES_MAX: u32 = 10;
+pub(super) const TRIES_MAX: u32 = 10;
 
 /// The parts of a COPY.
 pub(super) struct CopyOf {
@@ -97,7 +97,7 @@ impl CopyOf {
         }
         failpoint::passed(Failpoint::CopyEnding);
         let rows = copy.finish().await?;
-        self.hold_generation(&mut transaction).await?;
+        hold_generation(&mut transaction, self.generation).await?;
         failpoint::passed(Failpoint::CopyHeld);
         transaction.commit().await?;
         failpoint::passed(Failpoint::CopyEnded);
@@ -124,20 +124,23 @@ impl CopyOf {
         }
         Err(CopyError::Unheld)
     }
+}
 
-    /// Holds the generation: whoever forgets it finds these rows, or they do not stay.
-    async fn hold_generation(&self, connection: &mut PgConnection) -> Result<(), CopyError> {
-        let held: Option<i64> =
-            sqlx::query_scalar(include_str!("../../../sql/gristmill_generation.hold.sql"))
-                .bind(self.generation)
-                .fetch_optional(connection)
-                .await?;
-        held.map(drop).ok_or(CopyError::Forgotten)
-    }
+/// Holds the generation: whoever forgets it finds these rows, or they do not stay.
+pub(super) async fn hold_generation(
+    connection: &mut PgConnection,
+    generation: i64,
+) -> Result<(), CopyError> {
+    let held: Option<i64> =
+        sqlx::query_scalar(include_str!("../../../sql/gristmill_generation.hold.sql"))
+            .bind(generation)
+            .fetch_optional(connection)
+            .await?;
+    held.map(drop).ok_or(CopyError::Forgotten)
 }
 
 /// Makes a month's partition of a table, when it is not there.
-async fn ensure_partition(
+pub(super) async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,

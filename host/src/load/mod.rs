@@ -12,11 +12,13 @@ mod folding;
 mod lake_folding;
 mod months;
 mod parts;
+mod shared_copy;
 mod stored_texts;
 mod stream;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
@@ -28,8 +30,9 @@ pub use self::folding::FoldTally;
 use self::folding::Folding;
 use self::lake_folding::LakeFolding;
 pub use self::months::LoadableMonths;
+use self::shared_copy::{KeptRows, Rows, SharedCopy};
 use self::stored_texts::{Kind, MemoIds, StoredTexts, TextIds};
-use self::stream::{CopyStream, doing};
+use self::stream::{CopyStream, copy_statement, doing};
 use crate::database::{Database, SqlError};
 use crate::diagnostics::engine_error::EngineFault;
 use crate::diagnostics::failpoint::{self, Failpoint};
@@ -54,6 +57,8 @@ pub struct Loader {
     names: Arc<StoredTexts>,
     loadable: LoadableMonths,
     months: Arc<Mutex<MonthsSeen>>,
+    /// The rows of small reports.
+    shared: Arc<SharedCopy>,
     /// What folds rows in place of storing them.
     foldings: Arc<Vec<AnyFolding>>,
 }
@@ -83,6 +88,7 @@ impl Loader {
         Self {
             label_sets: Arc::new(StoredTexts::new(database.clone(), Kind::LabelSet)),
             names: Arc::new(StoredTexts::new(database.clone(), Kind::Name)),
+            shared: Arc::new(SharedCopy::new(database.clone(), generation)),
             database,
             generation,
             source_uuid,
@@ -168,6 +174,13 @@ impl Loader {
         prepared.map_err(|error| SqlError(error).failure(doing(table)))
     }
 
+    /// Begins a COPY of rows that are too many to be kept.
+    fn begin_copy(&self, table: &str, kept: &KeptRows) -> CopyStream {
+        let mut months = kept.months.clone();
+        months.extend(self.database.wait(self.months_of(table)));
+        CopyStream::begin(self, table, kept.statement.clone(), months)
+    }
+
     /// The months that rows of a table were of so far.
     async fn months_of(&self, table: &str) -> BTreeSet<NaiveDate> {
         let seen = self.months.lock().await;
@@ -205,11 +218,15 @@ impl Sink for Loader {
         Box::new(ReportLoad {
             loader: self.clone(),
             plan,
-            copy: None,
+            sending: Rows::None,
             files: None,
             rows: 0,
             hours: BTreeMap::new(),
         })
+    }
+
+    fn end(&self) -> Result<()> {
+        self.shared.end()
     }
 }
 
@@ -217,7 +234,7 @@ impl Sink for Loader {
 struct ReportLoad<'p> {
     loader: Loader,
     plan: &'p LoadPlan,
-    copy: Option<CopyStream>,
+    sending: Rows,
     /// The files of the lake, where rows go there.
     files: Option<FileWriters>,
     rows: u64,
@@ -262,7 +279,7 @@ impl SinkWriter for ReportLoad<'_> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<LoadTally> {
-        self.end_copy()?;
+        self.end_rows()?;
         if let Some(AnyFolding::InLake(folding)) = self.loader.folding(&self.plan.table)
             && let Some(files) = self.files.take()
         {
@@ -270,7 +287,7 @@ impl SinkWriter for ReportLoad<'_> {
         }
         Ok(LoadTally {
             rows: self.rows,
-            hours: std::mem::take(&mut self.hours),
+            hours: mem::take(&mut self.hours),
         })
     }
 }
@@ -347,51 +364,57 @@ impl ReportLoad<'_> {
             return Ok(());
         }
         let periods = self.loader.periods(&self.plan.table, &months)?;
-        if self.copy.as_ref().is_some_and(|copy| !copy.sees(&months)) {
-            self.end_copy()?;
+        if matches!(&self.sending, Rows::Copied(copy) if !copy.sees(&months)) {
+            self.end_rows()?;
         }
-        let first = self.copy.is_none();
-        let copy = match self.copy.take() {
-            Some(copy) => copy,
-            None => self.begin_copy(months),
-        };
-        let copy = self.copy.insert(copy);
-        copy.count(rows as u64);
+        let first = matches!(self.sending, Rows::None);
+        if first {
+            let targets = self.plan.targets.iter();
+            let columns = targets.map(|target| target.column.as_str());
+            let statement = copy_statement(&self.plan.table, columns);
+            self.sending = Rows::Kept(KeptRows::new(&self.plan.table, statement));
+        }
+        if let Rows::Kept(kept) = &mut self.sending {
+            kept.months.extend(months);
+        }
+        let Self {
+            loader,
+            plan,
+            sending,
+            ..
+        } = self;
+        let begin = |kept: &KeptRows| loader.begin_copy(&plan.table, kept);
         let sent = encoder.encode(
-            self.loader.generation,
-            self.loader.source_uuid,
+            loader.generation,
+            loader.source_uuid,
             &periods,
             &text_ids,
             first,
-            &mut |piece| copy.send(piece),
+            &mut |piece| sending.take(piece, &begin),
         );
+        sending.count(rows as u64);
         if !sent {
-            return Err(match self.copy.take() {
-                Some(copy) => copy.broken(),
-                None => Failure::bug(doing(&self.plan.table)),
+            return Err(match mem::replace(sending, Rows::None) {
+                Rows::Copied(copy) => copy.broken(),
+                Rows::None | Rows::Kept(_) => Failure::bug(doing(&plan.table)),
             });
         }
-        match self.loader.database.connections().ends_copies_early() {
-            true => self.end_copy(),
-            false => Ok(()),
+        match &self.sending {
+            Rows::Copied(_) if self.loader.database.connections().ends_copies_early() => {
+                self.end_rows()
+            }
+            _ => Ok(()),
         }
     }
 
-    fn begin_copy(&self, batch_months: BTreeSet<NaiveDate>) -> CopyStream {
-        let mut months = batch_months;
-        months.extend(
-            self.loader
-                .database
-                .wait(self.loader.months_of(&self.plan.table)),
-        );
-        let targets = self.plan.targets.iter();
-        let columns = targets.map(|target| target.column.as_str());
-        CopyStream::begin(&self.loader, &self.plan.table, columns, months)
-    }
-
-    fn end_copy(&mut self) -> Result<()> {
-        if let Some(copy) = self.copy.take() {
-            self.rows += copy.end()?;
+    fn end_rows(&mut self) -> Result<()> {
+        match mem::replace(&mut self.sending, Rows::None) {
+            Rows::None => {}
+            Rows::Kept(kept) => {
+                self.rows += kept.rows;
+                self.loader.shared.keep(kept)?;
+            }
+            Rows::Copied(copy) => self.rows += copy.end()?,
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::NaiveDate;
 
 use super::encode::{self, POSTGRES_EPOCH_MICROSECONDS, put};
-use super::stream::{CopyStream, doing};
+use super::stream::{CopyStream, copy_statement, doing};
 use super::{Loader, month_of};
 use crate::diagnostics::failure::{Failure, Result};
 use crate::fold::{Part, PartKey, PartRow};
@@ -91,10 +91,10 @@ impl<'l> PartsLoad<'l> {
 impl CurrentPart {
     fn begin(loader: &Loader, part: &'static Part, months: &BTreeSet<NaiveDate>) -> Result<Self> {
         let periods = loader.periods(part.table, months)?;
-        let columns = part.columns();
+        let statement = copy_statement(part.table, part.columns().into_iter());
         Ok(Self {
             part,
-            copy: CopyStream::begin(loader, part.table, columns.into_iter(), months.clone()),
+            copy: CopyStream::begin(loader, part.table, statement, months.clone()),
             periods,
             buffer: encode::HEADER.to_vec(),
         })

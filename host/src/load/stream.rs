@@ -31,10 +31,10 @@ pub(super) struct CopyStream {
 
 impl CopyStream {
     /// Begins a COPY of rows of some months, which have partitions.
-    pub(super) fn begin<'c>(
+    pub(super) fn begin(
         loader: &Loader,
         table: &str,
-        columns: impl Iterator<Item = &'c str>,
+        statement: String,
         months: BTreeSet<NaiveDate>,
     ) -> Self {
         let (buffers, receiver) = mpsc::channel(BUFFERS_MAX);
@@ -42,7 +42,7 @@ impl CopyStream {
             database: loader.database.clone(),
             generation: loader.generation,
             table: table.to_owned(),
-            statement: copy_statement(table, columns),
+            statement,
             months: months.clone(),
         };
         Self {
@@ -117,9 +117,9 @@ pub(super) fn doing(table: &str) -> String {
     format!("cannot load into `{table}`")
 }
 
-/// Identifiers come from `staging::TABLES`, by way of the plan, and from `fold::FOLDS`; they
+/// The statement of a COPY. Identifiers come from `staging::TABLES`, by way of the plan, and from `fold::FOLDS`; they
 /// are quoted.
-fn copy_statement<'c>(table: &str, columns: impl Iterator<Item = &'c str>) -> String {
+pub(super) fn copy_statement<'c>(table: &str, columns: impl Iterator<Item = &'c str>) -> String {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let columns: Vec<String> = SYSTEM_COLUMNS
         .iter()

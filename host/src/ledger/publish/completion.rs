@@ -13,6 +13,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::archival::ArchiveEntry;
 use super::clash::Tries;
+use super::indexing::Indexing;
 use super::recording::{self, UploadIds, UploadName};
 use super::source_session::SourceSession;
 use super::{DayOutcome, Outcome, Upload, claims, generations};
@@ -274,22 +275,30 @@ impl SourceSession {
         &mut self,
         uploads: &[&LoadedUpload<'_>],
     ) -> Result<Vec<Completion>> {
-        match uploads.last() {
+        let indexing = match uploads.last() {
             Some(last) if last.missing.is_empty() => {
                 let reused = last.terms.reuse.generations();
                 let days = uploads.iter().flat_map(|upload| upload.days()).collect();
-                self.prepare(last.ids.manifest_id, &last.ids.name, &reused, days)
-                    .await?;
+                let ids = &last.ids;
+                let prepared = self.prepare(ids.manifest_id, &ids.name, &reused, days);
+                Some(prepared.await?)
             }
-            _ => self.held_still().await?,
-        }
+            _ => {
+                self.held_still().await?;
+                None
+            }
+        };
         let mut tries = Tries::new();
-        loop {
+        let completed = loop {
             match self.try_complete(uploads).await {
                 Err(failure) if tries.again(&failure).await => {}
-                completed => return completed,
+                completed => break completed,
             }
+        };
+        if let Some(indexing) = indexing {
+            indexing.end().await;
         }
+        completed
     }
 
     async fn try_complete(&mut self, uploads: &[&LoadedUpload<'_>]) -> Result<Vec<Completion>> {
@@ -356,16 +365,17 @@ impl SourceSession {
         Ok(found)
     }
 
-    /// Looks whether the source is still locked, and makes the summaries' partitions for
-    /// what is about to be published.
+    /// Looks whether the source is still locked, makes the summaries' partitions for what is
+    /// about to be published, and begins to index what is staged of it.
     pub(super) async fn prepare(
         &mut self,
         manifest_id: i32,
         name: &UploadName,
         reused: &[i64],
         days: BTreeSet<NaiveDate>,
-    ) -> Result<()> {
+    ) -> Result<Indexing> {
         self.held_still().await?;
+        let indexing = Indexing::begin(&self.database, &days);
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
@@ -373,7 +383,7 @@ impl SourceSession {
             let ensured = generations::ensure_summaries(lock, manifest_id, reused, &days).await;
             match ensured.map_err(name.failed("make the partitions of its summaries")) {
                 Err(failure) if tries.again(&failure).await => {}
-                ensured => return ensured,
+                ensured => return ensured.map(|()| indexing),
             }
         }
     }

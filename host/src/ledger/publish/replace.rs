@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::claims::claim;
 use super::clash::Tries;
+use super::indexing::Indexing;
 use super::recording::{self, UploadIds, UploadName};
 use super::{Outcome, Upload, generations, source_lock};
 use crate::database::{Database, SqlError};
@@ -112,7 +113,7 @@ impl Upload<'_> {
     }
 
     /// As [`SourceSession::prepare`], for what the manifest is about to have.
-    async fn prepare(&mut self, days: BTreeSet<NaiveDate>) -> Result<()> {
+    async fn prepare(&mut self, days: BTreeSet<NaiveDate>) -> Result<Indexing> {
         let name = UploadName::new(self.uuid, &days);
         self.session
             .prepare(self.manifest_id, &name, &[], days)
@@ -147,14 +148,16 @@ impl Upload<'_> {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        self.prepare(days.iter().copied().collect()).await?;
+        let indexing = self.prepare(days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
-        loop {
+        let replaced = loop {
             match self.try_replace(files, days, plan, sums).await {
                 Err(failure) if tries.again(&failure).await => {}
-                replaced => return replaced,
+                replaced => break replaced,
             }
-        }
+        };
+        indexing.end().await;
+        replaced
     }
 
     async fn try_replace(
@@ -224,16 +227,18 @@ impl Upload<'_> {
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        self.prepare(days.clone()).await?;
+        let indexing = self.prepare(days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
-        loop {
+        let replaced = loop {
             let tried = self.try_replace_whole(files, &days, &held, plan, sums);
             match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
-                replaced => return replaced,
+                replaced => break replaced,
             }
-        }
+        };
+        indexing.end().await;
+        replaced
     }
 
     async fn try_replace_whole(
