@@ -3,6 +3,7 @@
 -- Reads   reporting_ocpusagelineitem_storage_staging     one row per generation, hour and volume
 -- Reads   reporting_ocpusagelineitem_volume_day_staging  one row or several per generation and row of daily_volumes
 -- Writes  pg_temp.daily_volumes                          one row per volume, claim, pod and own label sets; see make_daily_tables
+-- Writes  pg_temp.volume_drivers                         one row per day, volume and driver; see make_daily_tables
 --
 -- usage_day    date      a UTC day
 -- generations  bigint[]  the generations that won it
@@ -18,21 +19,7 @@ DECLARE
     day_start CONSTANT timestamptz := usage_day::timestamp AT TIME ZONE 'UTC';
     day_end CONSTANT timestamptz := (usage_day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-    INSERT INTO pg_temp.daily_volumes (
-        namespace,
-        pod,
-        persistentvolumeclaim,
-        persistentvolume,
-        storageclass,
-        csi_volume_handle,
-        persistentvolume_labels_id,
-        persistentvolumeclaim_labels_id,
-        capacity_gigabytes_e12,
-        capacity_gigabyte_months_e12,
-        request_gigabyte_months_e12,
-        usage_gigabyte_months_e12
-    )
-    WITH sums AS (
+    WITH sums AS MATERIALIZED (
         -- Hours are added up before they meet parts: whole numbers of 64 bits, which is faster.
         SELECT
             staged.namespace,
@@ -40,6 +27,7 @@ BEGIN
             staged.persistentvolumeclaim,
             staged.persistentvolume,
             staged.storageclass,
+            staged.csi_driver,
             staged.csi_volume_handle,
             staged.persistentvolume_labels_id,
             staged.persistentvolumeclaim_labels_id,
@@ -58,6 +46,7 @@ BEGIN
             staged.persistentvolumeclaim,
             staged.persistentvolume,
             staged.storageclass,
+            staged.csi_driver,
             staged.csi_volume_handle,
             staged.persistentvolume_labels_id,
             staged.persistentvolumeclaim_labels_id
@@ -68,6 +57,7 @@ BEGIN
             part.persistentvolumeclaim,
             part.persistentvolume,
             part.storageclass,
+            part.csi_driver,
             part.csi_volume_handle,
             part.persistentvolume_labels_id,
             part.persistentvolumeclaim_labels_id,
@@ -80,6 +70,28 @@ BEGIN
             part.generation = ANY (generations)
             AND part.interval_start >= day_start
             AND part.interval_start < day_end
+    ),
+    drivers AS (
+        INSERT INTO pg_temp.volume_drivers (csi_driver, persistentvolume)
+        SELECT DISTINCT
+            summed.csi_driver,
+            summed.persistentvolume
+        FROM sums AS summed
+        WHERE summed.csi_driver <> ''
+    )
+    INSERT INTO pg_temp.daily_volumes (
+        namespace,
+        pod,
+        persistentvolumeclaim,
+        persistentvolume,
+        storageclass,
+        csi_volume_handle,
+        persistentvolume_labels_id,
+        persistentvolumeclaim_labels_id,
+        capacity_gigabytes_e12,
+        capacity_gigabyte_months_e12,
+        request_gigabyte_months_e12,
+        usage_gigabyte_months_e12
     )
     SELECT
         summed.namespace,

@@ -1,8 +1,9 @@
 -- Creates the partitions of the summaries for the months that a manifest is about to
 -- publish, before the transaction that does: locks of new partitions are held to its end.
+-- What was loaded is indexed, so that nobody looks for rows of one upload among those of others.
 --
 -- Reads   gristmill_generation, gristmill_coverage  what the manifest has already, and what it reuses
--- Writes  as ensure_summaries does
+-- Writes  as ensure_summaries and index_staged_rows do
 --
 -- $1  manifest_id  integer  the manifest
 -- $2  generations  bigint[] generations of others that it reuses
@@ -20,6 +21,8 @@ WITH months AS (
         generation.manifest_id = $1
         OR generation.id = ANY ($2)
 )
-SELECT ensure_summaries(month)
+SELECT
+    ensure_summaries(month),
+    index_staged_rows(month)
 FROM months
 ORDER BY month;

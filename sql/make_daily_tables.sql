@@ -1,4 +1,4 @@
--- Makes the tables of a day that is being summarised, all of them empty. What they hold is
+-- Makes the tables of a day that is being summarised, those of the day empty. What they hold is
 -- said here and nowhere else: the collect_daily_… functions fill them, and whoever names
 -- one of them among what it reads is called behind these.
 --
@@ -6,6 +6,7 @@
 -- Writes  pg_temp.daily_volumes     one row per volume, claim, pod and own label sets
 -- Writes  pg_temp.daily_nodes       one row per node with pods, the blank one included
 -- Writes  pg_temp.daily_namespaces  one row per namespace
+-- Writes  pg_temp.volume_drivers    one row per day, volume and driver; those of earlier days stay
 --
 -- Measures are fixed-point integers, as in staging. What is in the tables lasts to the next
 -- call or the end of the transaction, the tables as long as the session: new ones for each
@@ -83,6 +84,12 @@ BEGIN
         namespace varchar(253),
         labels jsonb,
         cost_category_id integer
+    ) ON COMMIT DELETE ROWS;
+
+    -- Of all days that are made together: refresh_cloud_hint reads it, and empties it.
+    CREATE TEMPORARY TABLE IF NOT EXISTS volume_drivers (
+        csi_driver text,
+        persistentvolume varchar(253)
     ) ON COMMIT DELETE ROWS;
 
     -- Of an earlier day of the transaction.

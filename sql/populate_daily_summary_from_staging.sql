@@ -16,6 +16,7 @@
 -- cluster_alias     text     the cluster's alias, for the rows
 -- source_uuid       uuid     the source
 --
+-- Returns how many rows the daily summary gained and lost, and the days that were made.
 -- A day that nobody holds, or whose staged rows are no longer kept, stays as it
 -- is. Days are made one after the other: memory does not grow with the range.
 
@@ -27,7 +28,7 @@ CREATE OR REPLACE FUNCTION populate_daily_summary_from_staging(
     cluster_alias text,
     source_uuid uuid
 )
-RETURNS TABLE (rows_inserted bigint, rows_deleted bigint)
+RETURNS TABLE (rows_inserted bigint, rows_deleted bigint, days date[])
 LANGUAGE plpgsql
 SET work_mem = '128MB'
 -- Chosen anew for each day.
@@ -52,6 +53,7 @@ BEGIN
 
     rows_inserted := 0;
     rows_deleted := 0;
+    days := '{}';
 
     FOR held IN
         SELECT
@@ -111,6 +113,8 @@ BEGIN
             fold_seconds = folded.fold_seconds
         FROM engines_of_day(held.usage_day, held.generations) AS folded
         WHERE day.source_uuid = source AND day.usage_day = held.usage_day;
+
+        days := days || held.usage_day;
     END LOOP;
 
     PERFORM set_config('max_parallel_workers_per_gather', processes, true);

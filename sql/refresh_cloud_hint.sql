@@ -4,26 +4,18 @@
 --
 -- Reads   reporting_ocp_infrastructure_map           one row per declared source
 -- Reads   reporting_ocp_nodes                        one row per cluster, node and machine
--- Reads   held_days                                  one row per day that can be summarised
--- Reads   reporting_ocpusagelineitem_storage_staging one row per generation, hour and volume
--- Reads   reporting_ocpusagelineitem_volume_day_staging one row or several per generation, day and volume
+-- Reads   pg_temp.volume_drivers                     one row per day, volume and driver; see make_daily_tables
+-- Writes  pg_temp.volume_drivers                     nothing stays
 -- Writes  gristmill_cloud_hint                       one row per source
 --
--- days    date[]  the UTC days
--- source  uuid    the source
+-- source  uuid  the source
 --
 -- Days that show no sign leave the hint as it is.
 
-CREATE OR REPLACE FUNCTION refresh_cloud_hint(days date[], source uuid)
+CREATE OR REPLACE FUNCTION refresh_cloud_hint(source uuid)
 RETURNS void
 LANGUAGE plpgsql
--- Nobody has counted the rows that were just loaded, and the planner guesses a few.
-SET enable_sort = off
 AS $$
-DECLARE
-    -- Known before the query is planned, so that it keeps to the months of the days.
-    range_start CONSTANT timestamptz := (SELECT min(day) FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
-    range_end CONSTANT timestamptz := (SELECT max(day) + 1 FROM unnest(days) AS day)::timestamp AT TIME ZONE 'UTC';
 BEGIN
     WITH machines AS (
         SELECT
@@ -36,30 +28,11 @@ BEGIN
         WHERE cluster.provider_id = source
     ),
     volumes AS (
-        -- Each once, of all its hours.
+        -- Each once, of all its days.
         SELECT DISTINCT
-            staged.csi_driver,
-            staged.persistentvolume
-        FROM held_days(days, source) AS held
-        JOIN reporting_ocpusagelineitem_storage_staging AS staged
-            ON staged.generation = ANY (held.generations)
-            AND staged.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
-            AND staged.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
-            AND staged.interval_start >= range_start
-            AND staged.interval_start < range_end
-        WHERE staged.csi_driver <> ''
-        UNION
-        SELECT
-            part.csi_driver,
-            part.persistentvolume
-        FROM held_days(days, source) AS held
-        JOIN reporting_ocpusagelineitem_volume_day_staging AS part
-            ON part.generation = ANY (held.generations)
-            AND part.interval_start >= held.usage_day::timestamp AT TIME ZONE 'UTC'
-            AND part.interval_start < (held.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
-            AND part.interval_start >= range_start
-            AND part.interval_start < range_end
-        WHERE part.csi_driver <> ''
+            noted.csi_driver,
+            noted.persistentvolume
+        FROM pg_temp.volume_drivers AS noted
     ),
     drivers AS (
         SELECT
@@ -124,5 +97,8 @@ BEGIN
         evidence = EXCLUDED.evidence,
         found_at = CASE known.provider WHEN EXCLUDED.provider THEN known.found_at ELSE EXCLUDED.found_at END
     WHERE (known.provider, known.evidence) IS DISTINCT FROM (EXCLUDED.provider, EXCLUDED.evidence);
+
+    -- Plans outlive that, other than a TRUNCATE.
+    DELETE FROM pg_temp.volume_drivers;
 END
 $$;

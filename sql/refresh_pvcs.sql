@@ -16,12 +16,30 @@ BEGIN
     SELECT
         volume.persistentvolume,
         volume.persistentvolumeclaim,
-        max(volume.csi_volume_handle),
+        volume.csi_volume_handle,
         cluster.uuid
-    FROM pg_temp.daily_volumes AS volume
+    FROM (
+        SELECT
+            daily.persistentvolume,
+            daily.persistentvolumeclaim,
+            max(daily.csi_volume_handle) AS csi_volume_handle
+        FROM pg_temp.daily_volumes AS daily
+        GROUP BY daily.persistentvolume, daily.persistentvolumeclaim
+    ) AS volume
     JOIN reporting_ocp_clusters AS cluster
         ON cluster.provider_id = source
-    GROUP BY volume.persistentvolume, volume.persistentvolumeclaim, cluster.uuid
+    -- One that is known as it is would be locked, which writes it.
+    WHERE NOT EXISTS (
+        SELECT
+        FROM reporting_ocp_pvcs AS same
+        WHERE
+            same.cluster_id = cluster.uuid
+            AND same.persistent_volume = volume.persistentvolume
+            AND same.persistent_volume_claim = volume.persistentvolumeclaim
+            AND (COALESCE(volume.csi_volume_handle, '') = '' OR same.csi_volume_handle = volume.csi_volume_handle)
+    )
+    -- The index grows in its order.
+    ORDER BY volume.persistentvolume, volume.persistentvolumeclaim
     ON CONFLICT (cluster_id, persistent_volume, persistent_volume_claim) DO UPDATE
     SET csi_volume_handle = EXCLUDED.csi_volume_handle
     WHERE

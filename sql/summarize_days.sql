@@ -2,7 +2,6 @@
 -- there: all that the publish of a payload has to do once its days are claimed.
 --
 -- Reads   gristmill_source                          one row per source
--- Reads   held_days                                 one row per day that can be summarised
 -- Reads   reporting_enabledtagkeys                  one row per key and kind of provider
 -- Reads   pg_temp.daily_pods                        whether this session has made a day; see make_daily_tables
 -- Writes  reporting_ocpusagelineitem_daily_summary  as populate_daily_summary_from_staging does
@@ -55,8 +54,12 @@ BEGIN
     RAISE INFO 'gristmill: summarizing the rows of % to %', start_date, end_date;
     SELECT
         populated.rows_inserted,
-        populated.rows_deleted
-    INTO rows_inserted, rows_deleted
+        populated.rows_deleted,
+        populated.days
+    INTO
+        rows_inserted,
+        rows_deleted,
+        days
     FROM populate_daily_summary_from_staging(
         start_date,
         end_date,
@@ -68,13 +71,6 @@ BEGIN
 
     -- As there: the tables of reports are made of these rows, each of some ten hours.
     PERFORM set_config('plan_cache_mode', plan_mode_of_day(10 * rows_inserted, is_first), true);
-
-    SELECT COALESCE(array_agg(held.usage_day ORDER BY held.usage_day), '{}')
-    INTO days
-    FROM held_days(
-        ARRAY(SELECT generate_series(start_date, end_date, interval '1 day')::date),
-        source
-    ) AS held;
 
     PERFORM record_makers(days, source);
 
@@ -102,7 +98,9 @@ BEGIN
     PERFORM refresh_ui_summaries(days, source);
     PERFORM refresh_gpu_summary(days, source);
 
-    PERFORM refresh_cloud_hint(days, source);
+    IF cardinality(days) > 0 THEN
+        PERFORM refresh_cloud_hint(source);
+    END IF;
 
     RAISE INFO 'gristmill: making the values of tags';
     -- Last, because other sources wait from here on.

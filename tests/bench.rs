@@ -45,7 +45,7 @@ fn every_figure_is_measured() {
     let measured = gristmill_bench::run(&options, &|_| ()).expect("it runs");
     assert_eq!(
         figures(&measured.lines),
-        "1111166223445577777777777777779999"
+        "111116622344557777777777777779999"
     );
     are_figures(&measured.lines);
     assert!(measured.shapes.iter().all(|line| line.to_base.is_none()));

@@ -149,6 +149,7 @@ fn a_copy_that_outlives_its_host_leaves_nothing() {
     let first = site
         .run(&paths)
         .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
+        .env("GRISTMILL_TEST_KEPT_BYTES", "0")
         .begins();
     let all_is_sent = || {
         let failpoints = std::fs::read_to_string(&failpoints).unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::support::site::Site;
 use crate::support::torture::{Work, figure};
 
 /// Where a run is while its session ends, and how often it has got there: before, within
-/// and behind each COPY. The payloads here have two.
+/// and behind each COPY. The payloads here have two, each with a transaction of its own.
 const PLACES: [(&str, u32); 9] = [
     ("generation-opened", 1),
     ("copy-begun", 1),
@@ -39,6 +39,7 @@ fn stops_at(site: &Site, payloads: &[PathBuf], place: (&str, u32)) -> Running {
     let running = site
         .run(payloads)
         .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
+        .env("GRISTMILL_TEST_KEPT_BYTES", "0")
         .env("GRISTMILL_TEST_STOP_AT", format!("{failpoint}:{times}"))
         .begins();
     wait_until("it stops there", || {
@@ -183,6 +184,7 @@ fn a_replay_that_lost_its_lock_changes_nothing() {
         .arguments(["--from", DAYS[0], "--to", DAYS[1]])
         .with_stages()
         .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
+        .env("GRISTMILL_TEST_KEPT_BYTES", "0")
         .env("GRISTMILL_TEST_STOP_AT", "copy-ended:2")
         .begins();
     wait_until("it stops there", || {

@@ -326,8 +326,8 @@ fn sessions_serve_one_payload_after_another_and_are_replaced_when_they_are_gone(
         deliver(&hours(number), inbox.path(), &name);
         watching.handles(&name);
         // What ends a payload comes after its result.
-        wait_until("its sessions wait", || {
-            waiting_sessions(&database).len() == 2
+        wait_until("its session waits", || {
+            waiting_sessions(&database).len() == 1
         });
         waiting_sessions(&database)
     };

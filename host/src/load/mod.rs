@@ -372,7 +372,8 @@ impl ReportLoad<'_> {
             let targets = self.plan.targets.iter();
             let columns = targets.map(|target| target.column.as_str());
             let statement = copy_statement(&self.plan.table, columns);
-            self.sending = Rows::Kept(KeptRows::new(&self.plan.table, statement));
+            let rows = self.loader.shared.begin_rows(&self.plan.table, statement);
+            self.sending = Rows::Kept(rows);
         }
         if let Rows::Kept(kept) = &mut self.sending {
             kept.months.extend(months);

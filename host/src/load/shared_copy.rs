@@ -30,6 +30,7 @@ pub(super) struct KeptRows {
     pub(super) rows: u64,
     pieces: Vec<Vec<u8>>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 /// The way of a worker's rows of one report.
@@ -41,7 +42,7 @@ pub(super) enum Rows {
 }
 
 impl KeptRows {
-    pub(super) fn new(table: &str, statement: String) -> Self {
+    fn new(table: &str, statement: String, bytes_max: usize) -> Self {
         Self {
             table: table.to_owned(),
             statement,
@@ -49,6 +50,7 @@ impl KeptRows {
             rows: 0,
             pieces: Vec::new(),
             bytes: 0,
+            bytes_max,
         }
     }
 }
@@ -56,15 +58,11 @@ impl KeptRows {
 impl Rows {
     /// Takes encoded rows on their way; `begin` begins a COPY of such rows. `false`
     /// when the COPY ended early: then its end says why.
-    pub(super) fn take(
-        &mut self,
-        piece: Vec<u8>,
-        begin: &dyn Fn(&KeptRows) -> CopyStream,
-    ) -> bool {
+    pub(super) fn take(&mut self, piece: Vec<u8>, begin: &dyn Fn(&KeptRows) -> CopyStream) -> bool {
         if let Self::Kept(kept) = self {
             kept.bytes += piece.len();
             kept.pieces.push(piece);
-            if kept.bytes <= KEPT_BYTES_MAX {
+            if kept.bytes <= kept.bytes_max {
                 return true;
             }
             let mut copy = begin(kept);
@@ -97,6 +95,7 @@ impl Rows {
 pub(super) struct SharedCopy {
     database: Database,
     generation: i64,
+    kept_bytes_max: usize,
     kept: Mutex<Vec<KeptRows>>,
 }
 
@@ -105,8 +104,14 @@ impl SharedCopy {
         Self {
             database,
             generation,
+            kept_bytes_max: failpoint::limit("GRISTMILL_TEST_KEPT_BYTES", KEPT_BYTES_MAX),
             kept: Mutex::default(),
         }
+    }
+
+    /// Begins to keep rows of a table; `statement` is that of their COPY.
+    pub(super) fn begin_rows(&self, table: &str, statement: String) -> KeptRows {
+        KeptRows::new(table, statement, self.kept_bytes_max)
     }
 
     /// Keeps a worker's rows of a report until the end, unless they are too many with those
@@ -151,7 +156,8 @@ impl SharedCopy {
             [] => String::new(),
         };
         let failed = |error: CopyError| error.failure(all());
-        let _permit = self.database.copy_permit().await;
+        let permit = self.database.copy_permit().await;
+        let _permit = permit.map_err(|error| failed(error.into()))?;
         let mut transaction = self.begin(&kept).await.map_err(failed)?;
         for rows in &kept {
             let failed = |error: sqlx::Error| CopyError::from(error).failure(doing(&rows.table));
@@ -160,12 +166,10 @@ impl SharedCopy {
                 .await
                 .map_err(failed)?;
             failpoint::passed(Failpoint::CopyBegun);
-            let bytes = rows.pieces.concat();
+            let mut bytes = rows.pieces.concat();
+            bytes.extend_from_slice(&encode::TRAILER);
             copy.send(bytes).await.map_err(failed)?;
             failpoint::passed(Failpoint::CopySent);
-            copy.send(encode::TRAILER.as_slice())
-                .await
-                .map_err(failed)?;
             failpoint::passed(Failpoint::CopyEnding);
             let counted = copy.finish().await.map_err(failed)?;
             if counted != rows.rows {
@@ -185,13 +189,14 @@ impl SharedCopy {
     }
 
     /// A transaction in which all partitions that are needed stay.
-    async fn begin(
-        &self,
-        kept: &[KeptRows],
-    ) -> Result<Transaction<'static, Postgres>, CopyError> {
+    async fn begin(&self, kept: &[KeptRows]) -> Result<Transaction<'static, Postgres>, CopyError> {
         let needed: BTreeSet<(&str, NaiveDate)> = kept
             .iter()
-            .flat_map(|rows| rows.months.iter().map(|month| (rows.table.as_str(), *month)))
+            .flat_map(|rows| {
+                rows.months
+                    .iter()
+                    .map(|month| (rows.table.as_str(), *month))
+            })
             .collect();
         let (tables, months): (Vec<&str>, Vec<NaiveDate>) = needed.iter().copied().unzip();
         for _ in 0..TRIES_MAX {

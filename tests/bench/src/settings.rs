@@ -16,7 +16,7 @@ const DAYS: u32 = 9;
 const SECONDS_MAX: f64 = 20.0;
 
 /// Functions that have settings: what makes a case for it, and how it is called then.
-const CASES: [Case; 11] = [
+const CASES: [Case; 10] = [
     Case {
         function: "add_tags_values",
         given: "TRUNCATE reporting_ocptags_values",
@@ -73,11 +73,6 @@ const CASES: [Case; 11] = [
         function: "node_capacities_of_day",
         given: "",
         call: "node_capacities_of_day('[day]', ARRAY[[generation]])",
-    },
-    Case {
-        function: "refresh_cloud_hint",
-        given: "",
-        call: "refresh_cloud_hint('{[day]}', [source])",
     },
     Case {
         function: "remove_orphaned_rows",

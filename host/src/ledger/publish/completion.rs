@@ -13,7 +13,6 @@ use sqlx::{Connection, PgConnection};
 
 use super::archival::ArchiveEntry;
 use super::clash::Tries;
-use super::indexing::Indexing;
 use super::recording::{self, UploadIds, UploadName};
 use super::source_session::SourceSession;
 use super::{DayOutcome, Outcome, Upload, claims, generations};
@@ -275,30 +274,22 @@ impl SourceSession {
         &mut self,
         uploads: &[&LoadedUpload<'_>],
     ) -> Result<Vec<Completion>> {
-        let indexing = match uploads.last() {
+        match uploads.last() {
             Some(last) if last.missing.is_empty() => {
                 let reused = last.terms.reuse.generations();
                 let days = uploads.iter().flat_map(|upload| upload.days()).collect();
-                let ids = &last.ids;
-                let prepared = self.prepare(ids.manifest_id, &ids.name, &reused, days);
-                Some(prepared.await?)
+                self.prepare(last.ids.manifest_id, &last.ids.name, &reused, days)
+                    .await?;
             }
-            _ => {
-                self.held_still().await?;
-                None
-            }
-        };
+            _ => self.held_still().await?,
+        }
         let mut tries = Tries::new();
-        let completed = loop {
+        loop {
             match self.try_complete(uploads).await {
                 Err(failure) if tries.again(&failure).await => {}
-                completed => break completed,
+                completed => return completed,
             }
-        };
-        if let Some(indexing) = indexing {
-            indexing.end().await;
         }
-        completed
     }
 
     async fn try_complete(&mut self, uploads: &[&LoadedUpload<'_>]) -> Result<Vec<Completion>> {
@@ -365,17 +356,16 @@ impl SourceSession {
         Ok(found)
     }
 
-    /// Looks whether the source is still locked, makes the summaries' partitions for what is
-    /// about to be published, and begins to index what is staged of it.
+    /// Looks whether the source is still locked, and makes the summaries' partitions for
+    /// what is about to be published.
     pub(super) async fn prepare(
         &mut self,
         manifest_id: i32,
         name: &UploadName,
         reused: &[i64],
         days: BTreeSet<NaiveDate>,
-    ) -> Result<Indexing> {
+    ) -> Result<()> {
         self.held_still().await?;
-        let indexing = Indexing::begin(&self.database, &days);
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
         loop {
@@ -383,7 +373,7 @@ impl SourceSession {
             let ensured = generations::ensure_summaries(lock, manifest_id, reused, &days).await;
             match ensured.map_err(name.failed("make the partitions of its summaries")) {
                 Err(failure) if tries.again(&failure).await => {}
-                ensured => return ensured.map(|()| indexing),
+                ensured => return ensured,
             }
         }
     }

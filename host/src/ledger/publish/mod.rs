@@ -9,7 +9,6 @@ mod claims;
 pub(super) mod clash;
 mod completion;
 mod generations;
-mod indexing;
 mod recording;
 pub mod replace;
 pub(super) mod source_lock;

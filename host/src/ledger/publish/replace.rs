@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::claims::claim;
 use super::clash::Tries;
-use super::indexing::Indexing;
 use super::recording::{self, UploadIds, UploadName};
 use super::{Outcome, Upload, generations, source_lock};
 use crate::database::{Database, SqlError};
@@ -113,7 +112,7 @@ impl Upload<'_> {
     }
 
     /// As [`SourceSession::prepare`], for what the manifest is about to have.
-    async fn prepare(&mut self, days: BTreeSet<NaiveDate>) -> Result<Indexing> {
+    async fn prepare(&mut self, days: BTreeSet<NaiveDate>) -> Result<()> {
         let name = UploadName::new(self.uuid, &days);
         self.session
             .prepare(self.manifest_id, &name, &[], days)
@@ -148,16 +147,14 @@ impl Upload<'_> {
         plan: &Plan,
         sums: RunSums,
     ) -> Result<Vec<DayDifference>> {
-        let indexing = self.prepare(days.iter().copied().collect()).await?;
+        self.prepare(days.iter().copied().collect()).await?;
         let mut tries = Tries::new();
-        let replaced = loop {
+        loop {
             match self.try_replace(files, days, plan, sums).await {
                 Err(failure) if tries.again(&failure).await => {}
-                replaced => break replaced,
+                replaced => return replaced,
             }
-        };
-        indexing.end().await;
-        replaced
+        }
     }
 
     async fn try_replace(
@@ -227,18 +224,16 @@ impl Upload<'_> {
         let held = self.held(Days::all()).await?;
         let mut days = recording::days(files);
         days.extend(held.iter().copied());
-        let indexing = self.prepare(days.clone()).await?;
+        self.prepare(days.clone()).await?;
         let days: Vec<NaiveDate> = days.into_iter().collect();
         let mut tries = Tries::new();
-        let replaced = loop {
+        loop {
             let tried = self.try_replace_whole(files, &days, &held, plan, sums);
             match tried.await {
                 Err(failure) if tries.again(&failure).await => {}
-                replaced => break replaced,
+                replaced => return replaced,
             }
-        };
-        indexing.end().await;
-        replaced
+        }
     }
 
     async fn try_replace_whole(
