@@ -38,7 +38,7 @@ pub(super) enum Rows {
     None,
     /// They are few so far.
     Kept(KeptRows),
-    Copied(CopyStream),
+    Copied(Box<CopyStream>),
 }
 
 impl KeptRows {
@@ -68,7 +68,7 @@ impl Rows {
             let mut copy = begin(kept);
             copy.count(kept.rows);
             let pieces = mem::take(&mut kept.pieces);
-            *self = Self::Copied(copy);
+            *self = Self::Copied(Box::new(copy));
             return pieces.into_iter().all(|piece| self.send(piece));
         }
         self.send(piece)

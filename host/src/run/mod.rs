@@ -18,14 +18,14 @@ use std::path::Path;
 pub use self::ingestion::{Ingestion, workers};
 pub use self::lake_folds::LakeFolds;
 use self::payload::PayloadTask;
-pub use self::payload::{Day, PayloadResult};
+pub use self::payload::{Day, PayloadEnd, PayloadResult};
 pub use self::quarantine::{QuarantineReplay, ReplayedRows};
 use self::queue::Queue;
 pub use self::queue::QueuedPayload;
 pub use self::replay::{Replay, ReplayResult};
 pub use self::verification::{ScratchAccess, Verification, VerificationResult, VerifiedEngine};
 use crate::database::{self, Database};
-use crate::diagnostics::failure::{Failure, Result};
+use crate::diagnostics::failure::Result;
 use crate::ledger::archive::{Archive, Archives};
 use crate::payload::Payload;
 use crate::pipeline::plan::Plan;
@@ -74,12 +74,7 @@ impl<'a> Runner<'a> {
 
     /// Runs a payload, which was opened or could not be; returns its result, and why it
     /// failed.
-    pub fn run(
-        &self,
-        path: &Path,
-        payload: Result<Payload>,
-        turn: Option<Turn>,
-    ) -> (PayloadResult, Option<Failure>) {
+    pub fn run(&self, path: &Path, payload: Result<Payload>, turn: Option<Turn>) -> PayloadEnd {
         let ingestion = Ingestion {
             turn,
             ..self.ingestion()
@@ -93,7 +88,7 @@ impl<'a> Runner<'a> {
         &self,
         payloads: impl Iterator<Item = QueuedPayload>,
         of: usize,
-    ) -> Vec<(PayloadResult, Option<Failure>)> {
+    ) -> Vec<PayloadEnd> {
         Queue::new(payloads, of).run(self.ingestion(), self.archive.as_ref())
     }
 

@@ -12,7 +12,7 @@ use super::archival::Archival;
 use super::ingestion::{IngestOutput, Ingestion, Selection, Words, warn_of_unknown};
 use super::queue::Queue;
 use super::reuse;
-use super::task::{self, Earlier, End, OpenUpload, Opening, Task};
+use super::task::{self, Earlier, EarlierEnd, End, OpenUpload, Opening, Task};
 use crate::database::Database;
 use crate::diagnostics::failure::{Failure, Result};
 use crate::ingest::hours::ReusedHours;
@@ -143,6 +143,9 @@ impl PayloadResult {
     }
 }
 
+/// The result of a payload, and why it failed.
+pub type PayloadEnd = (PayloadResult, Option<Failure>);
+
 /// A payload to be run.
 pub(super) struct PayloadTask<'a, 'q> {
     archive: Option<&'a Archive>,
@@ -181,38 +184,27 @@ impl<'a, 'q> PayloadTask<'a, 'q> {
 
     /// Runs the payload, which was opened or could not be; returns its result, and why it
     /// failed.
-    pub(super) fn run(
-        mut self,
-        ingestion: Ingestion<'_>,
-        payload: Result<Payload>,
-    ) -> (PayloadResult, Option<Failure>) {
+    pub(super) fn run(mut self, ingestion: Ingestion<'_>, payload: Result<Payload>) -> PayloadEnd {
         let started = Instant::now();
         let run = task::run(ingestion, &mut self, payload);
         self.ended(started, run)
     }
 
     /// The same behind an upload that waits for this one; also returns what came of that and
-    /// of those before it, in their order: `None` where they wait still.
+    /// of those before it.
     pub(super) fn run_behind(
         mut self,
         ingestion: Ingestion<'_>,
         payload: Result<Payload>,
         session: &mut SourceSession,
         earlier: &LoadedUpload<'_>,
-    ) -> (
-        (PayloadResult, Option<Failure>),
-        Option<Result<Vec<Completion>>>,
-    ) {
+    ) -> (PayloadEnd, EarlierEnd) {
         let started = Instant::now();
         let (run, completed) = task::run_behind(ingestion, &mut self, payload, session, earlier);
         (self.ended(started, run), completed)
     }
 
-    fn ended(
-        self,
-        started: Instant,
-        run: Result<(i64, RunState)>,
-    ) -> (PayloadResult, Option<Failure>) {
+    fn ended(self, started: Instant, run: Result<(i64, RunState)>) -> PayloadEnd {
         let mut result = self.result;
         result.seconds = started.elapsed().saturating_sub(self.waited).as_secs_f64();
         match run {

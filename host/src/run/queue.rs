@@ -7,10 +7,11 @@ use std::iter::Peekable;
 use std::path::PathBuf;
 
 use super::Ingestion;
-use super::payload::{PayloadResult, PayloadTask};
-use crate::diagnostics::failure::{Failure, Result};
+use super::payload::{PayloadEnd, PayloadTask};
+use super::task::EarlierEnd;
+use crate::diagnostics::failure::Result;
 use crate::ledger::archive::Archive;
-use crate::ledger::publish::{Completion, LoadedUpload, SourceSession};
+use crate::ledger::publish::{LoadedUpload, SourceSession};
 use crate::payload::{Manifest, Payload};
 use crate::terminal::Turn;
 
@@ -26,7 +27,7 @@ pub(super) struct Queue<'q> {
     /// How many there are.
     of: usize,
     taken: RefCell<usize>,
-    results: RefCell<BTreeMap<usize, (PayloadResult, Option<Failure>)>>,
+    results: RefCell<BTreeMap<usize, PayloadEnd>>,
 }
 
 impl<'q> Queue<'q> {
@@ -45,7 +46,7 @@ impl<'q> Queue<'q> {
         self,
         ingestion: Ingestion<'_>,
         archive: Option<&Archive>,
-    ) -> Vec<(PayloadResult, Option<Failure>)> {
+    ) -> Vec<PayloadEnd> {
         while let Some((turn, path, payload)) = self.take() {
             let ingestion = Ingestion {
                 turn: Some(turn),
@@ -72,14 +73,14 @@ impl<'q> Queue<'q> {
     }
 
     /// Runs the next payload behind an upload that waits for it; returns what came of that
-    /// upload and of those before it, in their order: `None` where they wait still.
+    /// upload and of those before it.
     pub(super) fn run_behind(
         &self,
         ingestion: Ingestion<'_>,
         archive: Option<&Archive>,
         session: &mut SourceSession,
         earlier: &LoadedUpload<'_>,
-    ) -> Option<Result<Vec<Completion>>> {
+    ) -> EarlierEnd {
         let (turn, path, payload) = self.take()?;
         let ingestion = Ingestion {
             turn: Some(turn),

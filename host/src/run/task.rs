@@ -152,6 +152,9 @@ impl<'a> Earlier<'a> {
     }
 }
 
+/// What came of the earlier uploads, in their order; `None` where they wait still.
+pub(super) type EarlierEnd = Option<Result<Vec<Completion>>>;
+
 /// What folded the hours of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Folded {
@@ -359,15 +362,14 @@ pub(super) fn run<T: Task>(
 }
 
 /// Runs a task whose upload may repeat all of an earlier one of its source, which waits for
-/// it; returns the same, and what came of the earlier one and of those before that, in their
-/// order: `None` where they wait still.
+/// it; returns the same, and what came of the earlier one and of those before that.
 pub(super) fn run_behind<T: Task>(
     ingestion: Ingestion<'_>,
     task: &mut T,
     input: T::Input,
     session: &mut SourceSession,
     earlier: &LoadedUpload<'_>,
-) -> (Result<(i64, T::Outcome)>, Option<Result<Vec<Completion>>>) {
+) -> (Result<(i64, T::Outcome)>, EarlierEnd) {
     let name = task.name(&input);
     let record = match session.open_run(ingestion.plan, &name) {
         Ok(record) => record,
@@ -470,7 +472,7 @@ fn load_opened<T: Task>(
     task: &mut T,
     begun: Begun<'_, T::Work>,
     session: &mut SourceSession,
-    completed: &mut Option<Result<Vec<Completion>>>,
+    completed: &mut EarlierEnd,
     manifest_id: &mut Option<i32>,
 ) -> Result<End<T::Outcome>> {
     let Begun {
