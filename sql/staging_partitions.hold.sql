@@ -1,5 +1,5 @@
--- Keeps partitions of several tables from being dropped until the transaction ends, as
--- COPYs into them do once they have begun. The tables are locked in the order of their names.
+-- Keeps partitions of tables from being dropped until the transaction ends, as COPYs into
+-- them do once they have begun. The tables are locked in the order of their names.
 --
 -- Reads  as hold_partitions does
 --

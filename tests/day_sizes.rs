@@ -94,3 +94,29 @@ fn rows_of_an_upload_are_indexed_when_it_is_published() {
         WHERE indexed.indrelid = 'reporting_ocpusagelineitem_pod_staging_2026_10'::regclass";
     assert_eq!(site.database.query_value(left).as_deref(), Some("0"));
 }
+
+/// Each transaction of COPYs ends once; what is staged is the same.
+#[test]
+fn reports_of_few_rows_share_a_transaction() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = Payload::usual(1)
+        .file("volumes.csv", Report::volumes().hours(0..3).text())
+        .write(folder.path(), "p.tar.gz");
+    let load = |kept_bytes: &str| {
+        let database = TestDatabase::migrated();
+        let failpoints = folder.path().join(format!("failpoints-{kept_bytes}"));
+        run(&database, "pipelines/ocp.toml", std::slice::from_ref(&path))
+            .env("GRISTMILL_TEST_FAILPOINTS", &failpoints)
+            .env("GRISTMILL_TEST_KEPT_BYTES", kept_bytes)
+            .succeeds();
+        let passed = std::fs::read_to_string(failpoints).expect("failpoints");
+        let count = |name| passed.lines().filter(|line| *line == name).count();
+        (database, count("copy-begun"), count("copy-ended"))
+    };
+    let (together, begun, ended) = load("1000000");
+    assert!(begun > 1, "several reports");
+    assert_eq!(ended, 1);
+    let (apart, begun_apart, ended_apart) = load("0");
+    assert_eq!((begun_apart, ended_apart), (begun, begun));
+    are_same(&together, &apart, ALL, "reports in one transaction");
+}

@@ -209,3 +209,19 @@ fn the_staging_views_say_what_the_summary_is_made_of() {
         [["t", "f", "3"], ["t", "t", "4"]].map(|row| row.map(|cell| Some(cell.to_string())))
     );
 }
+
+/// To lock a row is to write it: each day of a cluster has its claims.
+#[test]
+fn a_claim_that_is_known_as_it_is_is_not_written_again() {
+    let database = TestDatabase::migrated();
+    let volumes = |number: u32, hours| {
+        let name = format!("{number}.csv");
+        Payload::numbered(number).file(&name, Report::volumes().hours(hours).text())
+    };
+    load(&database, &volumes(1, 0..2));
+    let claims = "SELECT count(*), count(*) FILTER (WHERE xmax <> 0) FROM reporting_ocp_pvcs";
+    let known = [[Some("1".to_string()), Some("0".to_string())]];
+    assert_eq!(database.query_rows(claims), known);
+    load(&database, &volumes(2, 0..3));
+    assert_eq!(database.query_rows(claims), known);
+}

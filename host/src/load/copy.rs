@@ -15,7 +15,7 @@ use crate::diagnostics::failure::Failure;
 use crate::diagnostics::hindrance::Hindrance;
 
 /// How often partitions are made again that somebody drops at the same time.
-pub(super) const TRIES_MAX: u32 = 10;
+const TRIES_MAX: u32 = 10;
 
 /// The parts of a COPY.
 pub(super) struct CopyOf {
@@ -80,7 +80,9 @@ impl CopyOf {
             return Ok(0);
         };
         let _permit = self.database.copy_permit().await?;
-        let mut transaction = self.begin().await?;
+        let months = self.months.iter();
+        let partitions = months.map(|month| (self.table.as_str(), *month)).collect();
+        let mut transaction = begin(&self.database, &partitions).await?;
         let mut copy = transaction.copy_in_raw(&self.statement).await?;
         failpoint::passed(Failpoint::CopyBegun);
         let mut complete = first == encode::TRAILER;
@@ -103,27 +105,31 @@ impl CopyOf {
         failpoint::passed(Failpoint::CopyEnded);
         Ok(rows)
     }
+}
 
-    /// A transaction in which all partitions that are needed stay.
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, CopyError> {
-        let months: Vec<NaiveDate> = self.months.iter().copied().collect();
-        for _ in 0..TRIES_MAX {
-            let mut transaction = self.database.pool().begin().await?;
-            let held: bool = sqlx::query_scalar("SELECT hold_partitions($1, $2)")
-                .bind(&self.table)
+/// A transaction in which these partitions stay: each a table and a month.
+pub(super) async fn begin(
+    database: &Database,
+    partitions: &BTreeSet<(&str, NaiveDate)>,
+) -> Result<Transaction<'static, Postgres>, CopyError> {
+    let (tables, months): (Vec<&str>, Vec<NaiveDate>) = partitions.iter().copied().unzip();
+    for _ in 0..TRIES_MAX {
+        let mut transaction = database.pool().begin().await?;
+        let held: bool =
+            sqlx::query_scalar(include_str!("../../../sql/staging_partitions.hold.sql"))
+                .bind(&tables)
                 .bind(&months)
                 .fetch_one(&mut *transaction)
                 .await?;
-            if held {
-                return Ok(transaction);
-            }
-            transaction.rollback().await?;
-            for month in &self.months {
-                ensure_partition(&self.database, &self.table, *month).await?;
-            }
+        if held {
+            return Ok(transaction);
         }
-        Err(CopyError::Unheld)
+        transaction.rollback().await?;
+        for (table, month) in partitions {
+            ensure_partition(database, table, *month).await?;
+        }
     }
+    Err(CopyError::Unheld)
 }
 
 /// Holds the generation: whoever forgets it finds these rows, or they do not stay.
@@ -140,7 +146,7 @@ pub(super) async fn hold_generation(
 }
 
 /// Makes a month's partition of a table, when it is not there.
-pub(super) async fn ensure_partition(
+async fn ensure_partition(
     database: &Database,
     table: &str,
     month: NaiveDate,

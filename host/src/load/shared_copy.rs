@@ -6,9 +6,8 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use sqlx::{Postgres, Transaction};
 
-use super::copy::{CopyError, TRIES_MAX, ensure_partition, hold_generation};
+use super::copy::{self, CopyError, hold_generation};
 use super::encode;
 use super::stream::{CopyStream, doing};
 use crate::database::Database;
@@ -52,6 +51,11 @@ impl KeptRows {
             bytes: 0,
             bytes_max,
         }
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = (&str, NaiveDate)> {
+        let months = self.months.iter();
+        months.map(|month| (self.table.as_str(), *month))
     }
 }
 
@@ -158,7 +162,9 @@ impl SharedCopy {
         let failed = |error: CopyError| error.failure(all());
         let permit = self.database.copy_permit().await;
         let _permit = permit.map_err(|error| failed(error.into()))?;
-        let mut transaction = self.begin(&kept).await.map_err(failed)?;
+        let partitions = kept.iter().flat_map(KeptRows::partitions).collect();
+        let begun = copy::begin(&self.database, &partitions).await;
+        let mut transaction = begun.map_err(failed)?;
         for rows in &kept {
             let failed = |error: sqlx::Error| CopyError::from(error).failure(doing(&rows.table));
             let mut copy = transaction
@@ -186,35 +192,5 @@ impl SharedCopy {
         committed.map_err(|error| failed(error.into()))?;
         failpoint::passed(Failpoint::CopyEnded);
         Ok(())
-    }
-
-    /// A transaction in which all partitions that are needed stay.
-    async fn begin(&self, kept: &[KeptRows]) -> Result<Transaction<'static, Postgres>, CopyError> {
-        let needed: BTreeSet<(&str, NaiveDate)> = kept
-            .iter()
-            .flat_map(|rows| {
-                rows.months
-                    .iter()
-                    .map(|month| (rows.table.as_str(), *month))
-            })
-            .collect();
-        let (tables, months): (Vec<&str>, Vec<NaiveDate>) = needed.iter().copied().unzip();
-        for _ in 0..TRIES_MAX {
-            let mut transaction = self.database.pool().begin().await?;
-            let held: bool =
-                sqlx::query_scalar(include_str!("../../../sql/staging_partitions.hold.sql"))
-                    .bind(&tables)
-                    .bind(&months)
-                    .fetch_one(&mut *transaction)
-                    .await?;
-            if held {
-                return Ok(transaction);
-            }
-            transaction.rollback().await?;
-            for (table, month) in &needed {
-                ensure_partition(&self.database, table, *month).await?;
-            }
-        }
-        Err(CopyError::Unheld)
     }
 }
